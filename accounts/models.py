@@ -1,0 +1,129 @@
+"""Who uses the API and the admin, and the tokens that API requests carry."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from zoneinfo import available_timezones
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Length, Lower, Now
+from django.db.models.lookups import Exact
+from uuid_utils.compat import uuid7
+
+
+class Scope(models.TextChoices):
+    """What a token may do."""
+
+    TASKS_READ = "tasks:read", "read tasks"
+    TASKS_WRITE = "tasks:write", "change tasks"
+    ACCOUNT = "account", "manage the account and its tokens"
+
+
+def validate_timezone(name: str) -> None:
+    """Raise ValidationError unless `name` is an IANA time zone."""
+    if name not in available_timezones():
+        raise ValidationError("Not an IANA time zone, such as Europe/Berlin.", code="timezone")
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=email.strip(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Find a user by e-mail, whatever the case it is written in."""
+        return self.annotate(lower_email=Lower("email")).get(lower_email=(username or "").lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person with an e-mail login. Staff see the admin; everybody else has the API."""
+
+    # UUIDv7: nobody can count users by their keys, and the index grows at one end.
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    email = models.EmailField("e-mail", max_length=254)
+    timezone = models.CharField("time zone", max_length=64, default="UTC", validators=[validate_timezone])
+    is_staff = models.BooleanField("staff", default=False, help_text="May log in to this admin.")
+    is_active = models.BooleanField(
+        "active", default=True, help_text="Untick instead of deleting: every token and session ends at once."
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # Counts this user's task writes; a trigger takes the next number under this row's lock, so that numbers
+    # appear in commit order and a reader who has seen N never misses something ≤ N.
+    change_no = models.BigIntegerField(db_default=0, editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        db_table = "users"
+        constraints = [
+            # One account an address, however it is written; also the index that login reads.
+            models.UniqueConstraint(
+                Lower("email"),
+                name="users_email_unique",
+                violation_error_message="A user with this e-mail exists.",
+            ),
+            models.CheckConstraint(
+                condition=Q(email__regex=r"^[^@\s]+@[^@\s]+$"),
+                name="users_email_shape",
+                violation_error_message="Enter an e-mail address.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class AccessToken(models.Model):
+    """An opaque bearer token. Only its SHA-256 digest is kept; the token itself is shown once, when it is made.
+
+    Not a JWT: a revoked token must be refused on the very next request, on every process.
+    """
+
+    class Kind(models.TextChoices):
+        SESSION = "session", "login"
+        PERSONAL = "personal", "personal access token"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.PERSONAL)
+    name = models.CharField(max_length=100)
+    digest = models.BinaryField(max_length=32, editable=False)
+    scopes = ArrayField(models.CharField(max_length=20, choices=Scope))
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "access_tokens"
+        verbose_name = "access token"
+        constraints = [
+            # Also the index that every API request reads.
+            models.UniqueConstraint("digest", name="access_tokens_digest_unique"),
+            models.CheckConstraint(condition=Exact(Length("digest"), 32), name="access_tokens_digest_length"),
+            models.CheckConstraint(condition=Q(name__regex=r"\S"), name="access_tokens_name_not_blank"),
+            models.CheckConstraint(
+                condition=Q(scopes__contained_by=Scope.values) & ~Q(scopes=[]), name="access_tokens_scopes_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=["session", "personal"]), name="access_tokens_kind_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user_id}"
+
+    def is_live(self, now: datetime) -> bool:
+        """Tell whether the token would be accepted at `now`, its user being active."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)

@@ -1,0 +1,23 @@
+#!/usr/bin/env python
+"""Run the project's commands: `python manage.py help` lists them."""
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todoproject.settings")
+    from django.conf import settings
+    from django.core.management import execute_from_command_line
+
+    try:
+        settings.INSTALLED_APPS  # noqa: B018 -- loads the settings here, where a mistake in them can be told plainly
+    except ImproperlyConfigured as error:
+        sys.exit(f"todoproject: {error}")
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Tasks. Every rule here is a constraint in the database; triggers (migrations/0002) keep the bookkeeping columns."""
+
+from datetime import UTC, date, datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Length, Now
+from django.db.models.lookups import LessThanOrEqual
+from uuid_utils.compat import uuid7
+
+TITLE_MAX_LENGTH = 255
+DESCRIPTION_MAX_LENGTH = 10_000
+# What Python can hold in any time zone. PostgreSQL takes more (4713 BC, infinity), and a row
+# that can be written but never be read again is worse than one that is refused.
+FIRST_DATE, LAST_DATE = date(1, 1, 2), date(9999, 12, 30)
+FIRST_INSTANT = datetime(1, 1, 2, tzinfo=UTC)
+LAST_INSTANT = datetime(9999, 12, 30, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
+class Priority(models.IntegerChoices):
+    """A word in the API, a small integer in the database, so that it sorts."""
+
+    NONE = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    URGENT = 4
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    def live(self) -> "TaskQuerySet":
+        return self.filter(deleted_at=None)
+
+
+class Task(models.Model):
+    """Something a user means to do."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tasks", verbose_name="owner", db_index=False
+    )
+    title = models.CharField(max_length=TITLE_MAX_LENGTH)
+    description = models.TextField(blank=True, default="", db_default="", max_length=DESCRIPTION_MAX_LENGTH)
+    is_completed = models.BooleanField("completed", default=False, db_default=False)
+    completed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.NONE, db_default=Priority.NONE)
+    due_on = models.DateField("due on", null=True, blank=True, help_text="A day, in whatever zone the owner is.")
+    due_at = models.DateTimeField("due at", null=True, blank=True, help_text="An instant. Not together with a day.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+    deleted_at = models.DateTimeField("deleted at", null=True, blank=True, editable=False)
+    version = models.PositiveIntegerField(db_default=1, editable=False)
+    change_no = models.BigIntegerField(db_default=0, editable=False)
+
+    objects: ClassVar[models.Manager["Task"]] = TaskQuerySet.as_manager()
+
+    class Meta:
+        db_table = "tasks"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(title__regex=r"\S"),
+                name="tasks_title_not_blank",
+                violation_error_message="The title must not be blank.",
+            ),
+            models.CheckConstraint(
+                condition=LessThanOrEqual(Length("description"), DESCRIPTION_MAX_LENGTH),
+                name="tasks_description_length",
+                violation_error_message=f"The description may have up to {DESCRIPTION_MAX_LENGTH:,} characters.",
+            ),
+            models.CheckConstraint(
+                condition=Q(priority__in=Priority.values),
+                name="tasks_priority_known",
+                violation_error_message="No such priority.",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_completed=Q(completed_at__isnull=False)),
+                name="tasks_completed_at_matches",
+                violation_error_message="A completed task has a completion time, an open one has none.",
+            ),
+            models.CheckConstraint(
+                condition=Q(due_on=None) | Q(due_at=None),
+                name="tasks_one_due",
+                violation_error_message="A task is due on a day or at an instant, not both.",
+            ),
+            models.CheckConstraint(
+                condition=Q(due_on__range=(FIRST_DATE, LAST_DATE)),
+                name="tasks_due_on_range",
+                violation_error_message="The due date is out of range.",
+            ),
+            models.CheckConstraint(
+                condition=Q(due_at__range=(FIRST_INSTANT, LAST_INSTANT)),
+                name="tasks_due_at_range",
+                violation_error_message="The due time is out of range.",
+            ),
+            models.CheckConstraint(condition=Q(version__gte=1), name="tasks_version_positive"),
+        ]
+        indexes = [
+            # The list's default order; a page reads just its rows, however many the owner has.
+            models.Index(F("user"), F("created_at").desc(), F("id").desc(), name="tasks_by_creation"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title

@@ -1,0 +1,88 @@
+"""The tests' own PostgreSQL, the application in this process, a real server beside it, and three people.
+
+Everything runs on a real PostgreSQL of its own, in a folder that goes away with the run. Alice and Bob own things;
+Charlie is the outsider. Each test gets new people, so nothing has to be cleaned up between tests.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+import pytest_asyncio
+from django.test.utils import setup_databases
+from pytest_django import DjangoDbBlocker
+
+from tests.environment import FOLDER
+from tests.people import Person, register
+from tests.servers import Server
+from todoproject.database import embedded
+
+# Nothing here has to survive a power cut.
+_FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _postgres() -> Iterator[None]:
+    embedded.start(FOLDER / "postgres", options=_FAST)
+    yield
+    embedded.stop()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    _postgres: None, django_test_environment: None, django_db_blocker: DjangoDbBlocker
+) -> None:
+    """Create and migrate the test database; it goes away with its server."""
+    with django_db_blocker.unblock():
+        setup_databases(verbosity=0, interactive=False, serialized_aliases=())
+
+
+@pytest.fixture(scope="session")
+def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A migrated test database; what a test writes stays, under people of its own."""
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest_asyncio.fixture(scope="session")
+async def app(database: None) -> AsyncIterator[httpx.ASGITransport]:
+    """The application with its pool open, in this process: requests need no socket."""
+    from todoproject.asgi import application
+    from todoproject.database.pool import pool
+
+    await pool.open()
+    yield httpx.ASGITransport(application)
+    await pool.close()
+
+
+@pytest_asyncio.fixture
+async def client(app: httpx.ASGITransport) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody without a token."""
+    async with httpx.AsyncClient(transport=app, base_url="http://testserver") as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def alice(app: httpx.ASGITransport) -> AsyncIterator[Person]:
+    async with register(app, "alice") as person:
+        yield person
+
+
+@pytest_asyncio.fixture
+async def bob(app: httpx.ASGITransport) -> AsyncIterator[Person]:
+    async with register(app, "bob") as person:
+        yield person
+
+
+@pytest_asyncio.fixture
+async def charlie(app: httpx.ASGITransport) -> AsyncIterator[Person]:
+    """The outsider, who owns nothing."""
+    async with register(app, "charlie") as person:
+        yield person
+
+
+@pytest.fixture(scope="session")
+def server(_postgres: None) -> Iterator[Server]:
+    """`manage.py runserver` in a process of its own, on its first start, with its own database."""
+    with Server(FIRST_STAFF_EMAIL="staff@example.com") as server:
+        yield server

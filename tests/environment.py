@@ -1,0 +1,28 @@
+"""The settings of a test run: loaded as a plugin, before pytest-django reads them.
+
+The tests must not depend on the developer's shell or .env.
+"""
+
+import atexit
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+
+FOLDER = Path(tempfile.mkdtemp(prefix="todo-tests-"))
+# Before the server is started, so after it has been stopped: exit handlers run last in, first out.
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+FOLDER.chmod(0o755)  # the server may run as another user than root, and must reach its data folder below
+
+for _name in ("DIRECT_DATABASE_URL", "DATABASE_SCHEMA", "MIGRATE_ON_START", "FIRST_STAFF_EMAIL", "LOG_FORMAT", "DEBUG"):
+    os.environ.pop(_name, None)
+os.environ |= {
+    "ENV_FILE": os.devnull,
+    "ENVIRONMENT": "development",
+    "SECRET_KEY": secrets.token_urlsafe(48),
+    "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
+    "DATABASE_URL": "embedded",
+    "EMBEDDED_DATA_DIR": str(FOLDER / "postgres"),
+    "LOG_LEVEL": "INFO",
+}

@@ -1,0 +1,1 @@
+"""The project: settings, the two doors, the database, and what the apps share."""

@@ -1,0 +1,190 @@
+"""The API: its routers, its authentication, and the one place where an error becomes a problem document."""
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
+
+from accounts.api import router as accounts_router
+from accounts.auth import Bearer
+from accounts.passwords import PasswordRefused
+from accounts.queries import EmailTaken, ScopeNotHeld, TokenNotFound, WrongCredentials, verify
+from tasks.api import router as tasks_router
+from tasks.queries import InvalidCursor, TaskNotFound
+from todoproject import logs, openapi, problems, validation
+from todoproject.body import StrictParser
+from todoproject.database.errors import (
+    ConstraintViolated,
+    DatabaseNotReady,
+    DatabaseUnavailable,
+    InvalidToken,
+    NotUnique,
+    ScopeMissing,
+)
+from todoproject.health import router as health_router
+from todoproject.problems import Problem
+from todoproject.version import VERSION
+
+logger = logging.getLogger("todoproject.api")
+
+DESCRIPTION = "Tasks that a team owns. Log in, send the token as `Authorization: Bearer …`, and see only what is yours."
+View = Callable[..., Awaitable[HttpResponse]]
+
+
+class API(NinjaAPI):
+    """Django Ninja, with validation errors as problem documents."""
+
+    def validation_error_from_error_contexts(  # type: ignore[override]  # its caller raises whatever it is given
+        self, error_contexts: list[ValidationErrorContext]
+    ) -> Problem:
+        return validation.from_pydantic(error_contexts)
+
+    def create_temporal_response(self, request: HttpRequest) -> HttpResponse:
+        """Refuse unknown query parameters: Ninja calls this after authentication, before it reads the input."""
+        validation.refuse_unknown_parameters(request, request.known_parameters)  # type: ignore[attr-defined]
+        return super().create_temporal_response(request)
+
+
+api = API(
+    title="Todo",
+    version=VERSION,
+    description=DESCRIPTION,
+    parser=StrictParser(),
+    auth=Bearer(),
+    # Both are served by our own views: Ninja's would start a thread, and its document lacks the errors.
+    openapi_url=None,
+    docs_url=None,
+)
+
+
+def _verify_before_complaining(run: View) -> View:
+    """Answer 401 rather than a validation error where the token is bad: strangers learn nothing about the input."""
+
+    @functools.wraps(run)
+    async def run_then_verify(request: HttpRequest, **path: Any) -> HttpResponse:
+        response = await run(request, **path)
+        credentials, context = getattr(request, "auth", None), logs.context.get()
+        if response.status_code in (400, 415, 422) and credentials and context and context.user_id is None:
+            try:
+                await verify(credentials)
+            except Exception as error:  # noqa: BLE001 -- handed to the same mapping as any other
+                return api.on_exception(request, error)
+        return response
+
+    return run_then_verify
+
+
+api.add_decorator(_verify_before_complaining, mode="view")
+api.add_router("/v1", accounts_router)
+api.add_router("/v1/tasks", tasks_router)
+api.add_router("/health", health_router)
+
+
+# --- Errors ---------------------------------------------------------------------------------------
+
+
+def _answer(request: HttpRequest, problem: Problem) -> HttpResponse:
+    return problems.respond(problem, request.path)
+
+
+def _fixed(type: problems.ProblemType, detail: str, **headers: str) -> Callable[[HttpRequest, Any], HttpResponse]:
+    """Return a handler that gives every exception of a class the same answer."""
+
+    def handle(request: HttpRequest, error: Exception) -> HttpResponse:
+        return _answer(request, Problem(type, detail, headers={k.replace("_", "-"): v for k, v in headers.items()}))
+
+    return handle
+
+
+_NO_TOKEN = _fixed(problems.UNAUTHENTICATED, "The token is missing, unknown, expired or revoked.")
+_NOTHING_HERE = _fixed(problems.NOT_FOUND, "There is nothing here, or it is not yours to see.")
+
+for _error, _handler in {
+    AuthenticationError: _NO_TOKEN,
+    InvalidToken: _NO_TOKEN,
+    WrongCredentials: _fixed(problems.WRONG_CREDENTIALS, "The e-mail or the password is wrong."),
+    TaskNotFound: _NOTHING_HERE,
+    TokenNotFound: _NOTHING_HERE,
+    InvalidCursor: _fixed(problems.INVALID_CURSOR, "The cursor does not belong to this list. Start without one."),
+    EmailTaken: _fixed(problems.EMAIL_TAKEN, "An account with this e-mail exists."),
+    NotUnique: _fixed(problems.CONFLICT, "Something with this identity exists already."),
+}.items():
+    api.add_exception_handler(_error, _handler)
+
+
+@api.exception_handler(Problem)
+def _problem(request: HttpRequest, error: Problem) -> HttpResponse:
+    return _answer(request, error)
+
+
+@api.exception_handler(HttpError)
+def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    """Django Ninja wraps whatever its parser raises."""
+    cause = error.__cause__
+    return _answer(request, cause if isinstance(cause, Problem) else Problem(problems.MALFORMED_REQUEST, "Unreadable."))
+
+
+@api.exception_handler(ScopeMissing)
+def _scope_missing(request: HttpRequest, error: ScopeMissing) -> HttpResponse:
+    detail = f"This needs the scope {error.required}."
+    return _answer(request, Problem(problems.SCOPE_MISSING, detail, required=[error.required], held=error.held))
+
+
+@api.exception_handler(ScopeNotHeld)
+def _scope_not_held(request: HttpRequest, error: ScopeNotHeld) -> HttpResponse:
+    detail = "A token can only make tokens whose scopes it holds itself."
+    return _answer(request, Problem(problems.SCOPE_MISSING, detail, required=error.required, held=error.held))
+
+
+@api.exception_handler(PasswordRefused)
+def _password_refused(request: HttpRequest, error: PasswordRefused) -> HttpResponse:
+    errors = [{"pointer": "#/password", "code": "password", "detail": reason} for reason in error.reasons]
+    return _answer(request, validation.invalid(errors))
+
+
+# A rule that only the database can check, because it is about the row as it will be: which member to point at.
+_RULES = {
+    "tasks_title_not_blank": ("#/title", "The title must not be blank."),
+    "tasks_one_due": ("#", "A task is due on a day (due_on) or at an instant (due_at), not both."),
+    "tasks_due_on_range": ("#/due_on", "The date is out of range."),
+    "tasks_due_at_range": ("#/due_at", "The time is out of range."),
+    "users_email_shape": ("#/email", "This is not an e-mail address."),
+}
+
+
+@api.exception_handler(ConstraintViolated)
+def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> HttpResponse:
+    pointer, detail = _RULES.get(error.constraint, ("#", "The input breaks a rule of the database."))
+    return _answer(request, validation.invalid([{"pointer": pointer, "code": error.constraint, "detail": detail}]))
+
+
+@api.exception_handler(DatabaseUnavailable)
+@api.exception_handler(DatabaseNotReady)
+def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
+    logger.warning("database unavailable", extra={"reason": str(error).strip().replace("\n", " ")})
+    return _answer(request, problems.unavailable())
+
+
+@api.exception_handler(Exception)
+def _defect(request: HttpRequest, error: Exception) -> HttpResponse:
+    logger.error("unhandled error", exc_info=error)
+    return _answer(request, problems.internal_error())
+
+
+# --- The document ---------------------------------------------------------------------------------
+
+
+@functools.cache
+def document() -> bytes:
+    """Return the OpenAPI document as JSON."""
+    return openapi.complete(api.get_openapi_schema(path_prefix=""))
+
+
+@functools.cache
+def query_parameters() -> dict[str, dict[str, frozenset[str]]]:
+    """Return which query parameters each operation knows, by path template and method."""
+    return openapi.query_parameters(document()) | {"/v1/openapi.json": {"GET": frozenset()}}

@@ -1,0 +1,37 @@
+"""The two doors: the API through its own lean handler, everything else through Django's."""
+
+import os
+import sys
+from typing import Any
+
+import django
+from django.core.exceptions import ImproperlyConfigured
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todoproject.settings")
+try:
+    django.setup()
+except ImproperlyConfigured as error:
+    sys.exit(f"todoproject: {error}")
+
+from django.core.handlers.asgi import ASGIHandler  # noqa: E402 -- only after setup
+
+from todoproject import lifespan  # noqa: E402
+from todoproject.api import query_parameters  # noqa: E402
+from todoproject.handler import ApiHandler  # noqa: E402
+from todoproject.urls import api_patterns  # noqa: E402
+
+_django = ASGIHandler()
+_api = ApiHandler(api_patterns, query_parameters())
+
+
+def _is_api(path: str) -> bool:
+    return path.startswith(("/v1/", "/health/")) or path in ("/v1", "/health")
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Serve one ASGI connection."""
+    if scope["type"] == "lifespan":
+        await lifespan.run(receive, send)
+    elif scope["type"] == "http":
+        await (_api if _is_api(scope["path"]) else _django)(scope, receive, send)
+    # A WebSocket is refused by not accepting it.

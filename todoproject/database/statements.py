@@ -1,0 +1,112 @@
+"""SQL from the models: a queryset, an insert or an update is compiled once and kept, with named parameters.
+
+No column list is typed by hand: columns, tables and types come from `Model._meta`, conditions and ordering from
+querysets. A compiled text holds `%(name)s` placeholders, which psycopg fills in, quoting included.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import connection
+from django.db.models import DateTimeField, Expression, Field, IntegerField, Model, QuerySet
+from psycopg import sql
+
+
+class Parameter(Expression):
+    """A named placeholder that survives Django's compiler: `filter(id=Parameter("id"))` → `"id" = %(id)s`."""
+
+    def __init__(self, name: str, output_field: "Field[Any, Any] | None" = None) -> None:
+        super().__init__(output_field=output_field)
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        return f"%({self.name})s", []
+
+
+class CurrentUser(Expression):
+    """The user whom the request unit has bound, as SQL: the index needs to be told whose rows are meant."""
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        return "(SELECT current_user_id())", []
+
+
+class CurrentToken(Expression):
+    """The token that the request unit has accepted, as SQL."""
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        return "(SELECT current_token_id())", []
+
+
+CURRENT_USER = sql.SQL("current_user_id()")
+
+
+def select(queryset: "QuerySet[Any, Any]") -> str:
+    """Compile a queryset; constants in it are written in as literals, named parameters stay placeholders."""
+    text, constants = queryset.query.sql_with_params()
+    literals = (sql.Literal(value).as_string(None).replace("%", "%%") for value in constants)
+    pieces = text.split("%s")
+    return pieces[0] + "".join(literal + piece for literal, piece in zip(literals, pieces[1:], strict=True))
+
+
+def placeholders(names: Iterable[str]) -> dict[str, sql.Composable]:
+    """Return the parameters of these names, as values for `insert` and `update`."""
+    return {name: sql.Placeholder(name) for name in names}
+
+
+def insert(
+    model: type[Model], values: Mapping[str, sql.Composable], returning: Sequence[str], condition: str = "true"
+) -> str:
+    """Compose `INSERT … RETURNING` of one row, if `condition` holds; `values` and `returning` name fields."""
+    head = sql.SQL("INSERT INTO {} ({}) SELECT {}").format(
+        sql.Identifier(model._meta.db_table), _columns(model, values), sql.SQL(", ").join(values.values())
+    )
+    return f"{head.as_string(None)} WHERE {condition} RETURNING {_columns(model, returning).as_string(None)}"
+
+
+def update(queryset: "QuerySet[Any, Any]", values: Mapping[str, sql.Composable], returning: Sequence[str]) -> str:
+    """Compose `UPDATE … RETURNING` of the rows that the queryset's conditions mean."""
+    model = queryset.model
+    assignments = (
+        sql.SQL("{} = {}").format(sql.Identifier(column(model, name)), value) for name, value in values.items()
+    )
+    head = sql.SQL("UPDATE {} SET {}").format(sql.Identifier(model._meta.db_table), sql.SQL(", ").join(assignments))
+    # One table: the WHERE clause of its SELECT fits an UPDATE as it stands.
+    condition = select(queryset.order_by().values("pk")).split(" WHERE ", 1)[1]
+    return f"{head.as_string(None)} WHERE {condition} RETURNING {_columns(model, returning).as_string(None)}"
+
+
+def _columns(model: type[Model], names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(column(model, name)) for name in names)
+
+
+def column(model: type[Model], name: str) -> str:
+    """Return the column of a model's field."""
+    return str(model._meta.get_field(name).column)  # type: ignore[union-attr]  # only concrete fields are asked for
+
+
+def as_json(rows: str, model: type[Model], fields: Sequence[str], extra: Sequence[str] = ()) -> str:
+    """Wrap a SELECT so that PostgreSQL builds each row's JSON object of `fields`, followed by the `extra` columns."""
+    wrapped = ", ".join(f"{_json_value(model, name)} AS {_quoted(name)}" for name in fields)
+    keys = "".join(f", rows.{_quoted(column(model, name))}" for name in extra)
+    return f"SELECT (SELECT row_to_json(object) FROM (SELECT {wrapped}) AS object){keys} FROM ({rows}) AS rows"
+
+
+def written_as_json(write: str, model: type[Model], fields: Sequence[str], extra: Sequence[str] = ()) -> str:
+    """Wrap an `INSERT` or `UPDATE … RETURNING` in the same way."""
+    return f"WITH written AS ({write}) {as_json('SELECT * FROM written', model, fields, extra)}"
+
+
+def _json_value(model: type[Model], name: str) -> str:
+    field = model._meta.get_field(name)
+    source = f"rows.{_quoted(column(model, name))}"
+    if isinstance(field, DateTimeField):
+        # RFC 3339 in UTC, always six digits: PostgreSQL's own JSON drops trailing zeros and says +00:00.
+        return f"""to_char({source} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    if isinstance(field, IntegerField) and field.flatchoices:
+        cases = " ".join(f"WHEN {value} THEN '{label.lower()}'" for value, label in field.flatchoices)
+        return f"CASE {source} {cases} END"
+    return source
+
+
+def _quoted(name: str) -> str:
+    return connection.ops.quote_name(name)

@@ -1,0 +1,109 @@
+"""The API's way through Django: the URL resolver and the view, and nothing that would start a thread.
+
+Django's own handler sends `request_started` to synchronous receivers, closes responses in a thread and keeps two
+tasks to watch for a disconnect, on every request. The API touches no synchronous ORM, so it needs none of that.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.http import HttpResponse
+from django.urls import Resolver404, URLPattern, URLResolver
+from django.urls.resolvers import RegexPattern
+
+from todoproject import body, problems
+from todoproject.middleware import ApiMiddleware
+from todoproject.problems import MALFORMED_REQUEST, METHOD_NOT_ALLOWED, Problem
+
+# For each path template and method, the query parameters that the operation knows.
+Operations = Mapping[str, Mapping[str, frozenset[str]]]
+
+
+class ApiRequest(ASGIRequest):
+    """A request of the API; `known_parameters` are the query parameters that its operation has."""
+
+    known_parameters: frozenset[str] = frozenset()
+
+
+class ApiHandler(ASGIHandler):
+    """Serve the API: read the body up to its limit, call the view, send the answer.
+
+    A request that has begun is finished even if its client leaves: a write is never cancelled half way.
+    """
+
+    def __init__(self, patterns: Sequence[URLPattern | URLResolver], operations: Operations) -> None:
+        # Not super().__init__(): it would load Django's middleware.
+        self._resolver = URLResolver(RegexPattern(r"^/"), list(patterns))
+        self._operations = operations
+        self._respond = ApiMiddleware(ApiRequest, self._get_response)
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        try:
+            response = await self._respond(scope, receive)
+        except RequestAborted:
+            return  # the client left before it had sent its request
+        await _send(response, send)
+
+    async def _get_response(self, request: ApiRequest, receive: Any) -> HttpResponse:
+        _refuse_unreadable_url(request)
+        content = await body.read(receive)
+        request._stream, request._body = io.BytesIO(content), content
+        view, arguments, methods = self._resolve(request)
+        if request.method == "OPTIONS":
+            return _options(methods)
+        if request.method == "HEAD":
+            request.method = "GET"  # the server sends the same headers and drops the body
+        if request.method not in methods:
+            detail = f"This resource knows {_allow(methods)}."
+            raise Problem(METHOD_NOT_ALLOWED, detail, headers={"Allow": _allow(methods)})
+        request.known_parameters = methods[request.method]
+        response: HttpResponse = await view(request, **arguments)
+        return response
+
+    def _resolve(self, request: ApiRequest) -> tuple[Any, dict[str, Any], Mapping[str, frozenset[str]]]:
+        try:
+            match = self._resolver.resolve(request.path_info)
+        except Resolver404:
+            raise problems.not_found() from None
+        request.resolver_match = match
+        return match.func, match.kwargs, self._operations[template(match.route)]
+
+
+async def _send(response: HttpResponse, send: Any) -> None:
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
+    if response.status_code != 204:
+        headers.append((b"Content-Length", str(len(response.content)).encode()))
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.content})
+
+
+def template(route: str) -> str:
+    """Return a route as OpenAPI writes it: `v1/tasks/<uuid:task_id>` → `/v1/tasks/{task_id}`."""
+    return "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.removeprefix("^/"))
+
+
+def _refuse_unreadable_url(request: ApiRequest) -> None:
+    """Refuse escapes that are not UTF-8, and NUL, which nothing here can store."""
+    query = request.META["QUERY_STRING"]
+    try:
+        decoded = unquote_to_bytes(query.replace("+", " ")).decode("utf-8") if query else ""
+    except UnicodeDecodeError:
+        raise Problem(MALFORMED_REQUEST, "The query string is not UTF-8.") from None
+    # The server has replaced what it could not decode in the path.
+    if "\x00" in decoded or "\x00" in request.path or "\ufffd" in request.path:
+        raise Problem(MALFORMED_REQUEST, "The URL holds NUL or escapes that are not UTF-8.")
+
+
+def _options(methods: Mapping[str, frozenset[str]]) -> HttpResponse:
+    response = HttpResponse(status=204, headers={"Allow": _allow(methods)})
+    del response.headers["Content-Type"]
+    return response
+
+
+def _allow(methods: Mapping[str, frozenset[str]]) -> str:
+    return ", ".join(sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}))

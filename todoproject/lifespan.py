@@ -1,0 +1,28 @@
+"""What happens when a worker starts and stops."""
+
+import asyncio
+import logging
+from typing import Any
+
+from todoproject import startup
+from todoproject.database.pool import pool
+from todoproject.version import VERSION
+
+logger = logging.getLogger("todoproject")
+
+
+async def run(receive: Any, send: Any) -> None:
+    """Answer the server's lifespan messages: open the pool at start, close it at the end."""
+    await receive()
+    try:
+        await asyncio.to_thread(startup.prepare_database)
+        await pool.open()
+    except startup.StartFailed as error:
+        await send({"type": "lifespan.startup.failed", "message": f"todoproject: {error}"})
+        return
+    logger.info("started", extra={"version": VERSION})
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await pool.close()
+    logger.info("stopped")
+    await send({"type": "lifespan.shutdown.complete"})

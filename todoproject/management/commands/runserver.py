@@ -1,0 +1,126 @@
+"""`runserver`: prepare the database, then serve, through the same server and code path as production."""
+
+import errno
+import secrets
+import signal
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import IntegrityError, connection
+from uvicorn.supervisors import ChangeReload, Multiprocess
+
+from todoproject import startup
+
+APPLICATION = "todoproject.asgi:application"
+
+
+class Command(BaseCommand):
+    help = "Prepare the database and serve the API, the documentation and the admin."
+    requires_system_checks = "__all__"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("address", nargs="?", help="[HOST:]PORT; by default the settings HOST and PORT")
+        parser.add_argument("--workers", type=int, default=settings.WORKERS, help="processes (setting WORKERS)")
+        parser.add_argument("--reload", action="store_true", help="start again when a source file changes")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        host, port = _address(options["address"])
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # an orderly exit, which stops the embedded server too
+        with _listen(host, port) as listener:
+            try:
+                is_migrated = startup.prepare_database()
+            except startup.StartFailed as error:
+                raise CommandError(str(error)) from error
+            password = _create_first_staff() if is_migrated else None
+            self.stdout.write(_banner(f"http://{_printable(host)}:{port}", password))
+            self.stdout.flush()
+            _serve(listener, workers=options["workers"], reload=options["reload"])
+
+
+def _address(text: str | None) -> tuple[str, int]:
+    """Read `[HOST:]PORT`, as Django's own command does."""
+    host, port = settings.HOST, str(settings.PORT)
+    if text:
+        given_host, _, port = text.rpartition(":")
+        host = given_host.strip("[]") or host
+    if not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise CommandError(f"{text} is not [HOST:]PORT. Example: 127.0.0.1:8000")
+    return host, int(port)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port before anything else: a second server on it must fail before it migrates or promises anything."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+        raise CommandError(f"{host}:{port} {reason}. Choose another one: make run PORT={port + 1}") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _create_first_staff() -> str | None:
+    """Create the first staff account and return its password; None where there is one, or none is wanted."""
+    users = get_user_model().objects
+    try:
+        if not settings.FIRST_STAFF_EMAIL or users.filter(is_staff=True).exists():
+            return None
+        password = secrets.token_urlsafe(15)
+        users.create_superuser(settings.FIRST_STAFF_EMAIL, password)
+    except IntegrityError:  # somebody has this e-mail, or another process was faster
+        return None
+    finally:
+        connection.close()
+    return password
+
+
+def _printable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+
+
+def _banner(url: str, password: str | None) -> str:
+    account = ""
+    if password is not None:
+        account = f"\n           {settings.FIRST_STAFF_EMAIL}, password {password}   (shown this once)"
+    body = '{"email": "you@example.com", "password": "correct horse battery staple"}'
+    return f"""
+  API      {url}/v1
+  Docs     {url}/docs
+  Admin    {url}/admin/{account}
+
+  Try      curl -X POST {url}/v1/auth/register -H 'Content-Type: application/json' -d '{body}'
+
+  Stop with Ctrl-C.
+"""
+
+
+def _serve(listener: socket.socket, *, workers: int, reload: bool) -> None:
+    config = uvicorn.Config(
+        APPLICATION,
+        log_config=None,
+        access_log=False,  # ours is todoproject/middleware.py's
+        server_header=False,
+        proxy_headers=bool(settings.TRUSTED_PROXIES),
+        forwarded_allow_ips=settings.TRUSTED_PROXIES,
+        workers=workers,
+        reload=reload,
+        timeout_graceful_shutdown=20,
+    )
+    server = uvicorn.Server(config)
+    try:
+        if reload:
+            ChangeReload(config, target=server.run, sockets=[listener]).run()
+        elif workers > 1:
+            Multiprocess(config, target=server.run, sockets=[listener]).run()
+        else:
+            server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        return  # Ctrl-C is how one stops it
+    if not reload and workers == 1 and not server.started:
+        raise CommandError("the server could not start; the log says why")

@@ -1,0 +1,136 @@
+"""Problem documents (RFC 9457): the catalogue of error types, and how one becomes an answer.
+
+Every 4xx and 5xx of the API is one of these. `type` is a path on this server that describes the problem. Neither
+the input nor SQL nor a traceback is ever part of a document.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.http import HttpResponse
+
+from todoproject import logs
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "/docs/errors/"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One kind of error: stable `code`, HTTP status, short title, and what a client can do about it."""
+
+    code: str
+    status: int
+    title: str
+    description: str
+
+    @property
+    def uri(self) -> str:
+        return TYPE_PREFIX + self.code
+
+
+CATALOGUE: dict[str, ProblemType] = {}
+
+
+def _define(code: str, status: int, title: str, description: str) -> ProblemType:
+    CATALOGUE[code] = ProblemType(code, status, title, description)
+    return CATALOGUE[code]
+
+
+MALFORMED_REQUEST = _define(
+    "malformed-request", 400, "Malformed request", "The request could not be read: not JSON, not UTF-8, bad escapes in the URL."
+)
+INVALID_CURSOR = _define(
+    "invalid-cursor", 400, "Invalid cursor", "The cursor was not made by this list with these filters. Start again without one."
+)
+UNAUTHENTICATED = _define(
+    "unauthenticated", 401, "Authentication required", "Send `Authorization: Bearer <token>` with a token that is neither expired nor revoked."
+)
+WRONG_CREDENTIALS = _define(
+    "wrong-credentials", 401, "Wrong e-mail or password", "No active account has this e-mail and password."
+)
+SCOPE_MISSING = _define(
+    "scope-missing", 403, "Scope missing", "The token is good but lacks a scope; `required` and `held` name them."
+)
+NOT_FOUND = _define(
+    "not-found", 404, "Not found", "There is nothing here, or it is not yours to see: the answer is the same."
+)
+METHOD_NOT_ALLOWED = _define(
+    "method-not-allowed", 405, "Method not allowed", "The resource exists; `Allow` names the methods it knows."
+)
+EMAIL_TAKEN = _define(
+    "email-taken", 409, "E-mail already registered", "An account with this e-mail exists. Log in instead."
+)
+CONFLICT = _define("conflict", 409, "Conflict", "The write would break a rule about other existing data.")
+TOO_LARGE = _define("too-large", 413, "Body too large", "A request body may have up to 1 MiB.")
+UNSUPPORTED_MEDIA_TYPE = _define(
+    "unsupported-media-type", 415, "Unsupported media type", "Send the body as application/json (PATCH: or application/merge-patch+json)."
+)
+INVALID = _define(
+    "invalid", 422, "Invalid input", "`errors` names each member that breaks a rule, with a JSON pointer to it."
+)
+INTERNAL_ERROR = _define(
+    "internal-error", 500, "Internal error", "A defect of ours. The request id lets the operators find it in the logs."
+)
+UNAVAILABLE = _define(
+    "unavailable", 503, "Service unavailable", "The database is away or all its connections are in use. Try again after `Retry-After` seconds."
+)
+
+
+class Problem(Exception):
+    """Raised to answer with a problem document; `extra` members join the standard ones (RFC 9457, section 3.2)."""
+
+    def __init__(
+        self,
+        type: ProblemType,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.type = type
+        self.detail = detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+
+def respond(problem: Problem, instance: str) -> HttpResponse:
+    """Make the answer for a problem that happened at path `instance`."""
+    current = logs.context.get()
+    document = {
+        "type": problem.type.uri,
+        "title": problem.type.title,
+        "status": problem.type.status,
+        "detail": problem.detail,
+        "instance": instance,
+        "code": problem.type.code,
+        "request_id": current.request_id if current else None,
+        "errors": list(problem.errors),
+        **problem.extra,
+    }
+    response = HttpResponse(
+        orjson.dumps(document), content_type=MEDIA_TYPE, status=problem.type.status, headers=problem.headers
+    )
+    if problem.type.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def unavailable() -> Problem:
+    """Return the problem for a database that is away; a sleeping one needs about a second."""
+    return Problem(UNAVAILABLE, "The database cannot be reached just now.", headers={"Retry-After": "1"})
+
+
+def internal_error() -> Problem:
+    """Return the problem for a defect of ours."""
+    return Problem(INTERNAL_ERROR, "Something went wrong on our side.")
+
+
+def not_found() -> Problem:
+    """Return the problem for what is not there, or not for the one who asks."""
+    return Problem(NOT_FOUND, "There is nothing here, or it is not yours to see.")

@@ -1,0 +1,92 @@
+"""What input may look like, whatever the resource: strict types, storable text, RFC 3339 times, problem documents.
+
+Plain pydantic models, not `ninja.Schema`: that one validates twice and wraps every object.
+"""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+
+class Strict(BaseModel):
+    """Input in which nothing is coerced and every member is known."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Output(BaseModel):
+    """Output as the document describes it; answers are made by PostgreSQL and held to this by the tests."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _storable(text: str) -> str:
+    if "\x00" in text:
+        raise PydanticCustomError("nul", "The NUL character cannot be stored.")
+    return text  # lone surrogates are refused by pydantic's own check of strings
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+# RFC 3339, section 5.6: the offset is required. Microseconds are what the database keeps.
+_INSTANT = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)
+
+
+def _parse_date(value: Any) -> Any:
+    if not isinstance(value, str) or _DATE.fullmatch(value) is None:
+        raise PydanticCustomError("date", "A date is a string like 2026-11-22.")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise PydanticCustomError("date", "There is no such day in the calendar.") from None
+
+
+def _parse_instant(value: Any) -> Any:
+    if not isinstance(value, str) or _INSTANT.fullmatch(value) is None:
+        raise PydanticCustomError("instant", "A time is a string like 2026-11-22T08:00:00Z, with Z or an offset.")
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("instant", "There is no such time, or it is out of range in UTC.") from None
+
+
+def day(first: date, last: date) -> Any:
+    """Return the type of a date from `first` to `last`, given as an RFC 3339 full-date."""
+    return Annotated[date, Field(ge=first, le=last), BeforeValidator(_parse_date, json_schema_input_type=date)]
+
+
+def instant(first: datetime, last: datetime) -> Any:
+    """Return the type of a time from `first` to `last`, given as an RFC 3339 date-time with an offset."""
+    return Annotated[
+        datetime, Field(ge=first, le=last), BeforeValidator(_parse_instant, json_schema_input_type=datetime)
+    ]
+
+
+class FieldError(Output):
+    """One broken rule: where (a JSON pointer into the body, or the name of a query parameter) and why."""
+
+    pointer: str | None = Field(None, examples=["#/title"])
+    parameter: str | None = Field(None, examples=["limit"])
+    code: str
+    detail: str
+
+
+class ProblemDocument(BaseModel):
+    """An error, as RFC 9457 describes it."""
+
+    model_config = ConfigDict(title="Problem")
+
+    type: str = Field(examples=["/docs/errors/not-found"])
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str | None
+    errors: list[FieldError]

@@ -1,0 +1,325 @@
+"""Every setting of the project, top to bottom.
+
+The environment (and the file `.env`, which never overrides it) is read here and nowhere else. A missing, malformed
+or misspelt value raises `ImproperlyConfigured` with one line that names the variable, what was wrong and an example;
+`manage.py` and `asgi.py` print that line and end with exit code 1. `.env.example` documents each variable.
+"""
+
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import certifi
+import dj_database_url
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from todoproject.database import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+T = TypeVar("T")
+
+# --- Reading the environment ----------------------------------------------------------------------
+
+ENVIRONMENT_VARIABLES: dict[str, str] = {}  # every name read below, with its example; a test holds .env.example to it
+_REQUIRED: Any = object()
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
+
+
+def _refuse(name: str, problem: str) -> NoReturn:
+    raise ImproperlyConfigured(f"{name} {problem}. Example: {name}={ENVIRONMENT_VARIABLES[name]}")
+
+
+def _read(name: str, parse: Callable[[str], T], *, example: str, default: Any = _REQUIRED) -> T:
+    ENVIRONMENT_VARIABLES[name] = example
+    text = os.environ.get(name, "").strip()
+    if not text:
+        if default is _REQUIRED:
+            _refuse(name, "is missing")
+        return default  # type: ignore[no-any-return]  # the default is the caller's, of the caller's type
+    try:
+        return parse(text)
+    except ValueError as error:
+        _refuse(name, str(error))
+
+
+def _boolean(text: str) -> bool:
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    if text.lower() not in words:
+        raise ValueError("is neither true nor false")
+    return words[text.lower()]
+
+
+def _number(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not minimum <= int(text) <= maximum:
+            raise ValueError(f"is not a whole number from {minimum} to {maximum}")
+        return int(text)
+
+    return parse
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        match = next((word for word in words if word.lower() == text.lower()), None)
+        if match is None:
+            raise ValueError(f"is not one of {', '.join(words)}")
+        return match
+
+    return parse
+
+
+def _list(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _origins(text: str) -> list[str]:
+    for origin in _list(text):
+        if not re.fullmatch(r"https?://[^/\s]+", origin):
+            raise ValueError("holds something that is not an origin (scheme and host, no path)")
+    return _list(text)
+
+
+def _networks(text: str) -> list[str]:
+    for network in _list(text):
+        ipaddress.ip_network(network)  # its ValueError says what is wrong with which part
+    return _list(text)
+
+
+def _schema_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", text) or text.startswith("pg_") or text == "public":
+        raise ValueError("is not a schema name of lower-case letters, digits and _ (public and pg_… are not allowed)")
+    return text
+
+
+def _email(text: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text):
+        raise ValueError("is not an e-mail address")
+    return text
+
+
+def _secret(text: str) -> str:
+    if len(text) < 32 or len(set(text)) < 8:
+        raise ValueError("is too short or too simple to be a secret (at least 32 characters of real randomness)")
+    if "generate-me" in text or "insecure" in text:
+        raise ValueError("is still the placeholder; `make run` writes a random one into a new .env")
+    return text
+
+
+def _refuse_misspelt_names(path: Path) -> None:
+    """Raise for a line of the .env file that cannot be read, or whose name is nearly one of ours."""
+    lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _LINE.match(line)
+        if match is None:
+            raise ImproperlyConfigured(f"{path.name} line {number} is not NAME=value. Example: PORT=8000")
+        _refuse_misspelt_name(path, number, match[1])
+
+
+def _refuse_misspelt_name(path: Path, number: int, name: str) -> None:
+    near = difflib.get_close_matches(name.upper(), ENVIRONMENT_VARIABLES, n=1, cutoff=0.8)
+    if near and name not in ENVIRONMENT_VARIABLES:
+        example = f"{near[0]}={ENVIRONMENT_VARIABLES[near[0]]}"
+        raise ImproperlyConfigured(
+            f"{name} ({path.name} line {number}) is no setting: did you mean {near[0]}? Example: {example}"
+        )
+
+
+ENV_FILE = _read("ENV_FILE", Path, example="/etc/todo/env", default=BASE_DIR / ".env")
+if ENV_FILE.is_file():
+    environ.Env.read_env(ENV_FILE)
+
+# --- What kind of installation this is ------------------------------------------------------------
+
+ENVIRONMENT = _read("ENVIRONMENT", _one_of("development", "production"), example="production", default="production")
+PRODUCTION = ENVIRONMENT == "production"
+DEBUG = _read("DEBUG", _boolean, example="false", default=False)
+SECRET_KEY = _read("SECRET_KEY", _secret, example="<at least 32 random characters>")
+
+LOCAL_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+ALLOWED_HOSTS = _read("ALLOWED_HOSTS", _list, example="api.example.com", default=[] if PRODUCTION else LOCAL_HOSTS)
+CSRF_TRUSTED_ORIGINS = _read("CSRF_TRUSTED_ORIGINS", _origins, example="https://admin.example.com", default=[])
+HOST = _read("HOST", str, example="127.0.0.1", default="127.0.0.1")
+PORT = _read("PORT", _number(1, 65535), example="8000", default=8000)
+WORKERS = _read("WORKERS", _number(1, 64), example="2", default=1)
+# Whose X-Forwarded-For and X-Forwarded-Proto count; anybody else could claim any address.
+TRUSTED_PROXIES = _read("TRUSTED_PROXIES", _networks, example="10.0.0.0/8,127.0.0.1", default=[])
+
+if PRODUCTION and DEBUG:
+    _refuse("DEBUG", "must be false where ENVIRONMENT=production: it shows source code and settings to anybody")
+if PRODUCTION and not ALLOWED_HOSTS:
+    _refuse("ALLOWED_HOSTS", "is missing, and ENVIRONMENT=production needs the names it is reached by")
+if PRODUCTION and "*" in ALLOWED_HOSTS:
+    _refuse("ALLOWED_HOSTS", "must not be * where ENVIRONMENT=production: links in mails could be forged")
+if DEBUG and not set(ALLOWED_HOSTS) <= set(LOCAL_HOSTS):
+    _refuse("DEBUG", "must be false where ALLOWED_HOSTS names a public host")
+
+# --- Database -------------------------------------------------------------------------------------
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Parse a PostgreSQL URL, or the word `embedded`, into a Django database. Raises ValueError."""
+    if url == "embedded":
+        return {
+            "NAME": embedded.DATABASE,
+            "USER": embedded.OWNER,
+            "PASSWORD": "",
+            "HOST": str(embedded.socket_directory(EMBEDDED_DATA_DIR)),
+            "PORT": "5432",
+            "OPTIONS": {},
+        }
+    if urlsplit(url).scheme not in ("postgres", "postgresql"):
+        raise ValueError("is neither the word embedded nor a postgresql:// URL")
+    database = dict(dj_database_url.parse(url))
+    if not database["HOST"] or not database["NAME"]:
+        raise ValueError("lacks a host or a database name")
+    if "options" in database.setdefault("OPTIONS", {}):
+        # PgBouncer, and so Neon's pooled endpoint, refuses the connection with an error that few recognise.
+        raise ValueError("must not carry options=…: connection poolers refuse it")
+    _verify_tls(str(database["HOST"]), database["OPTIONS"])
+    return database
+
+
+def _verify_tls(host: str, options: dict[str, Any]) -> None:
+    """Make TLS to Neon verified, and give verifying modes a certificate bundle that the psycopg wheel finds."""
+    if host.endswith(".neon.tech"):
+        options["sslmode"] = "verify-full"
+    if str(options.get("sslmode", "")).startswith("verify-") and options.get("sslrootcert", "system") == "system":
+        # The OpenSSL inside psycopg's wheel looks for certificates where Debian has none.
+        options["sslrootcert"] = certifi.where()
+
+
+EMBEDDED_DATA_DIR = _read("EMBEDDED_DATA_DIR", Path, example="/srv/todo/postgres", default=BASE_DIR / ".postgres")
+_URL_EXAMPLE = "postgresql://user:password@ep-name-pooler.region.aws.neon.tech/todo?sslmode=require"
+_default = _read("DATABASE_URL", _database, example=f"embedded (or {_URL_EXAMPLE})")
+DATABASE_EMBEDDED = os.environ["DATABASE_URL"].strip() == "embedded"
+_direct = _read("DIRECT_DATABASE_URL", _database, example=_URL_EXAMPLE.replace("-pooler", ""), default=None)
+DATABASE_SCHEMA = _read("DATABASE_SCHEMA", _schema_name, example="todo", default="todo")
+MIGRATE_ON_START = _read("MIGRATE_ON_START", _boolean, example="true", default=DATABASE_EMBEDDED)
+
+# A small Neon compute has 97 usable connections; each worker holds this many for the API, four more for the admin.
+DATABASE_POOL_SIZE = _read("DATABASE_POOL_SIZE", _number(1, 100), example="8", default=8)
+# How long a request waits for a free connection before it is answered 503.
+DATABASE_POOL_TIMEOUT = _read("DATABASE_POOL_TIMEOUT_SECONDS", _number(1, 60), example="5", default=5)
+# A sleeping Neon compute wakes in some 100 ms, rarely in seconds.
+DATABASE_CONNECT_TIMEOUT = _read("DATABASE_CONNECT_TIMEOUT_SECONDS", _number(1, 60), example="15", default=15)
+# How long the start waits for a database that does not answer yet.
+DATABASE_START_TIMEOUT = _read("DATABASE_START_TIMEOUT_SECONDS", _number(0, 600), example="30", default=30)
+# No statement of ours needs a tenth of this; what takes longer is cancelled so that it cannot fill the pool.
+DATABASE_STATEMENT_TIMEOUT = _read("DATABASE_STATEMENT_TIMEOUT_SECONDS", _number(1, 600), example="10", default=10)
+
+_connection = {
+    "ENGINE": "todoproject.database.postgres",
+    "CONN_MAX_AGE": 0,  # anything else leaks a connection for each thread that ASGI starts
+    "DISABLE_SERVER_SIDE_CURSORS": True,  # a transaction pooler gives the next statement another session
+}
+_options = {"connect_timeout": DATABASE_CONNECT_TIMEOUT, "application_name": "todoproject"}
+
+
+def _without_pooler(database: dict[str, Any]) -> dict[str, Any]:
+    # Neon's direct endpoint is the pooled one's name without "-pooler".
+    return {**database, "HOST": re.sub(r"^(ep-[^.]+)-pooler\.", r"\1.", database["HOST"])}
+
+
+def _complete(database: dict[str, Any]) -> dict[str, Any]:
+    return {**database, **_connection, "OPTIONS": {**_options, **database["OPTIONS"]}}
+
+
+DATABASES = {"default": _complete(_default)}
+# Migrations, dumps and session locks need a session of their own, which a transaction pooler cannot give.
+DIRECT_DATABASE = _complete(_direct or _without_pooler(_default))
+
+# --- Accounts -------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+# The e-mail is unique, in whatever case it is written: by a constraint on lower(email), which this check cannot see.
+SILENCED_SYSTEM_CHECKS = ["auth.E003"]
+# The staff account that the first start creates, its password printed once; none is created where this is empty.
+FIRST_STAFF_EMAIL = _read("FIRST_STAFF_EMAIL", _email, example="admin@example.com", default="")
+TOKEN_LIFETIME_DAYS = _read("TOKEN_LIFETIME_DAYS", _number(1, 3650), example="30", default=30)
+PASSWORD_HASHERS = ["accounts.passwords.BoundedArgon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    # Length and a list of common passwords, no composition rules (OWASP ASVS 5.0, 6.2).
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# --- Logs -----------------------------------------------------------------------------------------
+
+LOG_LEVEL = _read("LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), example="INFO", default="INFO")
+_log_format_default = "json" if PRODUCTION else "console"
+LOG_FORMAT = _read("LOG_FORMAT", _one_of("json", "console"), example="json", default=_log_format_default)
+LOGGING_CONFIG = None  # logs.configure() is the one place; apps.py calls it
+
+# --- Django ---------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "todoproject",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "servestatic",
+    "django.contrib.staticfiles",
+    "ninja",  # its docs page is then served from our own files, not from a CDN
+    "accounts",
+    "tasks",
+]
+# For the admin, the docs and static files only; the API has one middleware of its own (todoproject/middleware.py).
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "todoproject" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+ROOT_URLCONF = "todoproject.urls"
+ASGI_APPLICATION = "todoproject.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Without a collectstatic run the files are served from where the packages keep them.
+SERVESTATIC_USE_FINDERS = not STATIC_ROOT.is_dir()
+
+# --- Security -------------------------------------------------------------------------------------
+
+SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^health"]  # a load balancer asks over plain HTTP
+SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+SECURE_HSTS_PRELOAD = PRODUCTION
+SESSION_COOKIE_SECURE = PRODUCTION
+CSRF_COOKIE_SECURE = PRODUCTION
+X_FRAME_OPTIONS = "DENY"
+
+_refuse_misspelt_names(ENV_FILE)

@@ -1,0 +1,88 @@
+"""What must be true of the database before a process serves: it answers, it is new enough, it is migrated."""
+
+import logging
+import random
+import time
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import DatabaseError, OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from todoproject.database import readiness
+from todoproject.database.embedded import EmbeddedServerError
+from todoproject.database.errors import worth_another_try
+
+logger = logging.getLogger("todoproject")
+
+
+class StartFailed(Exception):
+    """The process must not serve; the message is one line for the operator."""
+
+
+def prepare_database() -> bool:
+    """Wait for the database, check its version and fence, and migrate it with MIGRATE_ON_START.
+
+    Returns whether the schema is up to date; if not, /health/ready says so. Raises StartFailed.
+    """
+    try:
+        _wait_for_database()
+        _check_version()
+        if _is_behind():
+            if not settings.MIGRATE_ON_START:
+                logger.warning("the schema is behind this code: run `python manage.py migrate`")
+                return False
+            logger.info("migrating")
+            call_command("migrate", verbosity=0, interactive=False)
+        _check_fence()
+        return True
+    except EmbeddedServerError as error:
+        raise StartFailed(str(error)) from error
+    except DatabaseError as error:
+        raise StartFailed(f"the database could not be prepared: {_one_line(error)}") from error
+    finally:
+        connection.close()
+
+
+def _wait_for_database() -> None:
+    deadline = time.monotonic() + settings.DATABASE_START_TIMEOUT
+    delay = 0.2
+    while True:
+        try:
+            connection.ensure_connection()
+            return
+        except OperationalError as error:
+            cause = error.__cause__
+            if time.monotonic() + delay > deadline or not worth_another_try(str(cause)):
+                raise StartFailed(f"the database cannot be reached: {_one_line(error)}") from error
+            logger.warning("waiting for the database", extra={"reason": _one_line(error)})
+        time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 -- jitter is not a secret
+        delay = min(delay * 2, 3.0)
+
+
+def _check_version() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version_num")
+        version = int(cursor.fetchone()[0])
+    if version < readiness.MINIMUM_VERSION:
+        raise StartFailed(f"PostgreSQL {version // 10_000} is too old: version {readiness.MINIMUM_VERSION // 10_000} is needed")
+
+
+def _check_fence() -> None:
+    """Refuse to serve in production where row-level security would not bind the API."""
+    with connection.cursor() as cursor:
+        cursor.execute(readiness.OPEN_FENCES, readiness.fence_parameters())
+        open_fences = "; ".join(row[0] for row in cursor.fetchall())
+    if open_fences and settings.PRODUCTION:
+        raise StartFailed(f"the fence around users' data is open: {open_fences}")
+    if open_fences:
+        logger.warning("the fence around users' data is open", extra={"reason": open_fences})
+
+
+def _is_behind() -> bool:
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,102 @@
+"""Validation errors, from pydantic's words to ours: a pointer, a code and a sentence, never the input."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from django.core.exceptions import TooManyFieldsSent
+from django.http import HttpRequest
+from ninja.errors import ValidationErrorContext
+from pydantic import BaseModel
+
+from todoproject.problems import INVALID, MALFORMED_REQUEST, Problem
+
+_SENTENCES = {
+    "missing": "This member is required.",
+    "string_type": "This must be a string.",
+    "string_too_short": "This must not be empty.",
+    "string_too_long": "This may have at most {max_length} characters.",
+    "string_unicode": "This is not valid Unicode text.",
+    "bool_type": "This must be true or false.",
+    "bool_parsing": "This must be true or false.",
+    "int_type": "This must be a whole number.",
+    "int_parsing": "This must be a whole number.",
+    "int_parsing_size": "This number is too large.",
+    "greater_than_equal": "This must not be less than {ge}.",
+    "less_than_equal": "This must not be more than {le}.",
+    "literal_error": "This must be one of {expected}.",
+    "enum": "This must be one of {expected}.",
+    "list_type": "This must be an array.",
+    "too_short": "This must have at least {min_length} items.",
+    "too_long": "This must have at most {max_length} items.",
+    "model_type": "This must be an object.",
+    "model_attributes_type": "This must be an object.",
+}
+
+
+def invalid(errors: Sequence[dict[str, str]]) -> Problem:
+    """Return the problem that says which members break which rules."""
+    detail = errors[0]["detail"] if len(errors) == 1 else f"{len(errors)} members of the input break a rule."
+    return Problem(INVALID, detail, errors=errors)
+
+
+def from_pydantic(contexts: Iterable[ValidationErrorContext]) -> Problem:
+    """Return the problem for what pydantic found wrong with a request's body, query and path."""
+    return invalid(
+        [
+            _field_error(context.model, error)
+            for context in contexts
+            for error in context.pydantic_validation_error.errors(include_url=False, include_input=False)
+        ]
+    )
+
+
+def refuse_unknown_parameters(request: HttpRequest, known: frozenset[str]) -> None:
+    """Raise Problem where the query has parameters that the operation does not."""
+    if not request.META["QUERY_STRING"]:
+        return
+    try:
+        unknown = [name for name in request.GET if name not in known]
+    except TooManyFieldsSent:
+        raise Problem(MALFORMED_REQUEST, "The query string has too many parameters.") from None
+    if unknown:
+        raise invalid(
+            [
+                {"parameter": quote(name[:100]), "code": "unknown", "detail": _unknown("parameter", name, known)}
+                for name in unknown
+            ]
+        )
+
+
+def _field_error(model: Any, error: Any) -> dict[str, str]:
+    source, location = model.__ninja_param_source__, error["loc"]
+    code, sentence = error["type"], _SENTENCES.get(error["type"], error["msg"])
+    if code == "extra_forbidden":
+        code, detail = "unknown", _unknown("member", str(location[-1]), _known_members(model, location))
+    else:
+        detail = sentence.format(**error.get("ctx", {})) if code in _SENTENCES else sentence
+    if source != "body":
+        return {"parameter": str(location[-1]), "code": code, "detail": detail}
+    return {"pointer": _pointer(location[1:]), "code": code, "detail": detail}
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    """Return a JSON pointer as a URI fragment (RFC 6901, section 6)."""
+    parts = (str(part)[:100].replace("~", "~0").replace("/", "~1") for part in location)
+    return "#" + "".join("/" + quote(part, errors="replace") for part in parts)
+
+
+def _unknown(noun: str, name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name[:100], list(known), n=1)
+    return f"Unknown {noun}; did you mean {near[0]}?" if near else f"Unknown {noun}."
+
+
+def _known_members(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+    """Return the members of the object in which an unknown one was found."""
+    fields = model.model_fields
+    for part in location[:-1]:
+        if str(part) not in fields:
+            return []
+        fields = getattr(fields[str(part)].annotation, "model_fields", {})
+    return list(fields)
