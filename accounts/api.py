@@ -8,8 +8,15 @@ from ninja import Router
 
 from accounts import passwords, queries
 from accounts.schemas import Login, MePatch, NewToken, Register, Session, Token, TokenCreate, TokenList, User
-from todoproject.problems import EMAIL_TAKEN, INVALID, NOT_FOUND, SCOPE_MISSING, UNAUTHENTICATED, WRONG_CREDENTIALS
 from todoproject.openapi import answers
+from todoproject.problems import (
+    EMAIL_TAKEN,
+    INVALID,
+    NOT_FOUND,
+    SCOPE_MISSING,
+    UNAUTHENTICATED,
+    WRONG_CREDENTIALS,
+)
 from todoproject.responses import json_response, no_content
 
 if TYPE_CHECKING:
@@ -19,7 +26,11 @@ router = Router()
 
 
 def _session(row: queries.SessionRow) -> HttpResponse:
-    body = b'{"token":"%b","expires_at":"%b","user":%b}' % (row.token.encode(), row.expires_at.encode(), row.user)
+    body = b'{"token":"%b","expires_at":"%b","user":%b}' % (
+        row.token.encode(),
+        row.expires_at.encode(),
+        row.user,
+    )
     return json_response(body, 201, {"Cache-Control": "no-store"})
 
 

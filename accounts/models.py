@@ -114,11 +114,10 @@ class AccessToken(models.Model):
             models.CheckConstraint(condition=Exact(Length("digest"), 32), name="access_tokens_digest_length"),
             models.CheckConstraint(condition=Q(name__regex=r"\S"), name="access_tokens_name_not_blank"),
             models.CheckConstraint(
-                condition=Q(scopes__contained_by=Scope.values) & ~Q(scopes=[]), name="access_tokens_scopes_known"
+                condition=Q(scopes__contained_by=Scope.values) & ~Q(scopes=[]),
+                name="access_tokens_scopes_known",
             ),
-            models.CheckConstraint(
-                condition=Q(kind__in=["session", "personal"]), name="access_tokens_kind_known"
-            ),
+            models.CheckConstraint(condition=Q(kind__in=["session", "personal"]), name="access_tokens_kind_known"),
         ]
 
     def __str__(self) -> str:

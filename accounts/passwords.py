@@ -32,9 +32,7 @@ async def hash_password(password: str) -> str:
 
 async def verify_password(password: str, encoded: str | None) -> bool:
     """Tell whether the password belongs to the hash; with None (no such account) take as long and say no."""
-    correct = await asyncio.get_running_loop().run_in_executor(
-        _threads, check_password, password, encoded or _NOBODY
-    )
+    correct = await asyncio.get_running_loop().run_in_executor(_threads, check_password, password, encoded or _NOBODY)
     return correct and encoded is not None
 
 

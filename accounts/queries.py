@@ -134,7 +134,7 @@ def _login() -> Statement:
 
 
 async def login(email: str, password: str) -> SessionRow:
-    """Make a session token for the account. Raises WrongCredentials, as late for an unknown e-mail as for a known one."""
+    """Make a session token for the account. Raises WrongCredentials, as late for an unknown e-mail as for a known."""
     rows = await pool.run(_find_password(), {"email": email})
     encoded = rows.text(0, 1) if rows else None
     if not await passwords.verify_password(password, encoded):
@@ -186,9 +186,7 @@ async def patch_me(credentials: Credentials, me: MePatch) -> bytes:
 
 
 def _live() -> "QuerySet[AccessToken]":
-    return AccessToken.objects.filter(
-        Q(expires_at=None) | Q(expires_at__gt=Now()), user=CurrentUser(), revoked_at=None
-    )
+    return AccessToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), user=CurrentUser(), revoked_at=None)
 
 
 @lru_cache
@@ -245,21 +243,26 @@ async def create_token(credentials: Credentials, new: TokenCreate) -> tuple[str,
 
 
 @lru_cache
-def _revoke(token: str) -> Statement:
-    conditions = {"id": CurrentToken() if token == "current" else Parameter("id")}
-    write = statements.update(_live().filter(**conditions), {"revoked_at": _NOW}, ["id"])
-    return _fenced(write, scope=None if token == "current" else Scope.ACCOUNT)
+def _revoke() -> Statement:
+    write = statements.update(_live().filter(id=Parameter("id")), {"revoked_at": _NOW}, ["id"])
+    return _fenced(write)
 
 
 async def revoke_token(credentials: Credentials, token_id: UUID) -> None:
     """End a token of the account at once, on every process. Raises TokenNotFound."""
-    if not await pool.run(_revoke("other"), {"token_digest": credentials.digest, "id": token_id}):
+    if not await pool.run(_revoke(), {"token_digest": credentials.digest, "id": token_id}):
         raise TokenNotFound
+
+
+@lru_cache
+def _logout() -> Statement:
+    write = statements.update(_live().filter(id=CurrentToken()), {"revoked_at": _NOW}, ["id"])
+    return _fenced(write, scope=None)
 
 
 async def logout(credentials: Credentials) -> None:
     """End the token in use, whatever its scopes."""
-    await pool.run(_revoke("current"), {"token_digest": credentials.digest})
+    await pool.run(_logout(), {"token_digest": credentials.digest})
 
 
 @lru_cache

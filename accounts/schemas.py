@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from accounts.models import Scope, validate_timezone
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-from todoproject.schemas import Output, Strict, Text, instant
+from todoproject.schemas import Instant, Output, Strict, Text
 
 
 def _email(text: str) -> str:
@@ -87,6 +87,10 @@ def _scopes(value: object) -> object:
     return [Scope(word) if isinstance(word, str) and word in Scope.values else word for word in value]
 
 
+# No later than what can be read again in every time zone.
+Expiry = Annotated[Instant, Field(le=datetime(9999, 12, 30, tzinfo=UTC))]
+
+
 class TokenCreate(Strict):
     """A personal access token to be made."""
 
@@ -94,7 +98,7 @@ class TokenCreate(Strict):
         examples=["backup script"]
     )
     scopes: Annotated[list[Scope], BeforeValidator(_scopes), Field(min_length=1, max_length=len(Scope))]
-    expires_at: instant(datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)) | None = None  # type: ignore[valid-type]
+    expires_at: Expiry | None = None
 
 
 class Token(Output):

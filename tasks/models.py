@@ -39,7 +39,11 @@ class Task(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tasks", verbose_name="owner", db_index=False
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="tasks",
+        verbose_name="owner",
+        db_index=False,
     )
     title = models.CharField(max_length=TITLE_MAX_LENGTH)
     description = models.TextField(blank=True, default="", db_default="", max_length=DESCRIPTION_MAX_LENGTH)

@@ -6,11 +6,11 @@ Handlers pass credentials, never a user: whose rows are meant is decided by the 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.core import signing
-from django.db.models import F, Q
+from django.db.models import Q
 from psycopg import sql
 from uuid_utils.compat import uuid7
 
@@ -43,7 +43,7 @@ class TaskRow:
 
 
 def _own() -> TaskQuerySet:
-    return cast(TaskQuerySet, Task.objects.filter(user=CurrentUser()))
+    return Task.objects.filter(user=CurrentUser())
 
 
 def _one() -> TaskQuerySet:
@@ -157,12 +157,11 @@ _CURSOR_SALT = "tasks.cursor"
 @lru_cache(maxsize=64)
 def _list(filters: frozenset[str], sort: str, is_continued: bool) -> Statement:
     rows = _own().live().filter(**{name: Parameter(name) for name in filters})
-    descending = sort.startswith("-")
-    key = F(sort.removeprefix("-"))
+    key, descending = sort.removeprefix("-"), sort.startswith("-")
     if is_continued:
-        rows = rows.filter(_after(key.name, descending))
-    ordered = rows.order_by(key.desc() if descending else key.asc(), F("id").desc() if descending else F("id").asc())
-    return _read(f"{statements.select(ordered)} LIMIT %(limit)s", key.name, "id")
+        rows = rows.filter(_after(key, descending))
+    ordered = rows.order_by(*(f"-{name}" if descending else name for name in (key, "id")))
+    return _read(f"{statements.select(ordered)} LIMIT %(limit)s", key, "id")
 
 
 def _after(key: str, descending: bool) -> Q:

@@ -14,7 +14,7 @@ from tasks.models import (
     LAST_INSTANT,
     TITLE_MAX_LENGTH,
 )
-from todoproject.schemas import Output, Strict, Text, day, instant
+from todoproject.schemas import Day, Instant, Output, Strict, Text
 
 PriorityWord = Literal["none", "low", "medium", "high", "urgent"]
 
@@ -32,8 +32,8 @@ Title = Annotated[
     AfterValidator(_not_blank),
 ]
 Description = Annotated[Text, StringConstraints(max_length=DESCRIPTION_MAX_LENGTH)]
-DueDay = day(FIRST_DATE, LAST_DATE)
-DueInstant = instant(FIRST_INSTANT, LAST_INSTANT)
+DueDay = Annotated[Day, Field(ge=FIRST_DATE, le=LAST_DATE)]
+DueInstant = Annotated[Instant, Field(ge=FIRST_INSTANT, le=LAST_INSTANT)]
 
 
 class _OneDue(Strict):

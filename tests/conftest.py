@@ -29,9 +29,7 @@ def _postgres() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(
-    _postgres: None, django_test_environment: None, django_db_blocker: DjangoDbBlocker
-) -> None:
+def django_db_setup(_postgres: None, django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> None:
     """Create and migrate the test database; it goes away with its server."""
     with django_db_blocker.unblock():
         setup_databases(verbosity=0, interactive=False, serialized_aliases=())

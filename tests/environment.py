@@ -15,7 +15,14 @@ FOLDER = Path(tempfile.mkdtemp(prefix="todo-tests-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 FOLDER.chmod(0o755)  # the server may run as another user than root, and must reach its data folder below
 
-for _name in ("DIRECT_DATABASE_URL", "DATABASE_SCHEMA", "MIGRATE_ON_START", "FIRST_STAFF_EMAIL", "LOG_FORMAT", "DEBUG"):
+for _name in (
+    "DIRECT_DATABASE_URL",
+    "DATABASE_SCHEMA",
+    "MIGRATE_ON_START",
+    "FIRST_STAFF_EMAIL",
+    "LOG_FORMAT",
+    "DEBUG",
+):
     os.environ.pop(_name, None)
 os.environ |= {
     "ENV_FILE": os.devnull,

@@ -10,7 +10,9 @@ from tests.people import Person
 
 
 async def test_created_task_comes_back_as_the_contract_says(alice: Person) -> None:
-    response = await alice.http.post("/v1/tasks", json={"title": "  Buy milk ", "priority": "high", "due_on": "2026-12-01"})
+    response = await alice.http.post(
+        "/v1/tasks", json={"title": "  Buy milk ", "priority": "high", "due_on": "2026-12-01"}
+    )
 
     assert response.status_code == 201
     task = response.json()
@@ -45,7 +47,9 @@ async def test_patch_that_names_nothing_changes_nothing(alice: Person) -> None:
 async def test_null_clears_a_due_date(alice: Person) -> None:
     task = await alice.task(due_on="2026-12-01")
 
-    response = await alice.http.patch(f"/v1/tasks/{task['id']}", json={"due_on": None, "due_at": "2026-12-01T08:00:00Z"})
+    response = await alice.http.patch(
+        f"/v1/tasks/{task['id']}", json={"due_on": None, "due_at": "2026-12-01T08:00:00Z"}
+    )
 
     assert (response.json()["due_on"], response.json()["due_at"]) == (None, "2026-12-01T08:00:00.000000Z")
 
@@ -85,7 +89,9 @@ async def pages(http: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     while True:
-        page = TaskPage.model_validate((await http.get("/v1/tasks", params=query | cursor)).json()).model_dump(mode="json")
+        page = TaskPage.model_validate((await http.get("/v1/tasks", params=query | cursor)).json()).model_dump(
+            mode="json"
+        )
         items += page["items"]
         if page["next_cursor"] is None:
             return items

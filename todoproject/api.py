@@ -39,7 +39,7 @@ class API(NinjaAPI):
     """Django Ninja, with validation errors as problem documents."""
 
     def validation_error_from_error_contexts(  # type: ignore[override]  # its caller raises whatever it is given
-        self, error_contexts: list[ValidationErrorContext]
+        self, error_contexts: list[ValidationErrorContext[Any]]
     ) -> Problem:
         return validation.from_pydantic(error_contexts)
 
@@ -101,7 +101,7 @@ def _fixed(type: problems.ProblemType, detail: str, **headers: str) -> Callable[
 
 
 _NO_TOKEN = _fixed(problems.UNAUTHENTICATED, "The token is missing, unknown, expired or revoked.")
-_NOTHING_HERE = _fixed(problems.NOT_FOUND, "There is nothing here, or it is not yours to see.")
+_NOTHING_HERE = _fixed(problems.NOT_FOUND, problems.not_found().detail)
 
 for _error, _handler in {
     AuthenticationError: _NO_TOKEN,

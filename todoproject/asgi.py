@@ -13,12 +13,12 @@ try:
 except ImproperlyConfigured as error:
     sys.exit(f"todoproject: {error}")
 
-from django.core.handlers.asgi import ASGIHandler  # noqa: E402 -- only after setup
+from django.core.handlers.asgi import ASGIHandler
 
-from todoproject import lifespan  # noqa: E402
-from todoproject.api import query_parameters  # noqa: E402
-from todoproject.handler import ApiHandler  # noqa: E402
-from todoproject.urls import api_patterns  # noqa: E402
+from todoproject import lifespan
+from todoproject.api import query_parameters
+from todoproject.handler import ApiHandler
+from todoproject.urls import api_patterns
 
 _django = ASGIHandler()
 _api = ApiHandler(api_patterns, query_parameters())

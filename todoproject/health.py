@@ -3,15 +3,15 @@
 import time
 from typing import Literal
 
+import orjson
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
-import orjson
 
 from todoproject.database import readiness
 from todoproject.database.errors import DatabaseNotReady, DatabaseUnavailable
 from todoproject.database.pool import Statement, pool
 from todoproject.openapi import answers
-from todoproject.problems import Problem, UNAVAILABLE
+from todoproject.problems import UNAVAILABLE, Problem
 from todoproject.responses import json_response
 from todoproject.schemas import Output
 from todoproject.version import VERSION
@@ -59,9 +59,7 @@ def unreachable() -> Problem:
     return Problem(UNAVAILABLE, detail, headers={"Retry-After": "1"}, database="unreachable")
 
 
-@router.get(
-    "", auth=None, operation_id="get_health", summary="Process and database", response=answers({200: Health})
-)
+@router.get("", auth=None, operation_id="get_health", summary="Process and database", response=answers({200: Health}))
 async def get_health(request: HttpRequest) -> HttpResponse:
     await _ping()
     return json_response(orjson.dumps({"status": "ok", "database": "connected", "version": VERSION}))

@@ -1,5 +1,6 @@
 """The API's one middleware: request id, problems for whatever goes wrong, the access line, security headers."""
 
+import io
 import logging
 import re
 import time
@@ -50,7 +51,7 @@ class ApiMiddleware:
 
     async def _answer(self, scope: dict[str, Any], receive: Any) -> tuple[HttpResponse, str | None]:
         try:
-            request = self._request_class(scope, None)
+            request = self._request_class(scope, io.BytesIO())
         except UnicodeDecodeError:
             return problems.respond(Problem(MALFORMED_REQUEST, "The query string is not ASCII."), scope["path"]), None
         try:
@@ -59,7 +60,7 @@ class ApiMiddleware:
             response = problems.respond(problem, request.path)
         except RequestAborted:
             raise
-        except Exception as error:  # noqa: BLE001 -- the last resort: whatever it was, the client gets a problem document
+        except Exception as error:
             logger.error("unhandled error", exc_info=error)
             response = problems.respond(problems.internal_error(), request.path)
         return response, request.resolver_match.route if request.resolver_match else None

@@ -40,25 +40,40 @@ def _define(code: str, status: int, title: str, description: str) -> ProblemType
 
 
 MALFORMED_REQUEST = _define(
-    "malformed-request", 400, "Malformed request", "The request could not be read: not JSON, not UTF-8, bad escapes in the URL."
+    "malformed-request",
+    400,
+    "Malformed request",
+    "The request could not be read: not JSON, not UTF-8, bad escapes in the URL.",
 )
 INVALID_CURSOR = _define(
-    "invalid-cursor", 400, "Invalid cursor", "The cursor was not made by this list with these filters. Start again without one."
+    "invalid-cursor",
+    400,
+    "Invalid cursor",
+    "The cursor was not made by this list with these filters. Start again without one.",
 )
 UNAUTHENTICATED = _define(
-    "unauthenticated", 401, "Authentication required", "Send `Authorization: Bearer <token>` with a token that is neither expired nor revoked."
+    "unauthenticated",
+    401,
+    "Authentication required",
+    "Send `Authorization: Bearer <token>` with a token that is neither expired nor revoked.",
 )
 WRONG_CREDENTIALS = _define(
     "wrong-credentials", 401, "Wrong e-mail or password", "No active account has this e-mail and password."
 )
 SCOPE_MISSING = _define(
-    "scope-missing", 403, "Scope missing", "The token is good but lacks a scope; `required` and `held` name them."
+    "scope-missing",
+    403,
+    "Scope missing",
+    "The token is good but lacks a scope; `required` and `held` name them.",
 )
 NOT_FOUND = _define(
     "not-found", 404, "Not found", "There is nothing here, or it is not yours to see: the answer is the same."
 )
 METHOD_NOT_ALLOWED = _define(
-    "method-not-allowed", 405, "Method not allowed", "The resource exists; `Allow` names the methods it knows."
+    "method-not-allowed",
+    405,
+    "Method not allowed",
+    "The resource exists; `Allow` names the methods it knows.",
 )
 EMAIL_TAKEN = _define(
     "email-taken", 409, "E-mail already registered", "An account with this e-mail exists. Log in instead."
@@ -66,16 +81,28 @@ EMAIL_TAKEN = _define(
 CONFLICT = _define("conflict", 409, "Conflict", "The write would break a rule about other existing data.")
 TOO_LARGE = _define("too-large", 413, "Body too large", "A request body may have up to 1 MiB.")
 UNSUPPORTED_MEDIA_TYPE = _define(
-    "unsupported-media-type", 415, "Unsupported media type", "Send the body as application/json (PATCH: or application/merge-patch+json)."
+    "unsupported-media-type",
+    415,
+    "Unsupported media type",
+    "Send the body as application/json (PATCH: or application/merge-patch+json).",
 )
 INVALID = _define(
-    "invalid", 422, "Invalid input", "`errors` names each member that breaks a rule, with a JSON pointer to it."
+    "invalid",
+    422,
+    "Invalid input",
+    "`errors` names each member that breaks a rule, with a JSON pointer to it.",
 )
 INTERNAL_ERROR = _define(
-    "internal-error", 500, "Internal error", "A defect of ours. The request id lets the operators find it in the logs."
+    "internal-error",
+    500,
+    "Internal error",
+    "A defect of ours. The request id lets the operators find it in the logs.",
 )
 UNAVAILABLE = _define(
-    "unavailable", 503, "Service unavailable", "The database is away or all its connections are in use. Try again after `Retry-After` seconds."
+    "unavailable",
+    503,
+    "Service unavailable",
+    "The database is away or all its connections are in use. Try again after `Retry-After` seconds.",
 )
 
 

@@ -33,9 +33,7 @@ Text = Annotated[str, AfterValidator(_storable)]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 # RFC 3339, section 5.6: the offset is required. Microseconds are what the database keeps.
-_INSTANT = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII
-)
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 
 
 def _parse_date(value: Any) -> Any:
@@ -56,16 +54,9 @@ def _parse_instant(value: Any) -> Any:
         raise PydanticCustomError("instant", "There is no such time, or it is out of range in UTC.") from None
 
 
-def day(first: date, last: date) -> Any:
-    """Return the type of a date from `first` to `last`, given as an RFC 3339 full-date."""
-    return Annotated[date, Field(ge=first, le=last), BeforeValidator(_parse_date, json_schema_input_type=date)]
-
-
-def instant(first: datetime, last: datetime) -> Any:
-    """Return the type of a time from `first` to `last`, given as an RFC 3339 date-time with an offset."""
-    return Annotated[
-        datetime, Field(ge=first, le=last), BeforeValidator(_parse_instant, json_schema_input_type=datetime)
-    ]
+# An RFC 3339 full-date, and a date-time with an offset. Combine them with the range that can be stored.
+Day = Annotated[date, BeforeValidator(_parse_date, json_schema_input_type=date)]
+Instant = Annotated[datetime, BeforeValidator(_parse_instant, json_schema_input_type=datetime)]
 
 
 class FieldError(Output):

@@ -6,18 +6,20 @@ or misspelt value raises `ImproperlyConfigured` with one line that names the var
 """
 
 import difflib
+import io
 import ipaddress
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import certifi
 import dj_database_url
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from psycopg.pq import Conninfo
 
 from todoproject.database import embedded
 
@@ -28,7 +30,8 @@ T = TypeVar("T")
 
 ENVIRONMENT_VARIABLES: dict[str, str] = {}  # every name read below, with its example; a test holds .env.example to it
 _REQUIRED: Any = object()
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
+_line_numbers: dict[str, int] = {}  # the names in the .env file, and where they are
 
 
 def _refuse(name: str, problem: str) -> NoReturn:
@@ -40,7 +43,8 @@ def _read(name: str, parse: Callable[[str], T], *, example: str, default: Any = 
     text = os.environ.get(name, "").strip()
     if not text:
         if default is _REQUIRED:
-            _refuse(name, "is missing")
+            near = difflib.get_close_matches(name, _line_numbers.keys() - {name}, n=1, cutoff=0.8)
+            _refuse(name, f"is missing (is it the misspelt {near[0]}?)" if near else "is missing")
         return default  # type: ignore[no-any-return]  # the default is the caller's, of the caller's type
     try:
         return parse(text)
@@ -49,7 +53,16 @@ def _read(name: str, parse: Callable[[str], T], *, example: str, default: Any = 
 
 
 def _boolean(text: str) -> bool:
-    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    words = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "on": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "off": False,
+    }
     if text.lower() not in words:
         raise ValueError("is neither true nor false")
     return words[text.lower()]
@@ -78,6 +91,16 @@ def _list(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
+def _hosts(text: str) -> list[str]:
+    for host in _list(text):
+        # Django compares these with a name and nothing else: what does not look like one would match nobody.
+        if not re.fullmatch(r"\*|\.?[\w-]+(\.[\w-]+)*|\[[0-9A-Fa-f:.]+\]", host):
+            raise ValueError(
+                "holds something that is not a host name (no scheme, no port, no path; .example.com stands for all below)"
+            )
+    return _list(text)
+
+
 def _origins(text: str) -> list[str]:
     for origin in _list(text):
         if not re.fullmatch(r"https?://[^/\s]+", origin):
@@ -104,37 +127,58 @@ def _email(text: str) -> str:
 
 
 def _secret(text: str) -> str:
-    if len(text) < 32 or len(set(text)) < 8:
-        raise ValueError("is too short or too simple to be a secret (at least 32 characters of real randomness)")
     if "generate-me" in text or "insecure" in text:
         raise ValueError("is still the placeholder; `make run` writes a random one into a new .env")
+    if len(text) < 32 or len(set(text)) < 8:
+        raise ValueError("is too short or too simple to be a secret (at least 32 characters of real randomness)")
+    return text
+
+
+def _file(text: str) -> Path:
+    if not Path(text).exists() or Path(text).is_dir():
+        raise ValueError("is not the path of a file")
+    return Path(text)
+
+
+def _read_env_file(path: Path) -> None:
+    """Put what the .env file says into the environment, where that says nothing. Raises ImproperlyConfigured."""
+    lines = []
+    for number, line in enumerate(_text_of(path).splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ImproperlyConfigured(f"{path.name} line {number} is not NAME=value. Example: PORT=8000")
+        _line_numbers[match[1]] = number
+        lines.append(f"{match[1]}={match[2]}")  # django-environ skips a line with other spaces, without a word
+    environ.Env.read_env(io.StringIO("\n".join(lines)))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        text = path.read_text("utf-8-sig")  # some editors put a mark in front, which would join the first name
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError):
+        text = "\0"
+    if "\0" in text:
+        raise ImproperlyConfigured(f"{path} cannot be read as UTF-8 text. Example of its lines: PORT=8000")
     return text
 
 
 def _refuse_misspelt_names(path: Path) -> None:
-    """Raise for a line of the .env file that cannot be read, or whose name is nearly one of ours."""
-    lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        match = _LINE.match(line)
-        if match is None:
-            raise ImproperlyConfigured(f"{path.name} line {number} is not NAME=value. Example: PORT=8000")
-        _refuse_misspelt_name(path, number, match[1])
+    """Raise for a line of the .env file whose name is nearly one of ours."""
+    for name, number in _line_numbers.items():
+        near = difflib.get_close_matches(name.upper(), ENVIRONMENT_VARIABLES, n=1, cutoff=0.8)
+        if near and name not in ENVIRONMENT_VARIABLES:
+            example = f"{near[0]}={ENVIRONMENT_VARIABLES[near[0]]}"
+            raise ImproperlyConfigured(
+                f"{name} ({path.name} line {number}) is no setting: did you mean {near[0]}? Example: {example}"
+            )
 
 
-def _refuse_misspelt_name(path: Path, number: int, name: str) -> None:
-    near = difflib.get_close_matches(name.upper(), ENVIRONMENT_VARIABLES, n=1, cutoff=0.8)
-    if near and name not in ENVIRONMENT_VARIABLES:
-        example = f"{near[0]}={ENVIRONMENT_VARIABLES[near[0]]}"
-        raise ImproperlyConfigured(
-            f"{name} ({path.name} line {number}) is no setting: did you mean {near[0]}? Example: {example}"
-        )
-
-
-ENV_FILE = _read("ENV_FILE", Path, example="/etc/todo/env", default=BASE_DIR / ".env")
-if ENV_FILE.is_file():
-    environ.Env.read_env(ENV_FILE)
+ENV_FILE = _read("ENV_FILE", _file, example="/etc/todo/env", default=BASE_DIR / ".env")
+_read_env_file(ENV_FILE)
 
 # --- What kind of installation this is ------------------------------------------------------------
 
@@ -144,7 +188,7 @@ DEBUG = _read("DEBUG", _boolean, example="false", default=False)
 SECRET_KEY = _read("SECRET_KEY", _secret, example="<at least 32 random characters>")
 
 LOCAL_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
-ALLOWED_HOSTS = _read("ALLOWED_HOSTS", _list, example="api.example.com", default=[] if PRODUCTION else LOCAL_HOSTS)
+ALLOWED_HOSTS = _read("ALLOWED_HOSTS", _hosts, example="api.example.com", default=[] if PRODUCTION else LOCAL_HOSTS)
 CSRF_TRUSTED_ORIGINS = _read("CSRF_TRUSTED_ORIGINS", _origins, example="https://admin.example.com", default=[])
 HOST = _read("HOST", str, example="127.0.0.1", default="127.0.0.1")
 PORT = _read("PORT", _number(1, 65535), example="8000", default=8000)
@@ -166,25 +210,55 @@ if DEBUG and not set(ALLOWED_HOSTS) <= set(LOCAL_HOSTS):
 
 def _database(url: str) -> dict[str, Any]:
     """Parse a PostgreSQL URL, or the word `embedded`, into a Django database. Raises ValueError."""
-    if url == "embedded":
-        return {
-            "NAME": embedded.DATABASE,
-            "USER": embedded.OWNER,
-            "PASSWORD": "",
-            "HOST": str(embedded.socket_directory(EMBEDDED_DATA_DIR)),
-            "PORT": "5432",
-            "OPTIONS": {},
-        }
-    if urlsplit(url).scheme not in ("postgres", "postgresql"):
+    return _embedded_database() if url == "embedded" else _remote_database(url)
+
+
+def _embedded_database() -> dict[str, Any]:
+    try:
+        socket = embedded.socket_directory(EMBEDDED_DATA_DIR)
+    except embedded.EmbeddedServerError as error:  # Windows
+        raise ValueError(f"cannot be used: {error}") from error
+    database = {"NAME": embedded.DATABASE, "USER": embedded.OWNER, "PASSWORD": "", "HOST": str(socket)}
+    return {**database, "PORT": "5432", "OPTIONS": {}}
+
+
+def _remote_database(url: str) -> dict[str, Any]:
+    if not url.lower().startswith(("postgres://", "postgresql://")):
         raise ValueError("is neither the word embedded nor a postgresql:// URL")
-    database = dict(dj_database_url.parse(url))
+    try:
+        if re.search(r"[\s#]", url) or urlsplit(url).port == 0:
+            raise ValueError
+        database: dict[str, Any] = {**dj_database_url.parse(url)}
+    except ValueError:  # whose message may hold the password
+        raise ValueError(
+            "cannot be read: a port is a number from 1 to 65535, and special characters in a password are "
+            "percent-encoded (# is %23, / is %2F, @ is %40)"
+        ) from None
+    options: dict[str, Any] = database.setdefault("OPTIONS", {})
+    database["HOST"] = _host(url) or options.pop("host", "")
     if not database["HOST"] or not database["NAME"]:
         raise ValueError("lacks a host or a database name")
-    if "options" in database.setdefault("OPTIONS", {}):
-        # PgBouncer, and so Neon's pooled endpoint, refuses the connection with an error that few recognise.
-        raise ValueError("must not carry options=…: connection poolers refuse it")
-    _verify_tls(str(database["HOST"]), database["OPTIONS"])
+    _refuse_parameters(parse_qs(urlsplit(url).query, keep_blank_values=True))
+    _verify_tls(str(database["HOST"]), options)
     return database
+
+
+def _host(url: str) -> str:
+    # urlsplit writes names in lower case, which is wrong for the folder of a unix socket (%2Fvar%2FRun).
+    raw = urlsplit(url).netloc.rpartition("@")[2].partition(":")[0]
+    return unquote(raw) if raw.upper().startswith("%2F") else urlsplit(url).hostname or ""
+
+
+def _refuse_parameters(parameters: dict[str, list[str]]) -> None:
+    if "options" in parameters or "currentSchema" in parameters:
+        # PgBouncer, and so Neon's pooled endpoint, refuses the connection with an error that few recognise.
+        raise ValueError("must not carry options=… or currentSchema=…: connection poolers refuse it")
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    for name, values in parameters.items():
+        if name not in known or len(values) > 1:
+            # A name that is none may be the rest of a password with a question mark.
+            shown = name if re.fullmatch(r"\w{1,40}", name) else "one"
+            raise ValueError(f"has a parameter that PostgreSQL does not know, or that comes twice: {shown}")
 
 
 def _verify_tls(host: str, options: dict[str, Any]) -> None:
@@ -200,7 +274,10 @@ EMBEDDED_DATA_DIR = _read("EMBEDDED_DATA_DIR", Path, example="/srv/todo/postgres
 _URL_EXAMPLE = "postgresql://user:password@ep-name-pooler.region.aws.neon.tech/todo?sslmode=require"
 _default = _read("DATABASE_URL", _database, example=f"embedded (or {_URL_EXAMPLE})")
 DATABASE_EMBEDDED = os.environ["DATABASE_URL"].strip() == "embedded"
-_direct = _read("DIRECT_DATABASE_URL", _database, example=_URL_EXAMPLE.replace("-pooler", ""), default=None)
+_direct = _read("DIRECT_DATABASE_URL", _remote_database, example=_URL_EXAMPLE.replace("-pooler", ""), default=None)
+if _direct is not None and (DATABASE_EMBEDDED or _direct["NAME"] != _default["NAME"]):
+    # Migrations would change another database than the one that is served.
+    _refuse("DIRECT_DATABASE_URL", "is not the database of DATABASE_URL")
 DATABASE_SCHEMA = _read("DATABASE_SCHEMA", _schema_name, example="todo", default="todo")
 MIGRATE_ON_START = _read("MIGRATE_ON_START", _boolean, example="true", default=DATABASE_EMBEDDED)
 

@@ -65,7 +65,9 @@ def _check_version() -> None:
         cursor.execute("SHOW server_version_num")
         version = int(cursor.fetchone()[0])
     if version < readiness.MINIMUM_VERSION:
-        raise StartFailed(f"PostgreSQL {version // 10_000} is too old: version {readiness.MINIMUM_VERSION // 10_000} is needed")
+        raise StartFailed(
+            f"PostgreSQL {version // 10_000} is too old: version {readiness.MINIMUM_VERSION // 10_000} is needed"
+        )
 
 
 def _check_fence() -> None:

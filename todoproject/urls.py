@@ -17,7 +17,7 @@ async def openapi_document(request: HttpRequest) -> HttpResponse:
 # Ninja's own list, less its root, whose only purpose is to answer 404.
 api_patterns: list[URLPattern | URLResolver] = [
     path("v1/openapi.json", openapi_document, name="openapi"),
-    *(pattern for pattern in api.urls[0] if pattern.name != "api-root"),
+    *(pattern for pattern in api.urls[0] if getattr(pattern, "name", None) != "api-root"),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

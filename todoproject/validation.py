@@ -41,7 +41,7 @@ def invalid(errors: Sequence[dict[str, str]]) -> Problem:
     return Problem(INVALID, detail, errors=errors)
 
 
-def from_pydantic(contexts: Iterable[ValidationErrorContext]) -> Problem:
+def from_pydantic(contexts: Iterable[ValidationErrorContext[Any]]) -> Problem:
     """Return the problem for what pydantic found wrong with a request's body, query and path."""
     return invalid(
         [
@@ -63,7 +63,11 @@ def refuse_unknown_parameters(request: HttpRequest, known: frozenset[str]) -> No
     if unknown:
         raise invalid(
             [
-                {"parameter": quote(name[:100]), "code": "unknown", "detail": _unknown("parameter", name, known)}
+                {
+                    "parameter": quote(name[:100]),
+                    "code": "unknown",
+                    "detail": _unknown("parameter", name, known),
+                }
                 for name in unknown
             ]
         )

@@ -13,12 +13,13 @@ import select
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import connections
 from psycopg import AsyncClientCursor, AsyncConnection, Error, OperationalError, sql
-from psycopg.pq import PGresult, TransactionStatus
+from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from todoproject import logs
@@ -140,7 +141,7 @@ class Pool:
         try:
             cursor = AsyncClientCursor(connection)
             async with asyncio.timeout(settings.DATABASE_STATEMENT_TIMEOUT):
-                await cursor.execute(cast(LiteralString, statement.text), parameters)
+                await cursor.execute(statement.text, parameters)
             opening = Rows(cast(PGresult, cursor.pgresult), None)
             cursor.nextset()
             user_id = opening.text(0, 0) if statement.is_fenced else None

@@ -1,6 +1,7 @@
 """Is the database what this code needs: migrated, and fenced by roles that row-level security binds?"""
 
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
@@ -35,7 +36,7 @@ SELECT format('table %%s has no row-level security', name) FROM wanted_tables
 """
 
 
-def fence_parameters() -> dict[str, object]:
+def fence_parameters() -> dict[str, Any]:
     """Return the parameters of OPEN_FENCES."""
     return {
         "roles": [API_ROLE, ACCOUNT_ROLE],

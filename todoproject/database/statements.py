@@ -19,22 +19,22 @@ class Parameter(Expression):
         super().__init__(output_field=output_field)
         self.name = name
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        return f"%({self.name})s", []
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
+        return f"%({self.name})s", ()
 
 
 class CurrentUser(Expression):
     """The user whom the request unit has bound, as SQL: the index needs to be told whose rows are meant."""
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        return "(SELECT current_user_id())", []
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
+        return "(SELECT current_user_id())", ()
 
 
 class CurrentToken(Expression):
     """The token that the request unit has accepted, as SQL."""
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        return "(SELECT current_token_id())", []
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[()]]:
+        return "(SELECT current_token_id())", ()
 
 
 CURRENT_USER = sql.SQL("current_user_id()")
@@ -54,7 +54,10 @@ def placeholders(names: Iterable[str]) -> dict[str, sql.Composable]:
 
 
 def insert(
-    model: type[Model], values: Mapping[str, sql.Composable], returning: Sequence[str], condition: str = "true"
+    model: type[Model],
+    values: Mapping[str, sql.Composable],
+    returning: Sequence[str],
+    condition: str = "true",
 ) -> str:
     """Compose `INSERT … RETURNING` of one row, if `condition` holds; `values` and `returning` name fields."""
     head = sql.SQL("INSERT INTO {} ({}) SELECT {}").format(
@@ -88,12 +91,12 @@ def as_json(rows: str, model: type[Model], fields: Sequence[str], extra: Sequenc
     """Wrap a SELECT so that PostgreSQL builds each row's JSON object of `fields`, followed by the `extra` columns."""
     wrapped = ", ".join(f"{_json_value(model, name)} AS {_quoted(name)}" for name in fields)
     keys = "".join(f", rows.{_quoted(column(model, name))}" for name in extra)
-    return f"SELECT (SELECT row_to_json(object) FROM (SELECT {wrapped}) AS object){keys} FROM ({rows}) AS rows"
+    return f"SELECT (SELECT row_to_json(object) FROM (SELECT {wrapped}) AS object){keys} FROM ({rows}) AS rows"  # noqa: S608 -- composed of our own statements
 
 
 def written_as_json(write: str, model: type[Model], fields: Sequence[str], extra: Sequence[str] = ()) -> str:
     """Wrap an `INSERT` or `UPDATE … RETURNING` in the same way."""
-    return f"WITH written AS ({write}) {as_json('SELECT * FROM written', model, fields, extra)}"
+    return f"WITH written AS ({write}) {as_json('SELECT * FROM written', model, fields, extra)}"  # noqa: S608 -- as above
 
 
 def _json_value(model: type[Model], name: str) -> str:

@@ -19,9 +19,7 @@ def major_version(directory: Path) -> int | None:
     if not directory.exists():
         return None
     if not directory.is_dir():
-        raise EmbeddedServerError(
-            f"{directory} should be the data folder, but is a file: choose another place."
-        )
+        raise EmbeddedServerError(f"{directory} should be the data folder, but is a file: choose another place.")
     version = directory / "PG_VERSION"
     if version.is_file() and (number := version.read_text().partition(".")[0].strip()).isdecimal():
         return int(number)
@@ -30,9 +28,7 @@ def major_version(directory: Path) -> int | None:
             f"{directory} is not empty and holds no PostgreSQL data: choose another data folder, or empty it."
         )
     if directory.is_mount():
-        raise EmbeddedServerError(
-            f"{directory} is a mount point: choose a folder inside it as the data folder."
-        )
+        raise EmbeddedServerError(f"{directory} is a mount point: choose a folder inside it as the data folder.")
     return None
 
 

@@ -69,7 +69,7 @@ def adopt(place: Place) -> psycopg.Connection | None:
             connection.close()
             raise EmbeddedServerError(
                 f"The PostgreSQL at {place.socket} serves another data folder than {place.directory}, "
-                "or one that was moved or deleted: stop it, or wait a minute, after which it notices and ends."
+                "or one that was moved or deleted: stop it, or wait a minute, until it notices and ends."
             )
         process = _postmaster(place.directory)
         if not process:
@@ -105,9 +105,7 @@ def _pg_ctl_start(place: Place, binaries: Binaries, options: Mapping[str, str]) 
     settings = {**_SETTINGS, **options, "unix_socket_directories": _quoted(place.socket)}
     # pg_ctl hands these to a shell, so they are quoted here; it would not quote the folder well, so that is
     # told it by PGDATA.
-    arguments = shlex.join(
-        ["-D", str(place.directory), *(f"--{name}={value}" for name, value in settings.items())]
-    )
+    arguments = shlex.join(["-D", str(place.directory), *(f"--{name}={value}" for name, value in settings.items())])
     command: list[str | Path] = [
         binaries["pg_ctl"],
         "start",
@@ -146,17 +144,14 @@ def halt(place: Place) -> None:
     while _pid(place.directory) == process:
         if time.monotonic() > deadline:
             raise EmbeddedServerError(
-                f"PostgreSQL (process {process}) does not stop (log: {log.path(place.directory)}): "
-                f"kill -QUIT {process}"
+                f"PostgreSQL (process {process}) does not stop (log: {log.path(place.directory)}): kill -QUIT {process}"
             )
         time.sleep(0.005)
 
 
 def _connect(socket: Path) -> psycopg.Connection | None:
     """Return None where nothing answers at the socket."""
-    address = make_conninfo(
-        host=str(socket), port=PORT, user="postgres", dbname="postgres", connect_timeout=5
-    )
+    address = make_conninfo(host=str(socket), port=PORT, user="postgres", dbname="postgres", connect_timeout=5)
     begin = time.monotonic()
     while True:
         try:
@@ -193,7 +188,7 @@ def _number(lock_file: Path) -> int | None:
     """Return the process in the first line of one of PostgreSQL's lock files."""
     try:
         line = lock_file.read_text().partition("\n")[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return int(line) if line.isdecimal() else None
 

@@ -44,9 +44,7 @@ def start(data_directory: Path, *, options: Mapping[str, str] = {}) -> None:
         # Whichever file it was, to the caller it is one thing: a folder that cannot be used.
         raise EmbeddedServerError(f"The data folder {directory} cannot be used: {error}") from error
     except psycopg.Error as error:
-        raise EmbeddedServerError(
-            f"The database in {directory} cannot be made: {log.summary(str(error))}"
-        ) from error
+        raise EmbeddedServerError(f"The database in {directory} cannot be made: {log.summary(str(error))}") from error
 
 
 def stop() -> None:

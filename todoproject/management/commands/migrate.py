@@ -49,12 +49,13 @@ def _alone(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 def _prepare_schema(connection: BaseDatabaseWrapper) -> None:
     """Create the schema and make it the role's search_path in this database: a pooler refuses it in the URL."""
-    schema, database = sql.Identifier(settings.DATABASE_SCHEMA), sql.Identifier(connection.settings_dict["NAME"])
+    schema, database = (
+        sql.Identifier(settings.DATABASE_SCHEMA),
+        sql.Identifier(connection.settings_dict["NAME"]),
+    )
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
         for setting, value in (("search_path", schema), ("timezone", sql.Literal("UTC"))):
             name = sql.SQL(setting)
-            cursor.execute(
-                sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET {} = {}").format(database, name, value)
-            )
+            cursor.execute(sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET {} = {}").format(database, name, value))
             cursor.execute(sql.SQL("SET {} = {}").format(name, value))

@@ -117,7 +117,7 @@ def _serve(listener: socket.socket, *, workers: int, reload: bool) -> None:
         if reload:
             ChangeReload(config, target=server.run, sockets=[listener]).run()
         elif workers > 1:
-            Multiprocess(config, target=server.run, sockets=[listener]).run()
+            Multiprocess(config, sockets=[listener]).run()
         else:
             server.run(sockets=[listener])
     except KeyboardInterrupt:

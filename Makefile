@@ -1,0 +1,105 @@
+# Two commands matter: `make run` and `make test`. They need nothing but Python 3.11 or newer and a package index.
+# GNU make 3.81 and a POSIX shell are enough: that is what macOS ships.
+
+# Each PYTHON asked for by name gets an environment of its own; .venv is made with the first one that is new enough.
+VENV       := .venv$(if $(PYTHON),-$(notdir $(PYTHON)))
+PY         := $(VENV)/bin/python
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
+PRODUCTION := requirements.txt
+EVERYTHING := requirements.txt tests/requirements.txt
+
+.PHONY: help run test lint format requirements clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make run            serve the project; another port: make run PORT=8001'
+	@echo 'make test           every check, every test; another Python: make test PYTHON=python3.13'
+	@echo '                    some tests and nothing else: make test ARGS="-k name"'
+	@echo 'make lint           formatting, lint and types only'
+	@echo 'make format         format the code and fix what can be fixed'
+	@echo 'make requirements   lock the ranges of pyproject.toml; newest versions: ARGS=--upgrade'
+	@echo 'make clean          remove what make has made; data and .env stay'
+
+# exec: a signal sent to make reaches the server itself.
+run:
+	@$(call install,$(PRODUCTION))
+	@test -e .env || $(PY) -m todoproject.dotenv
+	@exec $(PY) manage.py runserver
+
+test: $(if $(ARGS),,lint)
+	@$(call install,$(EVERYTHING))
+ifdef ARGS
+	@$(PY) -m pytest $(ARGS)
+else
+	@echo '== Production settings (check --deploy)'
+	@$(AS_PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
+	@echo '== Migrations match the models'
+	@$(AS_PRODUCTION) $(PY) -W 'ignore:Got an error checking' manage.py makemigrations --check --dry-run
+	@echo '== Tests'
+	@rm -f .coverage .coverage.*
+	@$(PY) -m pytest --cov
+endif
+
+lint:
+	@$(call install,$(EVERYTHING))
+	@echo '== Formatting'
+	@$(PY) -m ruff format --check .
+	@echo '== Lint'
+	@$(PY) -m ruff check .
+	@echo '== Types'
+	@$(AS_PRODUCTION) $(PY) -m mypy
+
+format:
+	@$(call install,$(EVERYTHING))
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+COMPILE = .venv-uv/bin/python -m uv --quiet --no-config pip compile pyproject.toml --universal --fork-strategy fewest \
+  --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+  --custom-compile-command 'make requirements' $(ARGS)
+
+requirements:
+	@$(choose_python); test -x .venv-uv/bin/python || "$$python" -m venv .venv-uv
+	@.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13.9,<0.14'
+	@$(COMPILE) --output-file requirements.txt
+	@$(COMPILE) --output-file tests/requirements.txt --group dev --constraint requirements.txt
+	@echo 'Locked requirements.txt and tests/requirements.txt.'
+
+clean:
+	@rm -rf .venv .venv-* .venv.* .coverage .coverage.* htmlcov staticfiles
+	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -path './.postgres*' -prune -o -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Checks that load the settings get these, and nothing of the developer's shell or .env. That database is nowhere:
+# makemigrations tries to reach it, gives up after a second, and goes on.
+AS_PRODUCTION = env -i PATH="$$PATH" HOME="$$HOME" ENV_FILE=/dev/null \
+  ENVIRONMENT=production ALLOWED_HOSTS=example.com \
+  DATABASE_URL=postgresql://nobody:nothing@127.0.0.1:1/nowhere DATABASE_CONNECT_TIMEOUT_SECONDS=1 \
+  SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))')"
+
+# $(call install,FILES): bring the environment up to the requirements FILES; a few milliseconds when it is.
+#
+# A copy of every installed file tells so by content, and it is put down last. An environment without any copy was
+# cut short and is made anew, because pip takes what a killed pip left behind for installed. The lock is on the
+# shell's descriptor 9, so it ends with the shell and the pip it started, however they end.
+install = $(up_to_date) || { \
+  $(choose_python); \
+  exec 9>$(VENV).lock; "$$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'; \
+  $(up_to_date) || { \
+    echo 'Installing $(1) into $(VENV) ...'; \
+    { $(whole) || "$$python" -m venv --clear $(VENV); } >$(VENV).log 2>&1 && rm -f $(VENV)/installed-* && \
+    $(PIP_INSTALL) $(addprefix -r ,$(1)) >>$(VENV).log 2>&1 && \
+    $(foreach file,$(1),cp $(file) $(call copy_of,$(file)) &&) :; \
+  } || { cat $(VENV).log >&2; exit 1; }; \
+}
+up_to_date  = { test -x $(PY) $(foreach file,$(1),&& cmp -s $(file) $(call copy_of,$(file))); }
+whole       = { $(PY) -m pip --version && ls $(VENV)/installed-*; }
+copy_of     = $(VENV)/installed-$(subst /,-,$(1))
+PIP_INSTALL = $(PY) -m pip install --quiet --no-input --disable-pip-version-check --require-hashes
+
+# Set $python to the first candidate that is new enough. It is run, not only looked up: a shim may lead nowhere.
+choose_python = for python in $(CANDIDATES) ''; do \
+    "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+  done; \
+  test -n "$$python" || { \
+    echo 'Python 3.11 or newer with its venv module is needed; tried: $(CANDIDATES)' >&2; exit 1; }
