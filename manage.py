@@ -11,12 +11,20 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todoproject.settings")
     from django.conf import settings
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
     try:
         settings.INSTALLED_APPS  # noqa: B018 -- loads the settings here, where a mistake in them can be told plainly
     except ImproperlyConfigured as error:
         sys.exit(f"todoproject: {error}")
-    execute_from_command_line(sys.argv)
+    from todoproject.database.embedded import EmbeddedServerError
+
+    try:
+        execute_from_command_line(sys.argv)
+    except (OperationalError, EmbeddedServerError) as error:
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(f"todoproject: {' '.join(str(error).split())}")
 
 
 if __name__ == "__main__":

@@ -21,15 +21,16 @@ from todoproject.database import embedded
 _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _postgres() -> Iterator[None]:
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[None]:
+    """The tests' own server."""
     embedded.start(FOLDER / "postgres", options=_FAST)
     yield
     embedded.stop()
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(_postgres: None, django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> None:
+def django_db_setup(postgres: None, django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> None:
     """Create and migrate the test database; it goes away with its server."""
     with django_db_blocker.unblock():
         setup_databases(verbosity=0, interactive=False, serialized_aliases=())
@@ -80,7 +81,7 @@ async def charlie(app: httpx.ASGITransport) -> AsyncIterator[Person]:
 
 
 @pytest.fixture(scope="session")
-def server(_postgres: None) -> Iterator[Server]:
+def server(postgres: None) -> Iterator[Server]:
     """`manage.py runserver` in a process of its own, on its first start, with its own database."""
     with Server(FIRST_STAFF_EMAIL="staff@example.com") as server:
         yield server

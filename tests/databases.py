@@ -11,9 +11,9 @@ from todoproject.database import embedded
 
 def connect(database: str | None = None, **options: Any) -> "psycopg.Connection[tuple[Any, ...]]":
     """Connect to the test database, or to another one of the same server."""
-    return psycopg.connect(
-        dbname=database or settings.DATABASES["default"]["NAME"],
-        user=embedded.OWNER,
-        host=str(embedded.socket_directory(FOLDER / "postgres")),
-        **options,
-    )
+    where: dict[str, Any] = {
+        "dbname": database or settings.DATABASES["default"]["NAME"],
+        "user": embedded.OWNER,
+        "host": str(embedded.socket_directory(FOLDER / "postgres")),
+    }
+    return psycopg.connect(**where | options)

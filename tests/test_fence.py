@@ -174,7 +174,7 @@ async def test_tokens_of_others_cannot_be_revoked(alice: Person, charlie: Person
 @pytest_asyncio.fixture
 async def wire(app: httpx.ASGITransport) -> AsyncIterator[Wire]:
     """The application's pool, opened anew through a proxy that counts."""
-    parameters = pool_module._connection_parameters()
+    parameters = await pool_module._connection_parameters()
     await pool.close()
     async with Wire(embedded.socket_directory(FOLDER / "postgres")) as wire:
         with patch.object(

@@ -44,8 +44,8 @@ class API(NinjaAPI):
         return validation.from_pydantic(error_contexts)
 
     def create_temporal_response(self, request: HttpRequest) -> HttpResponse:
-        """Refuse unknown query parameters: Ninja calls this after authentication, before it reads the input."""
-        validation.refuse_unknown_parameters(request, request.known_parameters)  # type: ignore[attr-defined]
+        """Refuse odd query parameters: Ninja calls this after authentication, before it reads the input."""
+        validation.refuse_odd_parameters(request, request.known_parameters)  # type: ignore[attr-defined]
         return super().create_temporal_response(request)
 
 

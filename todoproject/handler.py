@@ -7,11 +7,12 @@ tasks to watch for a disconnect, on every request. The API touches no synchronou
 import io
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from django.core.exceptions import RequestAborted
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpResponse
 from django.urls import Resolver404, URLPattern, URLResolver
 from django.urls.resolvers import RegexPattern
@@ -19,15 +20,10 @@ from django.urls.resolvers import RegexPattern
 from todoproject import body, problems
 from todoproject.middleware import ApiMiddleware
 from todoproject.problems import MALFORMED_REQUEST, METHOD_NOT_ALLOWED, Problem
+from todoproject.request import ApiRequest
 
 # For each path template and method, the query parameters that the operation knows.
 Operations = Mapping[str, Mapping[str, frozenset[str]]]
-
-
-class ApiRequest(ASGIRequest):
-    """A request of the API; `known_parameters` are the query parameters that its operation has."""
-
-    known_parameters: frozenset[str] = frozenset()
 
 
 class ApiHandler(ASGIHandler):
@@ -40,7 +36,7 @@ class ApiHandler(ASGIHandler):
         # Not super().__init__(): it would load Django's middleware.
         self._resolver = URLResolver(RegexPattern(r"^/"), list(patterns))
         self._operations = operations
-        self._respond = ApiMiddleware(ApiRequest, self._get_response)
+        self._respond = ApiMiddleware(self._get_response)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         try:
@@ -70,8 +66,8 @@ class ApiHandler(ASGIHandler):
             match = self._resolver.resolve(request.path_info)
         except Resolver404:
             raise problems.not_found() from None
-        request.resolver_match = match
-        return match.func, match.kwargs, self._operations[template(match.route)]
+        request.resolver_match, request.route = match, template(match.route)
+        return match.func, match.kwargs, self._operations[request.route]
 
 
 async def _send(response: HttpResponse, send: Any) -> None:
@@ -82,6 +78,7 @@ async def _send(response: HttpResponse, send: Any) -> None:
     await send({"type": "http.response.body", "body": response.content})
 
 
+@lru_cache
 def template(route: str) -> str:
     """Return a route as OpenAPI writes it: `v1/tasks/<uuid:task_id>` → `/v1/tasks/{task_id}`."""
     return "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.removeprefix("^/"))

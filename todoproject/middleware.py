@@ -9,25 +9,24 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestAborted
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
 from uuid_utils.compat import uuid7
 
 from todoproject import logs, problems
 from todoproject.problems import MALFORMED_REQUEST, Problem
+from todoproject.request import ApiRequest
 
 logger = logging.getLogger("todoproject.access")
 
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")  # printable ASCII, no spaces
 
-GetResponse = Callable[[Any, Any], Awaitable[HttpResponse]]
+GetResponse = Callable[[ApiRequest, Any], Awaitable[HttpResponse]]
 
 
 class ApiMiddleware:
     """Run one request of the API and log it. Every answer has a request id; every error is a problem document."""
 
-    def __init__(self, request_class: type[ASGIRequest], get_response: GetResponse) -> None:
-        self._request_class = request_class
+    def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
         self._headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
         if settings.SECURE_HSTS_SECONDS:
@@ -51,7 +50,7 @@ class ApiMiddleware:
 
     async def _answer(self, scope: dict[str, Any], receive: Any) -> tuple[HttpResponse, str | None]:
         try:
-            request = self._request_class(scope, io.BytesIO())
+            request = ApiRequest(scope, io.BytesIO())
         except UnicodeDecodeError:
             return problems.respond(Problem(MALFORMED_REQUEST, "The query string is not ASCII."), scope["path"]), None
         try:
@@ -63,7 +62,7 @@ class ApiMiddleware:
         except Exception as error:
             logger.error("unhandled error", exc_info=error)
             response = problems.respond(problems.internal_error(), request.path)
-        return response, request.resolver_match.route if request.resolver_match else None
+        return response, request.route
 
 
 def _request_id(scope: dict[str, Any]) -> str:

@@ -66,6 +66,12 @@ SCOPE_MISSING = _define(
     "Scope missing",
     "The token is good but lacks a scope; `required` and `held` name them.",
 )
+FORBIDDEN = _define(
+    "forbidden",
+    403,
+    "Forbidden",
+    "A page of the admin that this account may not use, or a form without its CSRF token.",
+)
 NOT_FOUND = _define(
     "not-found", 404, "Not found", "There is nothing here, or it is not yours to see: the answer is the same."
 )

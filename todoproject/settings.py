@@ -13,15 +13,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
 
-import certifi
-import dj_database_url
 import environ
 from django.core.exceptions import ImproperlyConfigured
-from psycopg.pq import Conninfo
+from django.templatetags.static import static
+from django.urls import reverse_lazy
 
-from todoproject.database import embedded
+from todoproject.database import embedded, url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
@@ -96,7 +94,7 @@ def _hosts(text: str) -> list[str]:
         # Django compares these with a name and nothing else: what does not look like one would match nobody.
         if not re.fullmatch(r"\*|\.?[\w-]+(\.[\w-]+)*|\[[0-9A-Fa-f:.]+\]", host):
             raise ValueError(
-                "holds something that is not a host name (no scheme, no port, no path; .example.com stands for all below)"
+                "holds something that is not a host name (no scheme, port or path; .example.com is all below it)"
             )
     return _list(text)
 
@@ -208,9 +206,9 @@ if DEBUG and not set(ALLOWED_HOSTS) <= set(LOCAL_HOSTS):
 # --- Database -------------------------------------------------------------------------------------
 
 
-def _database(url: str) -> dict[str, Any]:
+def _database(text: str) -> dict[str, Any]:
     """Parse a PostgreSQL URL, or the word `embedded`, into a Django database. Raises ValueError."""
-    return _embedded_database() if url == "embedded" else _remote_database(url)
+    return _embedded_database() if text == "embedded" else url.parse(text)
 
 
 def _embedded_database() -> dict[str, Any]:
@@ -222,60 +220,12 @@ def _embedded_database() -> dict[str, Any]:
     return {**database, "PORT": "5432", "OPTIONS": {}}
 
 
-def _remote_database(url: str) -> dict[str, Any]:
-    if not url.lower().startswith(("postgres://", "postgresql://")):
-        raise ValueError("is neither the word embedded nor a postgresql:// URL")
-    try:
-        if re.search(r"[\s#]", url) or urlsplit(url).port == 0:
-            raise ValueError
-        database: dict[str, Any] = {**dj_database_url.parse(url)}
-    except ValueError:  # whose message may hold the password
-        raise ValueError(
-            "cannot be read: a port is a number from 1 to 65535, and special characters in a password are "
-            "percent-encoded (# is %23, / is %2F, @ is %40)"
-        ) from None
-    options: dict[str, Any] = database.setdefault("OPTIONS", {})
-    database["HOST"] = _host(url) or options.pop("host", "")
-    if not database["HOST"] or not database["NAME"]:
-        raise ValueError("lacks a host or a database name")
-    _refuse_parameters(parse_qs(urlsplit(url).query, keep_blank_values=True))
-    _verify_tls(str(database["HOST"]), options)
-    return database
-
-
-def _host(url: str) -> str:
-    # urlsplit writes names in lower case, which is wrong for the folder of a unix socket (%2Fvar%2FRun).
-    raw = urlsplit(url).netloc.rpartition("@")[2].partition(":")[0]
-    return unquote(raw) if raw.upper().startswith("%2F") else urlsplit(url).hostname or ""
-
-
-def _refuse_parameters(parameters: dict[str, list[str]]) -> None:
-    if "options" in parameters or "currentSchema" in parameters:
-        # PgBouncer, and so Neon's pooled endpoint, refuses the connection with an error that few recognise.
-        raise ValueError("must not carry options=… or currentSchema=…: connection poolers refuse it")
-    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
-    for name, values in parameters.items():
-        if name not in known or len(values) > 1:
-            # A name that is none may be the rest of a password with a question mark.
-            shown = name if re.fullmatch(r"\w{1,40}", name) else "one"
-            raise ValueError(f"has a parameter that PostgreSQL does not know, or that comes twice: {shown}")
-
-
-def _verify_tls(host: str, options: dict[str, Any]) -> None:
-    """Make TLS to Neon verified, and give verifying modes a certificate bundle that the psycopg wheel finds."""
-    if host.endswith(".neon.tech"):
-        options["sslmode"] = "verify-full"
-    if str(options.get("sslmode", "")).startswith("verify-") and options.get("sslrootcert", "system") == "system":
-        # The OpenSSL inside psycopg's wheel looks for certificates where Debian has none.
-        options["sslrootcert"] = certifi.where()
-
-
 EMBEDDED_DATA_DIR = _read("EMBEDDED_DATA_DIR", Path, example="/srv/todo/postgres", default=BASE_DIR / ".postgres")
 _URL_EXAMPLE = "postgresql://user:password@ep-name-pooler.region.aws.neon.tech/todo?sslmode=require"
 _default = _read("DATABASE_URL", _database, example=f"embedded (or {_URL_EXAMPLE})")
 DATABASE_EMBEDDED = os.environ["DATABASE_URL"].strip() == "embedded"
-_direct = _read("DIRECT_DATABASE_URL", _remote_database, example=_URL_EXAMPLE.replace("-pooler", ""), default=None)
-if _direct is not None and (DATABASE_EMBEDDED or _direct["NAME"] != _default["NAME"]):
+_direct = _read("DIRECT_DATABASE_URL", url.parse, example=_URL_EXAMPLE.replace("-pooler", ""), default=None)
+if _direct and (DATABASE_EMBEDDED or _direct["NAME"] != _default["NAME"]):
     # Migrations would change another database than the one that is served.
     _refuse("DIRECT_DATABASE_URL", "is not the database of DATABASE_URL")
 DATABASE_SCHEMA = _read("DATABASE_SCHEMA", _schema_name, example="todo", default="todo")
@@ -340,6 +290,7 @@ LOGGING_CONFIG = None  # logs.configure() is the one place; apps.py calls it
 INSTALLED_APPS = [
     "todoproject",
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -385,8 +336,55 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-# Without a collectstatic run the files are served from where the packages keep them.
-SERVESTATIC_USE_FINDERS = not STATIC_ROOT.is_dir()
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "todoproject.static.StaticFilesStorage"},
+}
+# Without a collectstatic run the files are served from where the packages keep them, and cached for a minute;
+# after one, compressed and under names with a hash, which browsers keep for good.
+SERVESTATIC_USE_FINDERS = DEBUG or not (STATIC_ROOT / "staticfiles.json").is_file()
+SERVESTATIC_ALLOW_ALL_ORIGINS = False  # they are for our own pages
+CSRF_FAILURE_VIEW = "todoproject.error_pages.csrf_failure"
+
+# --- Admin ----------------------------------------------------------------------------------------
+
+
+def _page(title: str, icon: str, model: str) -> dict[str, Any]:
+    app, name = model.split(".")
+    return {
+        "title": title,
+        "icon": icon,  # a name in Material Symbols, whose font Unfold brings along
+        "link": reverse_lazy(f"admin:{app}_{name}_changelist"),
+        "permission": lambda request: request.user.has_perms([f"{app}.view_{name}"]),
+    }
+
+
+# Lightness and chroma of one blue; with white text on shade 600 the contrast is 5:1 (WCAG 2.2 AA wants 4.5:1).
+_SHADES = {50: "97% .014", 100: "93% .032", 200: "88% .059", 300: "81% .105", 400: "71% .165", 500: "62% .2"}
+_SHADES |= {600: "54% .21", 700: "48% .2", 800: "42% .17", 900: "38% .14", 950: "28% .09"}
+UNFOLD = {
+    "SITE_TITLE": "Todo",
+    "SITE_HEADER": "Todo",
+    "SITE_SUBHEADER": "Staff · all times are UTC",
+    "SITE_SYMBOL": "task_alt",
+    "SITE_URL": "/docs",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("todoproject/icon.svg")}],
+    "ENVIRONMENT": [ENVIRONMENT, "danger" if PRODUCTION else "info"],
+    "COLORS": {"primary": {str(shade): f"oklch({colour} 262)" for shade, colour in _SHADES.items()}},
+    "SIDEBAR": {
+        "navigation": [
+            {"title": "Tasks", "items": [_page("Tasks", "checklist", "tasks.task")]},
+            {
+                "title": "Accounts",
+                "items": [
+                    _page("Users", "person", "accounts.user"),
+                    _page("Groups", "group", "auth.group"),
+                    _page("Access tokens", "key", "accounts.accesstoken"),
+                ],
+            },
+        ],
+    },
+}
 
 # --- Security -------------------------------------------------------------------------------------
 

@@ -27,3 +27,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs/errors/<slug:code>", docs.error, name="error"),
     path("admin/", admin.site.urls),
 ]
+
+handler400 = "todoproject.error_pages.bad_request"
+handler403 = "todoproject.error_pages.permission_denied"
+handler404 = "todoproject.error_pages.not_found"
+handler500 = "todoproject.error_pages.server_error"

@@ -52,25 +52,20 @@ def from_pydantic(contexts: Iterable[ValidationErrorContext[Any]]) -> Problem:
     )
 
 
-def refuse_unknown_parameters(request: HttpRequest, known: frozenset[str]) -> None:
-    """Raise Problem where the query has parameters that the operation does not."""
+def refuse_odd_parameters(request: HttpRequest, known: frozenset[str]) -> None:
+    """Raise Problem where the query has a parameter that the operation does not, or one twice."""
     if not request.META["QUERY_STRING"]:
         return
     try:
-        unknown = [name for name in request.GET if name not in known]
+        query = request.GET
     except TooManyFieldsSent:
         raise Problem(MALFORMED_REQUEST, "The query string has too many parameters.") from None
-    if unknown:
-        raise invalid(
-            [
-                {
-                    "parameter": quote(name[:100]),
-                    "code": "unknown",
-                    "detail": _unknown("parameter", name, known),
-                }
-                for name in unknown
-            ]
-        )
+    errors = [
+        *((name, "unknown", _unknown("parameter", name, known)) for name in query if name not in known),
+        *((name, "repeated", "This may be given once.") for name, values in query.lists() if len(values) > 1),
+    ]
+    if errors:
+        raise invalid([{"parameter": quote(name[:100]), "code": code, "detail": why} for name, code, why in errors])
 
 
 def _field_error(model: Any, error: Any) -> dict[str, str]:

@@ -92,11 +92,9 @@ class Pool:
         self._pool: AsyncConnectionPool[Connection] | None = None
 
     async def open(self) -> None:
-        """Open the pool, waiting for a database that sleeps. Raises DatabaseUnavailable after the start timeout."""
-        if settings.DATABASE_EMBEDDED:
-            await asyncio.to_thread(embedded.start, settings.EMBEDDED_DATA_DIR)
+        """Open the pool; its connections are made in the background."""
         self._pool = AsyncConnectionPool(
-            kwargs=_connection_parameters(),
+            kwargs=_connection_parameters,
             min_size=min(2, settings.DATABASE_POOL_SIZE),
             max_size=settings.DATABASE_POOL_SIZE,
             timeout=settings.DATABASE_POOL_TIMEOUT,
@@ -190,7 +188,10 @@ def _has_news(connection: Connection) -> bool:
     return bool(poller.poll(0))
 
 
-def _connection_parameters() -> dict[str, Any]:
+async def _connection_parameters() -> dict[str, Any]:
+    """Return what to connect with; an embedded server is started first, also where it has ended meanwhile."""
+    if settings.DATABASE_EMBEDDED:
+        await asyncio.to_thread(embedded.start, settings.EMBEDDED_DATA_DIR)
     parameters = connections["default"].get_connection_params()
     for of_django in ("cursor_factory", "context"):
         parameters.pop(of_django, None)

@@ -1,5 +1,7 @@
 """Django's PostgreSQL engine for the admin and for commands, with care for a database that is still asleep."""
 
+import functools
+import os
 import random
 import time
 from typing import Any
@@ -16,8 +18,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """The stock engine; it starts the embedded server where there is one and waits for a sleeping one to wake."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> "Connection[Any]":
-        if settings.DATABASE_EMBEDDED:
-            embedded.start(settings.EMBEDDED_DATA_DIR)
+        _start_embedded(os.getpid())
         deadline = time.monotonic() + settings.DATABASE_CONNECT_TIMEOUT
         delay = 0.1
         while True:
@@ -26,5 +27,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
             except OperationalError as error:
                 if not worth_another_try(str(error)) or time.monotonic() + delay > deadline:
                     raise
+                _start_embedded.cache_clear()  # it may have ended meanwhile
             time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 -- jitter is not a secret
             delay = min(delay * 2, 2.0)
+            _start_embedded(os.getpid())
+
+
+@functools.lru_cache(maxsize=1)
+def _start_embedded(pid: int) -> None:
+    """Start the embedded server once a process: it is asked for each connection, and a forked child counts anew."""
+    if settings.DATABASE_EMBEDDED:
+        embedded.start(settings.EMBEDDED_DATA_DIR)
