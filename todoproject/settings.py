@@ -160,7 +160,7 @@ def _text_of(path: Path) -> str:
     except (OSError, UnicodeDecodeError):
         text = "\0"
     if "\0" in text:
-        raise ImproperlyConfigured(f"{path} cannot be read as UTF-8 text. Example of its lines: PORT=8000")
+        raise ImproperlyConfigured(f"{path} holds a line that is not UTF-8 text, or cannot be read. Example: PORT=8000")
     return text
 
 
@@ -331,6 +331,7 @@ ROOT_URLCONF = "todoproject.urls"
 ASGI_APPLICATION = "todoproject.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = "todoproject.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 

@@ -1,0 +1,165 @@
+"""The staff's view of tasks. Deleting means what it means in the API: the row stays, marked as deleted."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from django.forms import HiddenInput, IntegerField, ModelForm
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
+
+from tasks.models import Priority, Task
+from todoproject.admin import DayRangeFilter, ModelAdmin
+
+_PRIORITY_COLOURS = {"low": "default", "medium": "info", "high": "warning", "urgent": "danger"}
+
+
+class DeletedFilter(admin.SimpleListFilter):
+    """Hides deleted tasks unless they are asked for."""
+
+    title = "deleted"
+    parameter_name = "deleted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes"), ("all", "All")]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        # The first choice is the one without a parameter, which Django calls "All".
+        yield from (
+            {**choice, "display": "No"} if number == 0 else choice
+            for number, choice in enumerate(super().choices(changelist))
+        )
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Task]") -> "QuerySet[Task]":
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(deleted_at__isnull=self.value() != "yes")
+
+
+class DueFilter(DayRangeFilter):
+    """Finds tasks by when they are due, whether that is a day or an instant."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.title = "due"
+
+    def condition(self, comparison: str, day: date, of_day: time) -> Q:
+        instant = datetime.combine(day, of_day, UTC)
+        return Q((f"due_on__{comparison}", day)) | Q((f"due_at__{comparison}", instant))
+
+
+class TaskForm(ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+    """A task; it is not saved over a change that its owner has made while the form was open."""
+
+    seen_version = IntegerField(required=False, widget=HiddenInput)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if not self.instance._state.adding:
+            self.initial["seen_version"] = self.instance.version
+
+    def clean(self) -> dict[str, Any]:
+        fields = super().clean() or self.cleaned_data
+        if not self.instance._state.adding and fields.get("seen_version") != self.instance.version:
+            self.add_error(None, "The task has changed since you opened this page. Open it again, then change it.")
+        return fields
+
+
+@admin.register(Task)
+class TaskAdmin(ModelAdmin):
+    """Everybody's tasks."""
+
+    form = TaskForm
+    list_display = ("title", "owner", "state", "urgency", "due", "updated_at")
+    list_select_related = ("user",)
+    list_filter = (
+        ("user", AutocompleteSelectFilter),
+        "is_completed",
+        "priority",
+        ("due_on", DueFilter),
+        DeletedFilter,
+    )
+    ordering = ("-id",)  # UUIDv7: by creation, and by the primary key's index
+    search_fields = ("title", "user__email")
+    search_help_text = "Title, the owner's e-mail, or the whole id"
+    autocomplete_fields = ("user",)
+    readonly_fields = ("id", "version", "change_no", "created_at", "updated_at", "completed_at", "deleted_at")
+    fieldsets = (
+        (None, {"fields": ("title", "description", "user", "seen_version")}),
+        ("State", {"fields": ("is_completed", "priority", "due_on", "due_at")}),
+        (
+            "Bookkeeping",
+            {"fields": (("created_at", "updated_at"), ("completed_at", "deleted_at"), ("version", "change_no"), "id")},
+        ),
+    )
+    add_fieldsets = fieldsets[:2]  # type: ignore[assignment]  # Unfold's default is an empty tuple
+    actions = ("complete", "reopen", "restore")
+
+    @display(description="Owner", ordering="user__email")
+    def owner(self, task: Task) -> str:
+        address = reverse("admin:accounts_user_change", args=[task.user_id])
+        return format_html('<a href="{}" class="text-link">{}</a>', address, task.user)
+
+    @display(
+        description="State",
+        label={"open": "info", "completed": "success", "deleted": "danger"},
+        ordering="is_completed",
+    )
+    def state(self, task: Task) -> str:
+        if task.deleted_at is not None:
+            return "deleted"
+        return "completed" if task.is_completed else "open"
+
+    @display(description="Priority", label=_PRIORITY_COLOURS, ordering="priority")
+    def urgency(self, task: Task) -> str | None:
+        return Priority(task.priority).name.lower() if task.priority else None
+
+    @display(description="Due")
+    def due(self, task: Task) -> date | datetime | None:
+        return task.due_at or task.due_on
+
+    @admin.action(description="Complete selected tasks", permissions=["change"])
+    def complete(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
+        chosen = queryset.filter(is_completed=False, deleted_at=None)
+        self.update_selected(request, chosen, "completed", is_completed=True)
+
+    @admin.action(description="Reopen selected tasks", permissions=["change"])
+    def reopen(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
+        chosen = queryset.filter(is_completed=True, deleted_at=None)
+        self.update_selected(request, chosen, "reopened", is_completed=False)
+
+    @admin.action(description="Restore selected deleted tasks", permissions=["delete"])
+    def restore(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
+        self.update_selected(request, queryset.exclude(deleted_at=None), "restored", deleted_at=None)
+
+    def delete_model(self, request: HttpRequest, obj: Task) -> None:
+        self.delete_queryset(request, Task.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
+        """Mark as deleted, as the API does: clients that synchronise must learn of it."""
+        Task.objects.filter(pk__in=queryset.values("pk"), deleted_at=None).update(deleted_at=Now())
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
+        """Fix the owner of a task that exists: a trigger would refuse another one."""
+        return (*self.readonly_fields, "user") if obj is not None else self.readonly_fields
+
+    def has_change_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
+        """A deleted task can be looked at and restored, not edited."""
+        return (obj is None or obj.deleted_at is None) and bool(super().has_change_permission(request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
+        return (obj is None or obj.deleted_at is None) and bool(super().has_delete_permission(request, obj))
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        """Leave out the buttons to make or change a user: choosing an owner is no place for that."""
+        form = super().get_form(request, obj, change, **options)
+        if owner := form.base_fields.get("user"):
+            owner.widget.can_add_related = owner.widget.can_change_related = owner.widget.can_view_related = False
+        return form
