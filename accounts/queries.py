@@ -25,8 +25,9 @@ from accounts.schemas import User as UserDocument
 from accounts.tokens import Credentials
 from todoproject.database import statements
 from todoproject.database.errors import ConstraintViolated, NotUnique
-from todoproject.database.pool import ACCOUNT_ROLE, Rows, Statement, pool
+from todoproject.database.pool import pool
 from todoproject.database.statements import CurrentToken, CurrentUser, Parameter
+from todoproject.database.unit import ACCOUNT_ROLE, Rows, Statement
 
 USER_FIELDS = tuple(UserDocument.model_fields)
 TOKEN_FIELDS = tuple(TokenDocument.model_fields)

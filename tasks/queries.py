@@ -20,8 +20,9 @@ from tasks.models import Priority, Task, TaskQuerySet
 from tasks.schemas import Task as TaskDocument
 from tasks.schemas import TaskCreate, TaskListQuery, TaskPatch
 from todoproject.database import statements
-from todoproject.database.pool import Rows, Statement, pool
+from todoproject.database.pool import pool
 from todoproject.database.statements import CurrentUser, Parameter
+from todoproject.database.unit import Rows, Statement
 
 FIELDS = tuple(TaskDocument.model_fields)
 

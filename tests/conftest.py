@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 import pytest_asyncio
+from django.test import Client
 from django.test.utils import setup_databases
 from pytest_django import DjangoDbBlocker
 
@@ -85,3 +86,20 @@ def server(postgres: None) -> Iterator[Server]:
     """`manage.py runserver` in a process of its own, on its first start, with its own database."""
     with Server(FIRST_STAFF_EMAIL="staff@example.com") as server:
         yield server
+
+
+@pytest.fixture
+def orm(database: None) -> Iterator[None]:
+    """The synchronous ORM in this thread, whose connection is closed afterwards."""
+    from django.db import connection
+
+    yield
+    connection.close()
+
+
+@pytest.fixture
+def staff(orm: None) -> Client:
+    """A superuser, logged in to the admin."""
+    from tests.staff import root_client
+
+    return root_client()

@@ -24,7 +24,8 @@ from tests.servers import Server
 from tests.wire import Wire
 from todoproject.database import embedded, errors
 from todoproject.database import pool as pool_module
-from todoproject.database.pool import Pool, Rows, Statement, pool
+from todoproject.database.pool import Pool, pool
+from todoproject.database.unit import Rows, Statement
 
 
 async def run_as(person: Person, query: str, through: Pool = pool, **parameters: Any) -> Rows:

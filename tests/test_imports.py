@@ -30,6 +30,7 @@ FLOOR_LIBRARIES = {
     "orjson",
     "psycopg",
     "psycopg_pool",
+    "servestatic",  # Django's static files, under ASGI
 }
 IMPORT_BY_NAME = {"__import__", "import_module", "import_string"}
 

@@ -9,7 +9,8 @@ from ninja import Router
 
 from todoproject.database import readiness
 from todoproject.database.errors import DatabaseNotReady, DatabaseUnavailable
-from todoproject.database.pool import Statement, pool
+from todoproject.database.pool import pool
+from todoproject.database.unit import Statement
 from todoproject.openapi import answers
 from todoproject.problems import UNAVAILABLE, Problem
 from todoproject.responses import json_response

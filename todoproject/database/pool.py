@@ -1,23 +1,23 @@
-"""The API's connections to PostgreSQL, and the request unit: one message, one round trip, one transaction.
+"""The API's connections to PostgreSQL: one pool for each process and event loop.
 
-A request unit is two statements in one simple-protocol message. The first checks the token, binds its user and takes
-on a role without rights of its own; the second is the request's statement. PostgreSQL runs them as one implicit
-transaction: an error undoes both, and role and user end with it, whatever happens. Parameters are bound by psycopg.
+Most requests are one statement (`run`): one message, one round trip. A request that needs several steps takes a
+`transaction`, and whatever is run inside it joins it.
 """
 
 import asyncio
-import builtins
-import logging
 import random
 import select
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any, cast
+from weakref import WeakSet
 
 from django.conf import settings
 from django.db import connections
-from psycopg import AsyncClientCursor, AsyncConnection, Error, OperationalError, sql
+from psycopg import AsyncClientCursor, AsyncConnection, Error, OperationalError
+from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
@@ -25,64 +25,47 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from todoproject import logs
 from todoproject.database import embedded
 from todoproject.database.errors import DatabaseUnavailable, translate
-
-logger = logging.getLogger("todoproject.database")
-
-API_ROLE = "todo_api"  # may read and write task content, fenced by row-level security
-ACCOUNT_ROLE = "todo_account"  # may read and write an account's own rows, fenced likewise
+from todoproject.database.unit import Rows, Statement
 
 Connection = AsyncConnection[Any]
+Parameters = Mapping[str, object]
+
+# psycopg_pool waits ever longer between its tries to reach a lost server. Give up early: the next request starts
+# anew, so that the pool is back within a second of the server, however long that was away.
+_RECONNECT_TIMEOUT_SECONDS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A statement of the API, ready to be sent: its text, the scope it asks for and the role it runs as.
+class Transaction:
+    """Several statements on one connection, all or nothing; made by `Pool.transaction`."""
 
-    `repeatable` says that sending it twice does no harm, so a connection that breaks under it is worth a second try.
-    """
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
-    text: str
-    repeatable: bool
-    is_fenced: bool
+    @property
+    def has_failed(self) -> bool:
+        """Tell whether a statement has failed, so that only a savepoint can save what came before it."""
+        return self._connection.pgconn.transaction_status == TransactionStatus.INERROR
 
-    @classmethod
-    def fenced(cls, query: str, *, scope: str | None, role: str = API_ROLE, repeatable: bool = False) -> "Statement":
-        """Put the token check, the user and the role in front of `query`. With no `scope`, any live token will do."""
-        opening = (
-            sql.SQL("SELECT {}.open_request(%(token_digest)s, {}), set_config('role', {}, true);\n")
-            .format(sql.Identifier(settings.DATABASE_SCHEMA), sql.Literal(scope), sql.Literal(role))
-            .as_string(None)
-        )
-        return cls(opening + query, repeatable, is_fenced=True)
+    async def run(self, statement: Statement, parameters: Parameters) -> Rows:
+        """Run a statement, which may take on another role than the one before it."""
+        # The check of the next token is the owner's to make, so whoever came before steps back first.
+        before = [] if self._is_open else ["BEGIN"]
+        before.append("SELECT set_config('role', 'none', true)")
+        cursor = await _execute(self._connection, ";\n".join([*before, statement.text]), parameters)
+        for _ in before:
+            cursor.nextset()
+        return _rows(cursor, statement)
 
-    @classmethod
-    def open(cls, query: str, *, repeatable: bool = False) -> "Statement":
-        """Put only the search_path in front: for what happens before anybody is known, register and login."""
-        path = sql.SQL("SELECT set_config('search_path', {}, true);\n").format(sql.Literal(settings.DATABASE_SCHEMA))
-        return cls(path.as_string(None) + query, repeatable, is_fenced=False)
+    async def command(self, text: str) -> None:
+        """Run a command without a result: SAVEPOINT, ROLLBACK TO, COMMIT."""
+        await _execute(self._connection, text, {})
+
+    @property
+    def _is_open(self) -> bool:
+        return self._connection.pgconn.transaction_status != TransactionStatus.IDLE
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """What a statement returned, as the bytes that PostgreSQL sent, and the user it was run for."""
-
-    result: PGresult
-    user_id: str | None
-
-    def __len__(self) -> int:
-        return self.result.ntuples
-
-    def value(self, row: int, column: int) -> bytes | None:
-        """Return a value in PostgreSQL's text format, or None for NULL."""
-        return self.result.get_value(row, column)
-
-    def bytes(self, row: int, column: int) -> "builtins.bytes":
-        """Return a value that is never NULL."""
-        return cast(builtins.bytes, self.result.get_value(row, column))
-
-    def text(self, row: int, column: int) -> str:
-        """Return a value that is never NULL, decoded."""
-        return self.bytes(row, column).decode()
+_transaction: ContextVar[Transaction | None] = ContextVar("transaction", default=None)
 
 
 class Pool:
@@ -98,6 +81,7 @@ class Pool:
             min_size=min(2, settings.DATABASE_POOL_SIZE),
             max_size=settings.DATABASE_POOL_SIZE,
             timeout=settings.DATABASE_POOL_TIMEOUT,
+            reconnect_timeout=_RECONNECT_TIMEOUT_SECONDS,
             configure=_configure,
             name="api",
             open=False,
@@ -105,26 +89,46 @@ class Pool:
         await self._pool.open()
 
     async def close(self) -> None:
+        """Close all connections."""
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
 
-    async def run(self, statement: Statement, parameters: Mapping[str, object]) -> Rows:
-        """Send one statement and return the rows of its last part.
+    async def run(self, statement: Statement, parameters: Parameters) -> Rows:
+        """Send one statement, in the transaction at hand if there is one, and return the rows of its last part.
 
         Raises the errors of `database.errors`, or psycopg's own where only a defect of ours can be the reason.
         """
         started = time.perf_counter()
         try:
+            if (transaction := _transaction.get()) is not None:
+                return await transaction.run(statement, parameters)
             return await self._run_again_if_safe(statement, parameters)
         except (Error, PoolTimeout, PoolClosed) as error:
             raise translate(error) from error
-        except TimeoutError as error:
-            raise DatabaseUnavailable(f"no answer within {settings.DATABASE_STATEMENT_TIMEOUT} s") from error
         finally:
             logs.add_database_time(time.perf_counter() - started)
 
-    async def _run_again_if_safe(self, statement: Statement, parameters: Mapping[str, object]) -> Rows:
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open a transaction that every `run` inside joins. It commits at the end, or is undone by an exception."""
+        try:
+            connection = await self._live_connection()
+        except (Error, PoolTimeout, PoolClosed) as error:
+            raise translate(error) from error
+        transaction = Transaction(connection)
+        token = _transaction.set(transaction)
+        try:
+            yield transaction
+            await transaction.command("COMMIT")
+        except Error as error:
+            raise translate(error) from error
+        finally:
+            _transaction.reset(token)
+            # A transaction that is still open here was not committed; closing the connection undoes it.
+            await self._give_back(connection)
+
+    async def _run_again_if_safe(self, statement: Statement, parameters: Parameters) -> Rows:
         try:
             return await self._run_once(statement, parameters)
         except OperationalError as error:
@@ -134,18 +138,10 @@ class Pool:
         await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 -- not a secret
         return await self._run_once(statement, parameters)
 
-    async def _run_once(self, statement: Statement, parameters: Mapping[str, object]) -> Rows:
+    async def _run_once(self, statement: Statement, parameters: Parameters) -> Rows:
         connection = await self._live_connection()
         try:
-            cursor = AsyncClientCursor(connection)
-            async with asyncio.timeout(settings.DATABASE_STATEMENT_TIMEOUT):
-                await cursor.execute(statement.text, parameters)
-            opening = Rows(cast(PGresult, cursor.pgresult), None)
-            cursor.nextset()
-            user_id = opening.text(0, 0) if statement.is_fenced else None
-            if user_id is not None:
-                logs.note_user(user_id)
-            return Rows(cast(PGresult, cursor.pgresult), user_id)
+            return _rows(await _execute(connection, statement.text, parameters), statement)
         finally:
             await self._give_back(connection)
 
@@ -153,7 +149,7 @@ class Pool:
         """Take a connection that nobody has closed. After a sleep of the server all are dead: drop them together."""
         pool = self._opened()
         connection = await pool.getconn()
-        while _has_news(connection):
+        while _is_dead(connection):
             await connection.close()
             await pool.putconn(connection)
             await pool.drain()
@@ -175,14 +171,54 @@ class Pool:
 pool = Pool()
 
 
+async def _execute(connection: Connection, text: str, parameters: Parameters) -> AsyncClientCursor[Any]:
+    cursor = AsyncClientCursor(connection)
+    try:
+        async with asyncio.timeout(settings.DATABASE_STATEMENT_TIMEOUT):
+            await cursor.execute(text, parameters)
+    except TimeoutError as error:
+        raise DatabaseUnavailable(f"no answer within {settings.DATABASE_STATEMENT_TIMEOUT} s") from error
+    return cursor
+
+
+def _rows(cursor: AsyncClientCursor[Any], statement: Statement) -> Rows:
+    """Return the rows of a statement, from a cursor that stands on the result of its opening."""
+    opening = Rows(cast(PGresult, cursor.pgresult), None)
+    cursor.nextset()
+    user_id = opening.text(0, 0) if statement.is_fenced else None
+    if user_id is not None:
+        logs.note_user(user_id)
+    return Rows(cast(PGresult, cursor.pgresult), user_id)
+
+
 def _connection_lost(error: OperationalError) -> bool:
     return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
 
 
-def _has_news(connection: Connection) -> bool:
-    """Tell without a round trip whether an idle connection's socket is readable: a farewell or its end."""
-    if connection.closed:
+def _is_dead(connection: Connection) -> bool:
+    """Tell without a round trip whether the server has ended an idle connection: its farewell is still unread."""
+    try:
+        while not connection.closed and _is_readable(connection):
+            connection.pgconn.consume_input()
+            connection.pgconn.is_busy()  # reads what has come in, and hands a farewell to the handler below
+    except OperationalError:
         return True
+    return connection.closed or connection in _farewells
+
+
+# Connections whose server has said that it ends them, perhaps a moment before it closes the socket.
+_farewells: WeakSet[Connection] = WeakSet()
+
+
+def _listen_for_farewell(connection: Connection) -> None:
+    def note(message: Diagnostic) -> None:
+        if message.severity_nonlocalized in ("FATAL", "PANIC"):
+            _farewells.add(connection)
+
+    connection.add_notice_handler(note)
+
+
+def _is_readable(connection: Connection) -> bool:
     poller = select.poll()
     poller.register(connection.fileno(), select.POLLIN)
     return bool(poller.poll(0))
@@ -199,7 +235,8 @@ async def _connection_parameters() -> dict[str, Any]:
 
 
 async def _configure(connection: Connection) -> None:
-    """Refuse a server on which client-side binding would not be safe."""
+    """Prepare a new connection; refuse a server on which client-side binding would not be safe."""
     status = connection.pgconn.parameter_status
     if status(b"standard_conforming_strings") != b"on" or status(b"client_encoding") != b"UTF8":
         raise OperationalError("the server must use standard_conforming_strings=on and client_encoding=UTF8")
+    _listen_for_farewell(connection)

@@ -7,7 +7,8 @@ from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 
 from todoproject.database.errors import DatabaseNotReady
-from todoproject.database.pool import ACCOUNT_ROLE, API_ROLE, Statement, pool
+from todoproject.database.pool import pool
+from todoproject.database.unit import ACCOUNT_ROLE, API_ROLE, Statement
 
 MINIMUM_VERSION = 150_000  # the oldest that is tested, and that closes schema public to strangers
 

@@ -1,0 +1,69 @@
+"""The request unit: what of a request travels to PostgreSQL together, and what comes back.
+
+A unit is two statements in one simple-protocol message. The first checks the token, binds its user and takes on a
+role without rights of its own; the second is the request's statement. PostgreSQL runs them as one implicit
+transaction: an error undoes both, and role and user end with it, whatever happens. Parameters are bound by psycopg.
+"""
+
+import builtins
+from dataclasses import dataclass
+from typing import cast
+
+from django.conf import settings
+from psycopg import sql
+from psycopg.pq.abc import PGresult
+
+API_ROLE = "todo_api"  # may read and write task content, fenced by row-level security
+ACCOUNT_ROLE = "todo_account"  # may read and write an account's own rows, fenced likewise
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement of the API, ready to be sent: its text, with what must come before it.
+
+    `repeatable` says that sending it twice does no harm, so a connection that breaks under it is worth a second try.
+    `is_fenced` says that it begins with the token check, which returns the user.
+    """
+
+    text: str
+    repeatable: bool
+    is_fenced: bool
+
+    @classmethod
+    def fenced(cls, query: str, *, scope: str | None, role: str = API_ROLE, repeatable: bool = False) -> "Statement":
+        """Put the token check, the user and the role in front of `query`. With no `scope`, any live token will do."""
+        opening = (
+            sql.SQL("SELECT {}.open_request(%(token_digest)s, {}), set_config('role', {}, true);\n")
+            .format(sql.Identifier(settings.DATABASE_SCHEMA), sql.Literal(scope), sql.Literal(role))
+            .as_string(None)
+        )
+        return cls(opening + query, repeatable, is_fenced=True)
+
+    @classmethod
+    def open(cls, query: str, *, repeatable: bool = False) -> "Statement":
+        """Put only the search_path in front: for what happens before anybody is known, register and login."""
+        path = sql.SQL("SELECT set_config('search_path', {}, true);\n").format(sql.Literal(settings.DATABASE_SCHEMA))
+        return cls(path.as_string(None) + query, repeatable, is_fenced=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a statement returned, as the bytes that PostgreSQL sent, and the user it was run for."""
+
+    result: PGresult
+    user_id: str | None
+
+    def __len__(self) -> int:
+        return self.result.ntuples
+
+    def value(self, row: int, column: int) -> bytes | None:
+        """Return a value in PostgreSQL's text format, or None for NULL."""
+        return self.result.get_value(row, column)
+
+    def bytes(self, row: int, column: int) -> "builtins.bytes":
+        """Return a value that is never NULL."""
+        return cast(builtins.bytes, self.result.get_value(row, column))
+
+    def text(self, row: int, column: int) -> str:
+        """Return a value that is never NULL, decoded."""
+        return self.bytes(row, column).decode()
