@@ -231,7 +231,8 @@ if _direct and (DATABASE_EMBEDDED or _direct["NAME"] != _default["NAME"]):
 DATABASE_SCHEMA = _read("DATABASE_SCHEMA", _schema_name, example="todo", default="todo")
 MIGRATE_ON_START = _read("MIGRATE_ON_START", _boolean, example="true", default=DATABASE_EMBEDDED)
 
-# A small Neon compute has 97 usable connections; each worker holds this many for the API, four more for the admin.
+# A small Neon compute has 97 usable connections; each worker holds this many for the API, and one more for each request
+# of the admin that is under way.
 DATABASE_POOL_SIZE = _read("DATABASE_POOL_SIZE", _number(1, 100), example="8", default=8)
 # How long a request waits for a free connection before it is answered 503.
 DATABASE_POOL_TIMEOUT = _read("DATABASE_POOL_TIMEOUT_SECONDS", _number(1, 60), example="5", default=5)
