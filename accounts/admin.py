@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.models import AccessToken, User
 from todoproject.admin import DayRangeFilter, ModelAdmin
@@ -26,13 +27,13 @@ class GroupAdmin(ModelAdmin):
 
     search_fields = ("name",)
     ordering = ("name",)
-    filter_horizontal = ("permissions",)
 
     def formfield_for_manytomany(
         self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **options: Any
     ) -> Any:
         if db_field.name == "permissions":  # whose names would each ask for their content type
             options["queryset"] = Permission.objects.select_related("content_type")
+            options["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
         return super().formfield_for_manytomany(db_field, request, **options)
 
 
@@ -124,11 +125,11 @@ class AccessTokenAdmin(ModelAdmin):
     search_fields = ("user__email", "name")
     search_help_text = "Name, the owner's e-mail, or the whole id"
     fieldsets = (
-        (None, {"fields": ("name", "user", "kind", "granted", "state")}),
+        (None, {"fields": ("name", "owner", "kind", "granted", "state")}),
         ("Times", {"fields": ("created_at", "expires_at", "last_used_at", "revoked_at")}),
         ("Bookkeeping", {"fields": ("id",)}),
     )
-    readonly_fields = ("granted", "state", "created_at", "last_used_at", "id")
+    readonly_fields = ("owner", "granted", "state", "created_at", "last_used_at", "id")
     actions = ("revoke",)
 
     @display(description="Owner")

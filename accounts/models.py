@@ -121,8 +121,26 @@ class AccessToken(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} of {self.user_id}"
+        return self.name
 
     def is_live(self, now: datetime) -> bool:
         """Tell whether the token would be accepted at `now`, its user being active."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+class IdempotencyKey(models.Model):
+    """The answer to a write that a client may send again; see accounts/idempotency.py."""
+
+    pk = models.CompositePrimaryKey("user_id", "key_digest")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
+    key_digest = models.BinaryField(max_length=32)  # SHA-256 of the client's key
+    fingerprint = models.BinaryField(max_length=32)  # SHA-256 of the request
+    answer = models.BinaryField()  # encrypted
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "idempotency_keys"
+        indexes = [models.Index(fields=["created_at"], name="idempotency_keys_by_age")]  # the purge reads the oldest
+
+    def __str__(self) -> str:
+        return f"an answer to {self.user_id}"

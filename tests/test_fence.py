@@ -409,3 +409,14 @@ async def test_transaction_left_open_by_a_statement_is_not_inherited(single: Poo
     user_id, _, role, _ = await _who(single)
 
     assert (user_id or b"", role) == (b"", embedded.OWNER.encode())
+
+
+async def test_number_of_changes_never_goes_back(alice: Person) -> None:
+    """A user who was read before a task was written, and is saved whole after it, brings an old number along."""
+    await alice.task()
+
+    with connect(autocommit=True) as connection:
+        connection.execute("UPDATE users SET change_no = 0, timezone = 'Europe/Berlin' WHERE id = %s", [alice.id])
+        kept = connection.execute("SELECT change_no, timezone FROM users WHERE id = %s", [alice.id]).fetchone()
+
+    assert kept == (1, "Europe/Berlin")

@@ -60,7 +60,7 @@ class ModelAdmin(UnfoldModelAdmin):
     show_full_result_count = False
     warn_unsaved_form = True
 
-    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **options: Any) -> Any:
         return ChangeList
 
     def get_search_results(

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
 
+from accounts import idempotency
 from accounts.api import router as accounts_router
 from accounts.auth import Bearer
 from accounts.passwords import PasswordRefused
@@ -21,6 +22,7 @@ from todoproject.database.errors import (
     ConstraintViolated,
     DatabaseNotReady,
     DatabaseUnavailable,
+    InFlight,
     InvalidToken,
     NotUnique,
     ScopeMissing,
@@ -49,12 +51,13 @@ class API(NinjaAPI):
         return super().create_temporal_response(request)
 
 
+bearer = Bearer()
 api = API(
     title="Todo",
     version=VERSION,
     description=DESCRIPTION,
     parser=StrictParser(),
-    auth=Bearer(),
+    auth=bearer,
     # Both are served by our own views: Ninja's would start a thread, and its document lacks the errors.
     openapi_url=None,
     docs_url=None,
@@ -78,6 +81,26 @@ def _verify_before_complaining(run: View) -> View:
     return run_then_verify
 
 
+def _run_once_for_a_key(run: View) -> View:
+    """Keep what Idempotency-Key promises, on every POST and PATCH that a token authenticates."""
+
+    @functools.wraps(run)
+    async def run_once(request: HttpRequest, **path: Any) -> HttpResponse:
+        key = request.headers.get("Idempotency-Key")
+        credentials = await bearer(request) if key is not None else None
+        if key is None or credentials is None or request.method not in ("POST", "PATCH"):
+            return await run(request, **path)
+        this = b"\0".join([request.method.encode(), request.get_full_path().encode(), request.body])
+        try:
+            return await idempotency.answer_once(credentials, key, this, lambda: run(request, **path))
+        except Exception as error:  # noqa: BLE001 -- handed to the same mapping as any other
+            return api.on_exception(request, error)
+
+    return run_once
+
+
+# The later one is inside the earlier one.
+api.add_decorator(_run_once_for_a_key, mode="view")
 api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
 api.add_router("/v1/tasks", tasks_router)
@@ -111,6 +134,14 @@ for _error, _handler in {
     TokenNotFound: _NOTHING_HERE,
     InvalidCursor: _fixed(problems.INVALID_CURSOR, "The cursor does not belong to this list. Start without one."),
     EmailTaken: _fixed(problems.EMAIL_TAKEN, "An account with this e-mail exists."),
+    InFlight: _fixed(problems.IN_FLIGHT, "A request with this Idempotency-Key is being worked on."),
+    idempotency.KeyReused: _fixed(problems.KEY_REUSED, "This Idempotency-Key was used for another request."),
+    idempotency.MalformedKey: _fixed(
+        problems.MALFORMED_REQUEST, "An Idempotency-Key has 1 to 255 printable ASCII characters."
+    ),
+    idempotency.AnswerUnreadable: _fixed(
+        problems.CONFLICT, "The write has happened, but its stored answer can no longer be read."
+    ),
     NotUnique: _fixed(problems.CONFLICT, "Something with this identity exists already."),
 }.items():
     api.add_exception_handler(_error, _handler)

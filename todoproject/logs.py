@@ -5,6 +5,8 @@ What is never logged: tokens, passwords, titles, bodies, query strings.
 
 import logging
 import logging.config
+import os
+import sys
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -84,12 +86,21 @@ class ConsoleFormatter(logging.Formatter):
 
     _COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_terminal = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+
+    def _colour(self, text: str, colour: str) -> str:
+        return colorize(text, fg=colour) if self._is_terminal else text
+
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")  # noqa: DTZ006 -- the developer's own clock
         fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
-        line = f"{time} {record.levelname:<7} {record.getMessage()}  {colorize(fields, fg='cyan')}".rstrip()
+        line = f"{time} {record.levelname:<7} {record.getMessage()}"
+        if fields:
+            line += "  " + self._colour(fields, "cyan")
         if record.levelname in self._COLOURS:
-            line = colorize(line, fg=self._COLOURS[record.levelname])
+            line = self._colour(line, self._COLOURS[record.levelname])
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

@@ -84,6 +84,18 @@ METHOD_NOT_ALLOWED = _define(
 EMAIL_TAKEN = _define(
     "email-taken", 409, "E-mail already registered", "An account with this e-mail exists. Log in instead."
 )
+IN_FLIGHT = _define(
+    "in-flight",
+    409,
+    "Same request in flight",
+    "Another request with this Idempotency-Key is being worked on. Try again.",
+)
+KEY_REUSED = _define(
+    "idempotency-key-reused",
+    422,
+    "Idempotency-Key reused",
+    "This key was used for another request. Take a new key for each new write.",
+)
 CONFLICT = _define("conflict", 409, "Conflict", "The write would break a rule about other existing data.")
 TOO_LARGE = _define("too-large", 413, "Body too large", "A request body may have up to 1 MiB.")
 UNSUPPORTED_MEDIA_TYPE = _define(

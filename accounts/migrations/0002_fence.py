@@ -80,6 +80,24 @@ END $$;
 REVOKE EXECUTE ON FUNCTION {schema}.open_request(bytea, text) FROM PUBLIC;
 """
 
+# A row that was read, changed and saved whole brings back an old number; numbers of an owner never go back.
+KEEP_CHANGE_NO = """
+CREATE FUNCTION {schema}.keep_change_no() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    NEW.change_no := OLD.change_no;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER users_change_no BEFORE UPDATE ON users
+    FOR EACH ROW WHEN (NEW.change_no < OLD.change_no) EXECUTE FUNCTION {schema}.keep_change_no();
+"""
+
+DROP_KEEP_CHANGE_NO = """
+DROP TRIGGER users_change_no ON users;
+DROP FUNCTION {schema}.keep_change_no();
+"""
+
 FENCE_USERS = """
 ALTER TABLE users ENABLE ROW LEVEL SECURITY;
 CREATE POLICY users_own ON users TO todo_account
@@ -114,6 +132,7 @@ class Migration(migrations.Migration):
         run(MAKE_ROLE, DROP_ROLE, role="todo_api"),
         run(MAKE_ROLE, DROP_ROLE, role="todo_account"),
         run(CURRENT_USER_ID, DROP_CURRENT_USER_ID),
+        run(KEEP_CHANGE_NO, DROP_KEEP_CHANGE_NO),
         run(OPEN_REQUEST, "DROP FUNCTION {schema}.open_request(bytea, text);"),
         run(FENCE_USERS, UNFENCE_USERS),
     ]

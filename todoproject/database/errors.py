@@ -33,6 +33,10 @@ class ScopeMissing(DatabaseError):
         self.held = held
 
 
+class InFlight(DatabaseError):
+    """Another request with the same idempotency key is being worked on."""
+
+
 class ConstraintViolated(DatabaseError):
     """A rule kept by the database refused the write; `constraint` is its name in PostgreSQL."""
 
@@ -63,6 +67,8 @@ def translate(error: psycopg.Error | PoolTimeout | PoolClosed) -> Exception:
         return InvalidToken()
     if state == "TD403":
         return ScopeMissing(error.diag.message_hint or "", (error.diag.message_detail or "").split())
+    if state == "TD409":
+        return InFlight()
     if state == "23505":
         return NotUnique(error.diag.constraint_name or "")
     if state.startswith("23"):

@@ -49,7 +49,7 @@ class Transaction:
     async def run(self, statement: Statement, parameters: Parameters) -> Rows:
         """Run a statement, which may take on another role than the one before it."""
         # The check of the next token is the owner's to make, so whoever came before steps back first.
-        before = [] if self._is_open else ["BEGIN"]
+        before = [] if self.is_open else ["BEGIN"]
         before.append("SELECT set_config('role', 'none', true)")
         cursor = await _execute(self._connection, ";\n".join([*before, statement.text]), parameters)
         for _ in before:
@@ -61,7 +61,8 @@ class Transaction:
         await _execute(self._connection, text, {})
 
     @property
-    def _is_open(self) -> bool:
+    def is_open(self) -> bool:
+        """Tell whether it has begun and not yet ended."""
         return self._connection.pgconn.transaction_status != TransactionStatus.IDLE
 
 
@@ -120,7 +121,8 @@ class Pool:
         token = _transaction.set(transaction)
         try:
             yield transaction
-            await transaction.command("COMMIT")
+            if transaction.is_open:
+                await transaction.command("COMMIT")
         except Error as error:
             raise translate(error) from error
         finally:

@@ -1,0 +1,133 @@
+"""Idempotency-Key: a write that is sent twice happens once, and the second answer is the first.
+
+The key, the write and its answer are stored in one transaction, so there is never one without the others. A key
+belongs to its user and counts for a day. (draft-ietf-httpapi-idempotency-key-header; Stripe's API does the same.)
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import lru_cache
+
+import orjson
+from cryptography.fernet import Fernet, InvalidToken
+from django.conf import settings
+from django.http import HttpResponse
+from psycopg import sql
+
+from accounts.models import IdempotencyKey
+from accounts.tokens import Credentials
+from todoproject.database import statements
+from todoproject.database.pool import Transaction, pool
+from todoproject.database.unit import ACCOUNT_ROLE, Statement
+
+LIFETIME = timedelta(hours=24)
+_KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")  # 1 to 255 printable ASCII characters
+# Outcomes of the write itself. What a client can mend and send again (its input, its token) is none.
+_OUTCOMES = frozenset({200, 201, 202, 204, 207, 404, 409, 412})
+_HEADERS = ("Content-Type", "ETag", "Location", "Cache-Control")
+_SAVEPOINT = "before_write"
+
+
+class MalformedKey(Exception):
+    """The key is empty, too long, or has characters that no header should have."""
+
+
+class KeyReused(Exception):
+    """The key was used before, for another request."""
+
+
+class AnswerUnreadable(Exception):
+    """The stored answer was encrypted under another SECRET_KEY: the write has happened, its answer is lost."""
+
+
+async def answer_once(
+    credentials: Credentials, key: str, request: bytes, run: Callable[[], Awaitable[HttpResponse]]
+) -> HttpResponse:
+    """Answer with what was stored under the key; else run the request and store its answer with its writes.
+
+    `request` is everything that makes it this request. Raises MalformedKey, KeyReused, AnswerUnreadable, and
+    InFlight where the same key is being worked on at this moment.
+    """
+    if _KEY.fullmatch(key) is None:
+        raise MalformedKey
+    names: dict[str, object] = {
+        "token_digest": credentials.digest,
+        "key_digest": hashlib.sha256(key.encode()).digest(),
+        "fingerprint": hashlib.sha256(request).digest(),
+    }
+    async with pool.transaction() as transaction:
+        claimed = await transaction.run(_claim(), names)
+        if claimed.value(0, 0) is not None:
+            if claimed.text(0, 0) != "t":
+                raise KeyReused
+            return _replay(key, bytes.fromhex(claimed.text(0, 1)))
+        return await _run_and_store(transaction, key, names, run)
+
+
+async def _run_and_store(
+    transaction: Transaction, key: str, names: dict[str, object], run: Callable[[], Awaitable[HttpResponse]]
+) -> HttpResponse:
+    response = await run()
+    if transaction.has_failed:  # the database refused the write; that refusal is an answer, too
+        await transaction.command(f"ROLLBACK TO {_SAVEPOINT}")
+    if response.status_code in _OUTCOMES:
+        await transaction.run(_store(), {**names, "answer": _seal(key, response)})
+    elif response.status_code >= 400:
+        await transaction.command("ROLLBACK")
+    return response
+
+
+@lru_cache
+def _claim() -> Statement:
+    query = "SELECT fingerprint = %(fingerprint)s, encode(answer, 'hex') FROM claim_idempotency_key(%(key_digest)s, {})"
+    lifetime = sql.Literal(LIFETIME).as_string(None)
+    return _fenced(f"{query.format(lifetime)};\nSAVEPOINT {_SAVEPOINT}")
+
+
+@lru_cache
+def _store() -> Statement:
+    columns = ("key_digest", "fingerprint", "answer")
+    values = statements.placeholders(columns) | {"user": statements.CURRENT_USER}
+    insert = statements.insert(IdempotencyKey, values, ["created_at"])
+    # One older than its lifetime may be in the way.
+    replace = (
+        "ON CONFLICT (user_id, key_digest) DO UPDATE"
+        " SET fingerprint = EXCLUDED.fingerprint, answer = EXCLUDED.answer, created_at = statement_timestamp()"
+    )
+    return _fenced(insert.replace(" RETURNING ", f" {replace} RETURNING "))
+
+
+def _fenced(query: str) -> Statement:
+    return Statement.fenced(query, scope=None, role=ACCOUNT_ROLE)
+
+
+def _seal(key: str, response: HttpResponse) -> bytes:
+    headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
+    answer = {"status": response.status_code, "headers": headers, "body": response.content.decode()}
+    return _fernet(key).encrypt(orjson.dumps(answer))
+
+
+def _replay(key: str, sealed: bytes) -> HttpResponse:
+    try:
+        answer = orjson.loads(_fernet(key).decrypt(sealed))
+    except InvalidToken:
+        raise AnswerUnreadable from None
+    response = HttpResponse(answer["body"], status=answer["status"], headers=answer["headers"])
+    if "Content-Type" not in answer["headers"]:
+        del response.headers["Content-Type"]
+    response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _fernet(key: str) -> Fernet:
+    """Return the cipher for answers under a key.
+
+    An answer may hold a new token, which must not lie in the database or its backups in clear. The cipher's key
+    comes from SECRET_KEY and the client's own key, of which the database has only a digest.
+    """
+    secret = hmac.digest(settings.SECRET_KEY.encode(), b"idempotency:" + key.encode(), "sha256")
+    return Fernet(base64.urlsafe_b64encode(secret))
