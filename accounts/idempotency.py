@@ -21,7 +21,8 @@ from psycopg import sql
 from accounts.models import IdempotencyKey
 from accounts.tokens import Credentials
 from todoproject.database import statements
-from todoproject.database.pool import Transaction, pool
+from todoproject.database.pool import pool
+from todoproject.database.transaction import Transaction
 from todoproject.database.unit import ACCOUNT_ROLE, Statement
 
 LIFETIME = timedelta(hours=24)

@@ -358,6 +358,7 @@ async def single(app: httpx.ASGITransport) -> AsyncIterator[Pool]:
 
 
 _WHO = Statement(
+    "",
     "SELECT current_setting('app.user_id', true), current_setting('app.token_id', true), current_user,"
     " pg_backend_pid(), pg_current_xact_id_if_assigned()",
     repeatable=True,

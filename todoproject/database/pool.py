@@ -8,62 +8,29 @@ import asyncio
 import random
 import select
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any, cast
+from typing import Any
 from weakref import WeakSet
 
 from django.conf import settings
 from django.db import connections
-from psycopg import AsyncClientCursor, AsyncConnection, Error, OperationalError
+from psycopg import Error, OperationalError
 from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
-from psycopg.pq.abc import PGresult
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from todoproject import logs
-from todoproject.database import embedded
+from todoproject.database import embedded, messages
 from todoproject.database.errors import DatabaseUnavailable, translate
-from todoproject.database.unit import Rows, Statement
-
-Connection = AsyncConnection[Any]
-Parameters = Mapping[str, object]
+from todoproject.database.messages import Connection
+from todoproject.database.transaction import Transaction
+from todoproject.database.unit import Parameters, Rows, Statement
 
 # psycopg_pool waits ever longer between its tries to reach a lost server. Give up early: the next request starts
 # anew, so that the pool is back within a second of the server, however long that was away.
 _RECONNECT_TIMEOUT_SECONDS = 5
-
-
-class Transaction:
-    """Several statements on one connection, all or nothing; made by `Pool.transaction`."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    @property
-    def has_failed(self) -> bool:
-        """Tell whether a statement has failed, so that only a savepoint can save what came before it."""
-        return self._connection.pgconn.transaction_status == TransactionStatus.INERROR
-
-    async def run(self, statement: Statement, parameters: Parameters) -> Rows:
-        """Run a statement, which may take on another role than the one before it."""
-        # The check of the next token is the owner's to make, so whoever came before steps back first.
-        before = [] if self.is_open else ["BEGIN"]
-        before.append("SELECT set_config('role', 'none', true)")
-        cursor = await _execute(self._connection, ";\n".join([*before, statement.text]), parameters)
-        for _ in before:
-            cursor.nextset()
-        return _rows(cursor, statement)
-
-    async def command(self, text: str) -> None:
-        """Run a command without a result: SAVEPOINT, ROLLBACK TO, COMMIT."""
-        await _execute(self._connection, text, {})
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether it has begun and not yet ended."""
-        return self._connection.pgconn.transaction_status != TransactionStatus.IDLE
 
 
 _transaction: ContextVar[Transaction | None] = ContextVar("transaction", default=None)
@@ -143,7 +110,7 @@ class Pool:
     async def _run_once(self, statement: Statement, parameters: Parameters) -> Rows:
         connection = await self._live_connection()
         try:
-            return _rows(await _execute(connection, statement.text, parameters), statement)
+            return await messages.run(connection, statement, parameters)
         finally:
             await self._give_back(connection)
 
@@ -171,26 +138,6 @@ class Pool:
 
 
 pool = Pool()
-
-
-async def _execute(connection: Connection, text: str, parameters: Parameters) -> AsyncClientCursor[Any]:
-    cursor = AsyncClientCursor(connection)
-    try:
-        async with asyncio.timeout(settings.DATABASE_STATEMENT_TIMEOUT):
-            await cursor.execute(text, parameters)
-    except TimeoutError as error:
-        raise DatabaseUnavailable(f"no answer within {settings.DATABASE_STATEMENT_TIMEOUT} s") from error
-    return cursor
-
-
-def _rows(cursor: AsyncClientCursor[Any], statement: Statement) -> Rows:
-    """Return the rows of a statement, from a cursor that stands on the result of its opening."""
-    opening = Rows(cast(PGresult, cursor.pgresult), None)
-    cursor.nextset()
-    user_id = opening.text(0, 0) if statement.is_fenced else None
-    if user_id is not None:
-        logs.note_user(user_id)
-    return Rows(cast(PGresult, cursor.pgresult), user_id)
 
 
 def _connection_lost(error: OperationalError) -> bool:

@@ -6,12 +6,15 @@ transaction: an error undoes both, and role and user end with it, whatever happe
 """
 
 import builtins
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import cast
 
 from django.conf import settings
 from psycopg import sql
 from psycopg.pq.abc import PGresult
+
+Parameters = Mapping[str, object]
 
 API_ROLE = "todo_api"  # may read and write task content, fenced by row-level security
 ACCOUNT_ROLE = "todo_account"  # may read and write an account's own rows, fenced likewise
@@ -19,15 +22,20 @@ ACCOUNT_ROLE = "todo_account"  # may read and write an account's own rows, fence
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement of the API, ready to be sent: its text, with what must come before it.
+    """A statement of the API, ready to be sent: the query, and the opening that must come before it.
 
     `repeatable` says that sending it twice does no harm, so a connection that breaks under it is worth a second try.
     `is_fenced` says that it begins with the token check, which returns the user.
     """
 
-    text: str
+    opening: str
+    query: str
     repeatable: bool
     is_fenced: bool
+    text: str = field(init=False)  # the whole message, put together once
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", self.opening + self.query)
 
     @classmethod
     def fenced(cls, query: str, *, scope: str | None, role: str = API_ROLE, repeatable: bool = False) -> "Statement":
@@ -37,13 +45,13 @@ class Statement:
             .format(sql.Identifier(settings.DATABASE_SCHEMA), sql.Literal(scope), sql.Literal(role))
             .as_string(None)
         )
-        return cls(opening + query, repeatable, is_fenced=True)
+        return cls(opening, query, repeatable, is_fenced=True)
 
     @classmethod
     def open(cls, query: str, *, repeatable: bool = False) -> "Statement":
         """Put only the search_path in front: for what happens before anybody is known, register and login."""
         path = sql.SQL("SELECT set_config('search_path', {}, true);\n").format(sql.Literal(settings.DATABASE_SCHEMA))
-        return cls(path.as_string(None) + query, repeatable, is_fenced=False)
+        return cls(path.as_string(None), query, repeatable, is_fenced=False)
 
 
 @dataclass(frozen=True, slots=True)

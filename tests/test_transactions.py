@@ -1,0 +1,102 @@
+"""Several statements of one request in one transaction, each behind the fence."""
+
+import psycopg
+import pytest
+
+from accounts import tokens
+from tests.people import Person
+from todoproject.database.errors import ConstraintViolated, InvalidToken
+from todoproject.database.pool import pool
+from todoproject.database.unit import ACCOUNT_ROLE, Rows, Statement
+
+INSERT = Statement.fenced(
+    "INSERT INTO tasks (id, user_id, title, description, is_completed, priority)"
+    " VALUES (gen_random_uuid(), current_user_id(), %(title)s, '', false, %(priority)s) RETURNING title",
+    scope="tasks:write",
+)
+
+
+def values(person: Person, title: str, priority: int = 0) -> dict[str, object]:
+    return {"token_digest": tokens.digest(person.token), "title": title, "priority": priority}
+
+
+async def titles(person: Person) -> list[str]:
+    return [task["title"] for task in (await person.http.get("/v1/tasks?sort=created_at")).json()["items"]]
+
+
+async def test_what_is_run_inside_is_kept_together(alice: Person) -> None:
+    async with pool.transaction():
+        for title in ("one", "two"):
+            await pool.run(INSERT, values(alice, title))
+
+    assert await titles(alice) == ["one", "two"]
+
+
+async def test_exception_undoes_everything(alice: Person) -> None:
+    async def fail() -> None:
+        async with pool.transaction():
+            await pool.run(INSERT, values(alice, "one"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
+
+    assert await titles(alice) == []
+
+
+async def test_steps_may_take_different_roles(alice: Person) -> None:
+    me = Statement.fenced("SELECT current_user, email FROM users", scope=None, role=ACCOUNT_ROLE)
+    async with pool.transaction():
+        await pool.run(INSERT, values(alice, "one"))
+        rows = await pool.run(me, values(alice, ""))
+        assert (rows.text(0, 0), rows.text(0, 1)) == (ACCOUNT_ROLE, alice.email)
+        await pool.run(INSERT, values(alice, "two"))
+
+    assert await titles(alice) == ["one", "two"]
+
+
+async def test_each_statement_of_a_batch_has_its_own_outcome(alice: Person) -> None:
+    statements = [(INSERT, values(alice, f"task {number}", 9 if number % 3 == 1 else 0)) for number in range(8)]
+    async with pool.transaction() as transaction:
+        outcomes = await transaction.run_each(statements, keep_going=True)
+
+    assert [o.text(0, 0) if isinstance(o, Rows) else type(o) for o in outcomes] == [
+        ConstraintViolated if number % 3 == 1 else f"task {number}" for number in range(8)
+    ]
+    assert await titles(alice) == [f"task {number}" for number in range(8) if number % 3 != 1]
+
+
+async def test_first_failure_of_a_batch_ends_it_where_it_is_all_or_nothing(alice: Person) -> None:
+    statements = [(INSERT, values(alice, f"task {number}", 9 if number == 2 else 0)) for number in range(5)]
+
+    async with pool.transaction() as transaction:
+        outcomes = await transaction.run_each(statements, keep_going=False)
+        assert transaction.has_failed
+
+    assert [type(outcome) for outcome in outcomes] == [Rows, Rows, ConstraintViolated]
+    assert await titles(alice) == []
+
+
+async def test_batch_with_a_bad_token_does_nothing(alice: Person) -> None:
+    await alice.http.post("/v1/auth/logout")
+
+    with pytest.raises(InvalidToken):
+        async with pool.transaction() as transaction:
+            await transaction.run_each([(INSERT, values(alice, "one"))], keep_going=True)
+
+
+async def test_percent_signs_and_quotes_are_data(alice: Person) -> None:
+    odd = ["100% %s %(title)s %%", "'; ROLLBACK; --", "back\\slash '", "$1 $tag$"]
+    async with pool.transaction() as transaction:
+        await transaction.run_each([(INSERT, values(alice, title)) for title in odd], keep_going=True)
+
+    assert await titles(alice) == odd
+
+
+async def test_failed_transaction_leaves_the_pool_in_order(alice: Person) -> None:
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        async with pool.transaction():
+            await pool.run(Statement.fenced("SELECT 1/0", scope=None), values(alice, ""))
+
+    for _ in range(20):
+        assert await titles(alice) == []
