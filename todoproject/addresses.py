@@ -18,6 +18,7 @@ Address = IPv4Address | IPv6Address
 
 # More proxies than anybody has in a row; a header of 64 KiB must not cost thousands of comparisons.
 _MOST_HOPS = 16
+_LONGEST = 64  # with port, brackets, zone and spaces; what is longer is no address, and not worth remembering
 
 
 class ProxiedScopes:
@@ -40,12 +41,12 @@ class ProxiedScopes:
 
     def _client(self, scope: dict[str, Any]) -> str:
         """Return the right-most address that is no trusted proxy: each trusted hop vouches for the one before it."""
-        client = str(read(scope["client"][0]))
+        client: str = scope["client"][0]
         for entry in reversed(_values(scope, b"x-forwarded-for").rsplit(",", _MOST_HOPS)):
-            address = read(entry)
+            address = _normal(entry) if len(entry) <= _LONGEST else None
             if address is None:
                 break  # "unknown" or nonsense: whoever it was came through the proxy that wrote it
-            client = str(address)
+            client = address
             if not self._is_trusted(client):
                 break
         return client
@@ -67,6 +68,12 @@ def read(text: str) -> Address | None:
     except ValueError:
         return None
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+@lru_cache(maxsize=4096)
+def _normal(text: str) -> str | None:
+    address = read(text)
+    return str(address) if address else None
 
 
 @lru_cache(maxsize=4096)

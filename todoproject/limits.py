@@ -54,6 +54,7 @@ class Buckets:
 
     def __init__(self, policy: Policy, most_keys: int = _MOST_KEYS) -> None:
         self.policy = policy
+        self.policy_header = policy.header
         self._interval = policy.window / policy.quota
         self._room = policy.window + self._interval / 1000  # what sums of intervals may miss by rounding
         self._most_keys = most_keys
@@ -115,7 +116,7 @@ class Charge:
 
     def headers(self) -> tuple[str, str]:
         """Return the values of `RateLimit-Policy` and `RateLimit`."""
-        return self.buckets.policy.header, self.buckets.header(self.missing)
+        return self.buckets.policy_header, self.buckets.header(self.missing)
 
 
 class Limiter:

@@ -44,7 +44,8 @@ class ApiMiddleware:
         try:
             response, route = await self._answer_within_limits(scope, headers, receive, current)
             for name, value in self._headers.items():
-                response.headers.setdefault(name, value)
+                response.headers[name] = value
+            response.headers.setdefault("Cache-Control", "private, no-cache")  # a new token says no-store
             response.headers["X-Request-ID"] = current.request_id
             if scope["path"].startswith("/v1"):
                 self._origins.admit(headers, scope["method"], response)
@@ -88,7 +89,6 @@ class ApiMiddleware:
 def _constant_headers() -> dict[str, str]:
     headers = {
         "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "private, no-cache",
         "Referrer-Policy": "no-referrer",
         # For whoever opens an answer in a browser: it is data, no page.
         "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -119,10 +119,11 @@ def _counted_as(scope: dict[str, Any]) -> str:
 
 
 def _tell(charge: Charge, response: HttpResponse) -> None:
-    """Set the limit's headers, beside those of another limit that the response may have (both are lists)."""
-    for name, value in zip(("RateLimit-Policy", "RateLimit"), charge.headers(), strict=True):
-        other = response.headers.get(name)
-        response.headers[name] = f"{other}, {value}" if other else value
+    policy, standing = charge.headers()
+    if response.status_code == 429 and "RateLimit" in response.headers:  # of attempts: both headers are lists
+        policy = f"{response.headers['RateLimit-Policy']}, {policy}"
+        standing = f"{response.headers['RateLimit']}, {standing}"
+    response.headers["RateLimit-Policy"], response.headers["RateLimit"] = policy, standing
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:
