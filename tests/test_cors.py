@@ -1,5 +1,6 @@
 """Which pages may read the API, and the headers that keep an answer from being taken for a page."""
 
+import socket
 from collections.abc import AsyncIterator
 
 import httpx
@@ -10,6 +11,7 @@ from pytest_django import Settings
 
 from tests.apis import api_client
 from tests.people import Person
+from tests.servers import Server
 from todoproject import settings as settings_module
 
 PAGE = "https://app.example.com"
@@ -219,3 +221,22 @@ async def test_websocket_is_refused_and_other_connections_are_left_alone(app: ht
         await app.app({"type": kind, "path": "/v1/tasks", "headers": []}, receive, send)  # type: ignore[arg-type]  # as above
 
     assert sent == [{"type": "websocket.close"}]
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eHg=", None),
+        (b"Origin: \xff\xfe\xe4", 401),
+        (b"Authorization: Bearer \xff\xe4", 401),
+        (b"X-Forwarded-For: \xff, \xe4", 401),
+        (b"X-Request-ID: \xff", 401),
+    ],
+)
+def test_server_survives_hostile_headers(server: Server, header: bytes, status: int | None) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(b"GET /v1/me HTTP/1.1\r\nHost: 127.0.0.1\r\n" + header + b"\r\n\r\n")
+        answer = int(connection.recv(4096).split()[1])
+
+    assert answer == status if status else 400 <= answer < 500
+    assert "Traceback" not in server.log

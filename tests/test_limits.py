@@ -15,7 +15,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
-from accounts import tokens
+from accounts import attempts, tokens
 from tests.apis import api_client
 from tests.databases import connect
 from tests.people import PASSWORD, Person
@@ -388,6 +388,34 @@ async def test_nothing_readable_is_kept_and_rows_go_when_they_are_full(alice: Pe
     with connect() as connection:
         count = connection.execute("SELECT count(*) FROM attempt_buckets").fetchone()
     assert count == (3,)
+
+
+async def test_long_rest_does_not_save_up_attempts(alice: Person, settings: Settings) -> None:
+    settings.LOGIN_LIMIT = (3, 900)
+    async with api_client(address()) as http:
+        await statuses(http, alice.email, 3)
+        let_time_pass(50_000)
+        with connect() as connection:  # older ones, which are cleaned away first
+            connection.execute(
+                "INSERT INTO attempt_buckets SELECT sha256(n::text::bytea), now() - interval '9 years'"
+                " FROM generate_series(1, 100) n"
+            )
+        assert await statuses(http, alice.email, 5) == [401, 401, 401, 429, 429]
+
+
+async def test_password_resets_are_limited_by_account_wherever_they_come_from(
+    settings: Settings, app: httpx.ASGITransport
+) -> None:
+    settings.PASSWORD_RESET_LIMIT = (2, 3600)
+    who = email()
+    for _ in range(2):
+        await attempts.take(attempts.PASSWORD_RESET, who, address())
+
+    with pytest.raises(attempts.TooManyAttempts) as refused:
+        await attempts.take(attempts.PASSWORD_RESET, who.upper(), address())
+
+    assert refused.value.policy == Policy("password-reset", 2, 3600)
+    assert 1790 < refused.value.wait <= 1800
 
 
 async def test_attempts_can_be_switched_off(alice: Person, settings: Settings) -> None:
