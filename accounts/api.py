@@ -6,8 +6,9 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from accounts import passwords, queries
+from accounts import attempts, passwords, queries
 from accounts.schemas import Login, MePatch, NewToken, Register, Session, Token, TokenCreate, TokenList, User
+from todoproject import addresses
 from todoproject.openapi import answers
 from todoproject.problems import (
     EMAIL_TAKEN,
@@ -43,6 +44,7 @@ def _session(row: queries.SessionRow) -> HttpResponse:
     response=answers({201: Session}, EMAIL_TAKEN, INVALID),
 )
 async def register(request: HttpRequest, account: Register) -> HttpResponse:
+    await attempts.take(attempts.REGISTER, account.email, addresses.of(request))
     passwords.validate(account.password)
     return _session(await queries.register(account.email, account.password))
 
@@ -56,6 +58,7 @@ async def register(request: HttpRequest, account: Register) -> HttpResponse:
     response=answers({201: Session}, WRONG_CREDENTIALS, INVALID),
 )
 async def login(request: HttpRequest, account: Login) -> HttpResponse:
+    await attempts.take(attempts.LOGIN, account.email, addresses.of(request))
     return _session(await queries.login(account.email, account.password))
 
 

@@ -11,6 +11,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
 
 from accounts import idempotency
 from accounts.api import router as accounts_router
+from accounts.attempts import TooManyAttempts
 from accounts.auth import Bearer
 from accounts.passwords import PasswordRefused
 from accounts.queries import EmailTaken, ScopeNotHeld, TokenNotFound, WrongCredentials, verify
@@ -169,6 +170,11 @@ def _scope_missing(request: HttpRequest, error: ScopeMissing) -> HttpResponse:
 def _scope_not_held(request: HttpRequest, error: ScopeNotHeld) -> HttpResponse:
     detail = "A token can only make tokens whose scopes it holds itself."
     return _answer(request, Problem(problems.SCOPE_MISSING, detail, required=error.required, held=error.held))
+
+
+@api.exception_handler(TooManyAttempts)
+def _too_many_attempts(request: HttpRequest, error: TooManyAttempts) -> HttpResponse:
+    return _answer(request, error.policy.refusal(error.wait))
 
 
 @api.exception_handler(PasswordRefused)

@@ -13,13 +13,16 @@ try:
 except ImproperlyConfigured as error:
     sys.exit(f"todoproject: {error}")
 
+from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 
 from todoproject import lifespan
+from todoproject.addresses import ProxiedScopes
 from todoproject.api import query_parameters
 from todoproject.handler import ApiHandler
 from todoproject.urls import api_patterns
 
+_proxied = ProxiedScopes(settings.TRUSTED_PROXIES)
 _django = ASGIHandler()
 _api = ApiHandler(api_patterns, query_parameters())
 
@@ -33,5 +36,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await lifespan.run(receive, send)
     elif scope["type"] == "http":
-        await (_api if _is_api(scope["path"]) else _django)(scope, receive, send)
-    # A WebSocket is refused by not accepting it.
+        await (_api if _is_api(scope["path"]) else _django)(_proxied.rewrite(scope), receive, send)
+    elif scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close"})  # the server answers 403

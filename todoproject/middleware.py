@@ -1,4 +1,4 @@
-"""The API's one middleware: request id, problems for whatever goes wrong, the access line, security headers."""
+"""The API's one middleware: request id, limits, problems for whatever goes wrong, the access line, headers."""
 
 import io
 import logging
@@ -13,6 +13,9 @@ from django.http import HttpResponse
 from uuid_utils.compat import uuid7
 
 from todoproject import logs, problems
+from todoproject.addresses import limited_as
+from todoproject.cors import AllowedOrigins
+from todoproject.limits import Charge, Limiter, Policy
 from todoproject.problems import MALFORMED_REQUEST, Problem
 from todoproject.request import ApiRequest
 
@@ -28,25 +31,43 @@ class ApiMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
-        self._headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
-        if settings.SECURE_HSTS_SECONDS:
-            self._headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains"
+        self._headers = _constant_headers()
+        self._limiter = _limiter()
+        self._origins = AllowedOrigins(settings.CORS_ALLOWED_ORIGINS)
 
     async def __call__(self, scope: dict[str, Any], receive: Any) -> HttpResponse:
         """Return the answer to a request. Raises RequestAborted where the client left before it had sent it."""
         started = time.perf_counter()
-        current = logs.RequestContext(_request_id(scope))
+        headers = dict(scope["headers"])
+        current = logs.RequestContext(_request_id(headers))
         token = logs.context.set(current)
-        route = None
         try:
-            response, route = await self._answer(scope, receive)
+            response, route = await self._answer_within_limits(scope, headers, receive, current)
             for name, value in self._headers.items():
-                response.headers.setdefault(name, value)
+                response.headers[name] = value
+            response.headers.setdefault("Cache-Control", "private, no-cache")  # a new token says no-store
             response.headers["X-Request-ID"] = current.request_id
+            if scope["path"].startswith("/v1"):
+                self._origins.admit(headers, scope["method"], response)
             _log(scope, route, response.status_code, time.perf_counter() - started, current)
             return response
         finally:
             logs.context.reset(token)
+
+    async def _answer_within_limits(
+        self, scope: dict[str, Any], headers: dict[bytes, bytes], receive: Any, current: logs.RequestContext
+    ) -> tuple[HttpResponse, str | None]:
+        """Answer, or refuse before the database is asked; tell how the limit stands in either case."""
+        if self._limiter is None or _is_free(scope):
+            return await self._answer(scope, receive)
+        charge = self._limiter.charge(_counted_as(scope), headers.get(b"authorization"), time.monotonic())
+        if charge.is_refused:
+            return problems.respond(charge.refusal(), scope["path"]), None
+        response, route = await self._answer(scope, receive)
+        if current.user_id is not None:
+            charge = self._limiter.accept(charge, time.monotonic())
+        _tell(charge, response)
+        return response, route
 
     async def _answer(self, scope: dict[str, Any], receive: Any) -> tuple[HttpResponse, str | None]:
         try:
@@ -65,18 +86,58 @@ class ApiMiddleware:
         return response, request.route
 
 
-def _request_id(scope: dict[str, Any]) -> str:
+def _constant_headers() -> dict[str, str]:
+    headers = {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        # For whoever opens an answer in a browser: it is data, no page.
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        # A browser's cache must not give one account what it has stored for another.
+        "Vary": "Authorization, Origin" if settings.CORS_ALLOWED_ORIGINS else "Authorization",
+    }
+    if settings.SECURE_HSTS_SECONDS:
+        headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains"
+    return headers
+
+
+def _limiter() -> Limiter | None:
+    if settings.RATE_LIMIT is None or settings.RATE_LIMIT_ANONYMOUS is None:
+        return None
+    return Limiter(Policy("default", *settings.RATE_LIMIT), Policy("anonymous", *settings.RATE_LIMIT_ANONYMOUS))
+
+
+def _is_free(scope: dict[str, Any]) -> bool:
+    """Tell what is not counted: browsers' preflights, and a probe whose failure would stop the process."""
+    return bool(scope["method"] == "OPTIONS" or scope["path"] == "/health/live")
+
+
+def _counted_as(scope: dict[str, Any]) -> str:
+    client = scope.get("client")
+    address = limited_as(client[0] if client else "")
+    # A flood of requests must not make the monitor behind the same address believe that we are down.
+    return "health " + address if scope["path"].startswith("/health") else address
+
+
+def _tell(charge: Charge, response: HttpResponse) -> None:
+    policy, standing = charge.headers()
+    if response.status_code == 429 and "RateLimit" in response.headers:  # of attempts: both headers are lists
+        policy = f"{response.headers['RateLimit-Policy']}, {policy}"
+        standing = f"{response.headers['RateLimit']}, {standing}"
+    response.headers["RateLimit-Policy"], response.headers["RateLimit"] = policy, standing
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
     """Return the client's request id if it is a sane one, else a new one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(text := value.decode("latin-1")):
-            return str(text)
-    return str(uuid7())
+    text = headers.get(b"x-request-id", b"").decode("latin-1")
+    return text if _REQUEST_ID.fullmatch(text) else str(uuid7())
 
 
 def _log(scope: dict[str, Any], route: str | None, status: int, seconds: float, current: logs.RequestContext) -> None:
     level = logging.INFO if status < 500 else logging.WARNING
     if logger.isEnabledFor(level):
+        client = scope.get("client")
         facts = {
+            "client": client[0] if client else None,
             "method": scope["method"],
             "route": route,
             "status": status,

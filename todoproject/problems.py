@@ -110,6 +110,12 @@ INVALID = _define(
     "Invalid input",
     "`errors` names each member that breaks a rule, with a JSON pointer to it.",
 )
+TOO_MANY_REQUESTS = _define(
+    "too-many-requests",
+    429,
+    "Too many requests",
+    "A limit is used up. Try again after `Retry-After` seconds; `RateLimit` and `RateLimit-Policy` tell the limit.",
+)
 INTERNAL_ERROR = _define(
     "internal-error",
     500,

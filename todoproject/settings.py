@@ -106,10 +106,32 @@ def _origins(text: str) -> list[str]:
     return _list(text)
 
 
-def _networks(text: str) -> list[str]:
-    for network in _list(text):
-        ipaddress.ip_network(network)  # its ValueError says what is wrong with which part
+def _page_origins(text: str) -> list[str]:
+    for origin in _list(text):
+        # Browsers send lower case and no default port: what is written otherwise would match nobody.
+        if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", origin) or re.fullmatch(
+            r"http:.*:80|https:.*:443", origin
+        ):
+            raise ValueError("holds something that is not an origin as browsers send it (lower case, no default port)")
     return _list(text)
+
+
+def _networks(text: str) -> list[str]:
+    for item in _list(text):
+        network = ipaddress.ip_network(item)  # its ValueError says what is wrong with which part
+        if network.version == 6 and network.network_address.ipv4_mapped:
+            raise ValueError("holds an IPv4 network in IPv6 notation; write it as IPv4, which matches both")
+    return _list(text)
+
+
+def _limit(text: str) -> tuple[int, int] | None:
+    """Parse `requests/seconds`; None for the word `off`. Raises ValueError."""
+    if text == "off":
+        return None
+    match = re.fullmatch(r"([0-9]{1,7})/([0-9]{1,5})", text)
+    if match is None or not 1 <= int(match[1]) <= 1_000_000 or not 1 <= int(match[2]) <= 86_400:
+        raise ValueError("is neither requests/seconds (up to 1000000/86400) nor the word off")
+    return int(match[1]), int(match[2])
 
 
 def _schema_name(text: str) -> str:
@@ -193,6 +215,8 @@ PORT = _read("PORT", _number(1, 65535), example="8000", default=8000)
 WORKERS = _read("WORKERS", _number(1, 64), example="2", default=1)
 # Whose X-Forwarded-For and X-Forwarded-Proto count; anybody else could claim any address.
 TRUSTED_PROXIES = _read("TRUSTED_PROXIES", _networks, example="10.0.0.0/8,127.0.0.1", default=[])
+# The pages whose scripts may read the API's answers. Never cookies, never "*": tokens travel in a header.
+CORS_ALLOWED_ORIGINS = _read("CORS_ALLOWED_ORIGINS", _page_origins, example="https://app.example.com", default=[])
 
 if PRODUCTION and DEBUG:
     _refuse("DEBUG", "must be false where ENVIRONMENT=production: it shows source code and settings to anybody")
@@ -278,6 +302,19 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+
+# --- Limits ---------------------------------------------------------------------------------------
+
+# Requests/seconds, in each worker: of a token, and of an address without one. RATE_LIMIT=off turns both off.
+RATE_LIMIT = _read("RATE_LIMIT", _limit, example="6000/60", default=(6000, 60))
+RATE_LIMIT_ANONYMOUS = _read("RATE_LIMIT_ANONYMOUS", _limit, example="600/60", default=(600, 60))
+# Attempts/seconds, over all workers: what they are counted by is in accounts/attempts.py.
+LOGIN_LIMIT = _read("LOGIN_LIMIT", _limit, example="10/900", default=(10, 900))
+REGISTER_LIMIT = _read("REGISTER_LIMIT", _limit, example="10/900", default=(10, 900))
+PASSWORD_RESET_LIMIT = _read("PASSWORD_RESET_LIMIT", _limit, example="5/3600", default=(5, 3600))
+
+if RATE_LIMIT and not RATE_LIMIT_ANONYMOUS:
+    _refuse("RATE_LIMIT_ANONYMOUS", "must not be off unless RATE_LIMIT is: made-up tokens would be unlimited")
 
 # --- Logs -----------------------------------------------------------------------------------------
 

@@ -106,8 +106,7 @@ def _serve(listener: socket.socket, *, workers: int, reload: bool) -> None:
         log_config=None,
         access_log=False,  # ours is todoproject/middleware.py's
         server_header=False,
-        proxy_headers=bool(settings.TRUSTED_PROXIES),
-        forwarded_allow_ips=settings.TRUSTED_PROXIES,
+        proxy_headers=False,  # ours is todoproject/addresses.py
         workers=workers,
         reload=reload,
         timeout_graceful_shutdown=20,

@@ -1,0 +1,97 @@
+"""How often somebody may try to log in, to register or to have a password reset.
+
+An attempt is counted in PostgreSQL before anything is looked up or hashed, in a transaction of its own: failures count
+like successes, known e-mails like unknown ones, on all workers together. A success gives nothing back: an attacker
+with an account of his own would only have to use it now and then. `q` attempts in `w` seconds (the setting) mean:
+
+| | account and address | account, any address | address, any account |
+|---|---|---|---|
+| login | q in w | 5 q in 4 w | 20 q in w |
+| register, password reset | – | q in w | 20 q in w |
+
+Guessing from one address ends at the first column and so shuts nobody else out. Guessing from many addresses ends at
+the second, with the default at 100 in any hour (the bound of OWASP ASVS 4.0.3, 2.2.1); it can delay the owner's next
+login, but ends no session and no token. Spraying passwords over many accounts ends at the third, which is wide because
+an office shares one address.
+For mails and new accounts the account is what is to be protected, wherever the attempts come from.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+
+from todoproject.database.pool import Statement, pool
+from todoproject.limits import Policy
+
+LOGIN = "login"
+REGISTER = "register"
+PASSWORD_RESET = "password-reset"  # noqa: S105 -- a name
+
+_SETTINGS = {LOGIN: "LOGIN_LIMIT", REGISTER: "REGISTER_LIMIT", PASSWORD_RESET: "PASSWORD_RESET_LIMIT"}
+
+
+class TooManyAttempts(Exception):
+    """A limit is used up; `policy` says which, `wait` in how many seconds it allows one more."""
+
+    def __init__(self, policy: Policy, wait: float) -> None:
+        super().__init__(policy.name)
+        self.policy = policy
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    """What is counted under one key: by whom, as SQL, and how many."""
+
+    subject: str
+    policy: Policy
+
+
+# lower() is PostgreSQL's because the login's is: two spellings of one account must be one key.
+_BOTH = "'both ' || %(address)s || ' ' || lower(%(email)s)"
+_ADDRESS = "'address ' || %(address)s"
+_ACCOUNT = "'account ' || lower(%(email)s)"
+
+
+def _buckets(kind: str) -> list[_Bucket]:
+    """Return the buckets of a kind of attempt, none where its setting is `off`; always in the same order."""
+    limit: tuple[int, int] | None = getattr(settings, _SETTINGS[kind])
+    if limit is None:
+        return []
+    quota, window = limit
+    of_account = Policy(kind, quota, window)
+    address = _Bucket(_ADDRESS, Policy(kind, 20 * quota, window))
+    if kind == LOGIN:
+        return [_Bucket(_BOTH, of_account), address, _Bucket(_ACCOUNT, Policy(kind, 5 * quota, 4 * window))]
+    return [address, _Bucket(_ACCOUNT, of_account)]
+
+
+def _statement(kind: str, buckets: list[_Bucket]) -> Statement:
+    # Keyed, so that a copy of the table does not tell which of a list of e-mails have been tried.
+    keys = (f"sha256(%(pepper)s || convert_to('{kind} ' || {bucket.subject}, 'UTF8'))" for bucket in buckets)
+    query = f"SELECT refused, wait FROM take_attempt(ARRAY[{', '.join(keys)}], %(quotas)s, %(windows)s)"  # noqa: S608 -- of the constants above
+    return Statement.open(query, repeatable=True)  # counting twice where a connection breaks does no harm
+
+
+@cache
+def _pepper() -> bytes:
+    return salted_hmac("accounts.attempts", "", algorithm="sha256").digest()
+
+
+async def take(kind: str, email: str, address: str) -> None:
+    """Count an attempt of this kind, for good, in one round trip. Raises TooManyAttempts."""
+    buckets = _buckets(kind)
+    if not buckets:
+        return
+    parameters = {
+        "pepper": _pepper(),
+        "email": email,
+        "address": address,
+        "quotas": [bucket.policy.quota for bucket in buckets],
+        "windows": [bucket.policy.window for bucket in buckets],
+    }
+    rows = await pool.run(_statement(kind, buckets), parameters)
+    if rows.value(0, 0) is not None:
+        raise TooManyAttempts(buckets[int(rows.text(0, 0)) - 1].policy, float(rows.text(0, 1)))
