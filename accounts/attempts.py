@@ -22,7 +22,8 @@ from functools import cache
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
-from todoproject.database.pool import Statement, pool
+from todoproject.database.pool import pool
+from todoproject.database.unit import Statement
 from todoproject.limits import Policy
 
 LOGIN = "login"
