@@ -49,9 +49,7 @@ def test_only_the_owner_can_read_it(folder: Path) -> None:
     assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
 
 
-def test_an_existing_file_is_left_alone_without_a_word(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_existing_file_is_left_alone_without_a_word(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / ".env").write_text("MINE=1\n")
     dotenv.main(folder)
     assert (folder / ".env").read_text() == "MINE=1\n"
@@ -82,9 +80,7 @@ def test_a_file_that_appears_meanwhile_wins(folder: Path, monkeypatch: pytest.Mo
     assert sorted(os.listdir(folder)) == [".env", ".env.example"]
 
 
-def test_it_says_in_one_line_what_it_did_and_no_secret(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_says_in_one_line_what_it_did_and_no_secret(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dotenv.main(folder)
     assert capsys.readouterr().out == "Wrote .env from .env.example, with fresh secrets.\n"
 

@@ -16,9 +16,7 @@ DEVELOPMENT = "tests/requirements.txt"
 
 def pins(file: str) -> dict[str, str]:
     """Return the one exact version of each package in a lock file."""
-    found = re.findall(
-        r"^([a-z0-9-]+)==([^ ]+)(?: ; .+)? \\$", (PROJECT_FOLDER / file).read_text(), re.MULTILINE
-    )
+    found = re.findall(r"^([a-z0-9-]+)==([^ ]+)(?: ; .+)? \\$", (PROJECT_FOLDER / file).read_text(), re.MULTILINE)
     assert len(found) == len(dict(found)), "one version for every Python and platform"
     return dict(found)
 

@@ -85,6 +85,18 @@ EMAIL_TAKEN = _define(
     "email-taken", 409, "E-mail already registered", "An account with this e-mail exists. Log in instead."
 )
 CONFLICT = _define("conflict", 409, "Conflict", "The write would break a rule about other existing data.")
+TASK_DELETED = _define(
+    "task-deleted",
+    409,
+    "Task deleted",
+    "The id belongs to a deleted task. Restore that one, or create another under a new id.",
+)
+PRECONDITION_FAILED = _define(
+    "precondition-failed",
+    412,
+    "Precondition failed",
+    "The task is not what `If-Match` or `If-None-Match` says. `ETag` and `task` are what it is now.",
+)
 TOO_LARGE = _define("too-large", 413, "Body too large", "A request body may have up to 1 MiB.")
 UNSUPPORTED_MEDIA_TYPE = _define(
     "unsupported-media-type",
@@ -97,6 +109,12 @@ INVALID = _define(
     422,
     "Invalid input",
     "`errors` names each member that breaks a rule, with a JSON pointer to it.",
+)
+PRECONDITION_REQUIRED = _define(
+    "precondition-required",
+    428,
+    "Precondition required",
+    "A `PUT` says what it means: `If-None-Match: *` creates, `If-Match` with the ETag replaces.",
 )
 INTERNAL_ERROR = _define(
     "internal-error",
