@@ -278,6 +278,11 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
+# --- Tasks ----------------------------------------------------------------------------------------
+
+# How long a deleted task can be restored; `manage.py purge` removes it afterwards.
+TASK_RETENTION_DAYS = _read("TASK_RETENTION_DAYS", _number(1, 3650), example="30", default=30)
+
 # --- Logs -----------------------------------------------------------------------------------------
 
 LOG_LEVEL = _read("LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), example="INFO", default="INFO")
