@@ -86,7 +86,7 @@ class TaskAdmin(ModelAdmin):
         ("due_on", DueFilter),
         DeletedFilter,
     )
-    ordering = ("-id",)  # UUIDv7: by creation, and by the primary key's index
+    ordering = ("-key",)  # UUIDv7: by creation, and by the primary key's index
     search_fields = ("title", "user__email")
     search_help_text = "Title, the owner's e-mail, or the whole id"
     autocomplete_fields = ("user",)

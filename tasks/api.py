@@ -4,15 +4,25 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.http import HttpResponse
-from ninja import Query, Router
+from ninja import Path, Query, Router
 
 from tasks import queries
 from tasks.queries import TaskRow
-from tasks.schemas import Task, TaskCreate, TaskListQuery, TaskPage, TaskPatch
+from tasks.schemas import NewTaskId, Task, TaskCreate, TaskListQuery, TaskPage, TaskPatch
 from todoproject import logs
 from todoproject.openapi import answers
-from todoproject.problems import INVALID, INVALID_CURSOR, NOT_FOUND, SCOPE_MISSING, UNAUTHENTICATED
-from todoproject.responses import json_response, no_content
+from todoproject.preconditions import etag, headers, if_match, is_creation, is_not_modified
+from todoproject.problems import (
+    INVALID,
+    INVALID_CURSOR,
+    NOT_FOUND,
+    PRECONDITION_FAILED,
+    PRECONDITION_REQUIRED,
+    SCOPE_MISSING,
+    TASK_DELETED,
+    UNAUTHENTICATED,
+)
+from todoproject.responses import json_response, no_content, not_modified
 
 if TYPE_CHECKING:
     from accounts.auth import AuthenticatedRequest
@@ -20,10 +30,11 @@ if TYPE_CHECKING:
 router = Router(tags=["tasks"])
 
 DENIALS = (UNAUTHENTICATED, SCOPE_MISSING)
+CHANGES = (*DENIALS, NOT_FOUND, PRECONDITION_FAILED)
 
 
 def _task(row: TaskRow, status: int = 200, location: str | None = None) -> HttpResponse:
-    headers = {"ETag": f'"{row.version}"'}
+    headers = {"ETag": etag(row.version)}
     if location is not None:
         headers["Location"] = location
     return json_response(row.json, status, headers)
@@ -55,32 +66,52 @@ async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> Http
     "/{uuid:task_id}",
     operation_id="get_task",
     summary="Show a task",
-    response=answers({200: Task}, *DENIALS, NOT_FOUND),
+    response=answers({200: Task, 304: None}, *DENIALS, NOT_FOUND),
+    openapi_extra=headers("If-None-Match"),
 )
 async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
-    return _task(await queries.get(request.auth, task_id))
+    row = await queries.get(request.auth, task_id)
+    return not_modified(etag(row.version)) if is_not_modified(request, row.version) else _task(row)
+
+
+@router.put(
+    "/{uuid:task_id}",
+    operation_id="put_task",
+    summary="Create a task under an id of yours, or replace it",
+    description="`If-None-Match: *` creates; `If-Match` replaces, and members that are left out take their defaults. "
+    "Ids are UUIDs and yours alone: make them as you like. The id of a deleted task is taken (409) until it is purged.",
+    response=answers({200: Task, 201: Task}, *CHANGES, TASK_DELETED, INVALID, PRECONDITION_REQUIRED),
+    openapi_extra=headers("If-Match", "If-None-Match: *"),
+)
+async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], task: TaskCreate) -> HttpResponse:
+    logs.note(task_id=task_id)
+    if is_creation(request):
+        return _task(await queries.create_as(request.auth, task_id, task), 201, f"/v1/tasks/{task_id}")
+    return _task(await queries.replace(request.auth, task_id, task, if_match(request)))
 
 
 @router.patch(
     "/{uuid:task_id}",
     operation_id="patch_task",
     summary="Change a task (JSON merge patch)",
-    response=answers({200: Task}, *DENIALS, NOT_FOUND, INVALID),
+    response=answers({200: Task}, *CHANGES, INVALID),
+    openapi_extra=headers("If-Match"),
 )
 async def patch_task(request: "AuthenticatedRequest", task_id: UUID, task: TaskPatch) -> HttpResponse:
     logs.note(task_id=task_id)
-    return _task(await queries.patch(request.auth, task_id, task))
+    return _task(await queries.patch(request.auth, task_id, task, if_match(request)))
 
 
 @router.delete(
     "/{uuid:task_id}",
     operation_id="delete_task",
-    summary="Delete a task",
-    response=answers({204: None}, *DENIALS, NOT_FOUND),
+    summary="Delete a task; it can be restored until it is purged",
+    response=answers({204: None}, *CHANGES),
+    openapi_extra=headers("If-Match"),
 )
 async def delete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
     logs.note(task_id=task_id)
-    await queries.delete(request.auth, task_id)
+    await queries.delete(request.auth, task_id, if_match(request))
     return no_content()
 
 
@@ -88,19 +119,33 @@ async def delete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRes
     "/{uuid:task_id}/complete",
     operation_id="complete_task",
     summary="Complete a task; safe to repeat",
-    response=answers({200: Task}, *DENIALS, NOT_FOUND),
+    response=answers({200: Task}, *CHANGES),
+    openapi_extra=headers("If-Match"),
 )
 async def complete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
     logs.note(task_id=task_id)
-    return _task(await queries.complete(request.auth, task_id))
+    return _task(await queries.complete(request.auth, task_id, if_match(request)))
 
 
 @router.post(
     "/{uuid:task_id}/reopen",
     operation_id="reopen_task",
     summary="Reopen a task; safe to repeat",
-    response=answers({200: Task}, *DENIALS, NOT_FOUND),
+    response=answers({200: Task}, *CHANGES),
+    openapi_extra=headers("If-Match"),
 )
 async def reopen_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
     logs.note(task_id=task_id)
-    return _task(await queries.reopen(request.auth, task_id))
+    return _task(await queries.reopen(request.auth, task_id, if_match(request)))
+
+
+@router.post(
+    "/{uuid:task_id}/restore",
+    operation_id="restore_task",
+    summary="Restore a deleted task; safe to repeat",
+    response=answers({200: Task}, *CHANGES),
+    openapi_extra=headers("If-Match"),
+)
+async def restore_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
+    logs.note(task_id=task_id)
+    return _task(await queries.restore(request.auth, task_id, if_match(request)))

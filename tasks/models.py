@@ -4,8 +4,9 @@ from datetime import UTC, date, datetime
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
 from django.db.models.functions import Length, Now
 from django.db.models.lookups import LessThanOrEqual
 from uuid_utils.compat import uuid7
@@ -17,6 +18,8 @@ DESCRIPTION_MAX_LENGTH = 10_000
 FIRST_DATE, LAST_DATE = date(1, 1, 2), date(9999, 12, 30)
 FIRST_INSTANT = datetime(1, 1, 2, tzinfo=UTC)
 LAST_INSTANT = datetime(9999, 12, 30, 23, 59, 59, 999_999, tzinfo=UTC)
+# Where a task that is never due stands in the order of due dates: after all that are. Not infinity: Python has none.
+UNDATED = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 class Priority(models.IntegerChoices):
@@ -29,15 +32,24 @@ class Priority(models.IntegerChoices):
     URGENT = 4
 
 
+_LIVE = Q(deleted_at=None)
+
+
 class TaskQuerySet(models.QuerySet["Task"]):
     def live(self) -> "TaskQuerySet":
-        return self.filter(deleted_at=None)
+        return self.filter(_LIVE)
+
+    def deleted(self) -> "TaskQuerySet":
+        return self.exclude(_LIVE)
 
 
 class Task(models.Model):
     """Something a user means to do."""
 
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # The row itself, for the admin and for foreign keys. The API never shows it: its `id` may be made by clients, so
+    # two owners may have the same one, and neither may learn of the other's.
+    key = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    id = models.UUIDField(default=uuid7, editable=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
@@ -57,6 +69,11 @@ class Task(models.Model):
     deleted_at = models.DateTimeField("deleted at", null=True, blank=True, editable=False)
     version = models.PositiveIntegerField(db_default=1, editable=False)
     change_no = models.BigIntegerField(db_default=0, editable=False)
+    # What lists are sorted by where the column itself will not do. A trigger keeps them, not an index on an
+    # expression: under row-level security only a bare column can say where a page begins (functions are not
+    # leak-proof), and what is stored cannot be disordered by an upgrade of the server's Unicode tables.
+    sort_due = models.DateTimeField(db_default=UNDATED, editable=False)
+    sort_title = models.TextField(db_default="", db_collation="C", editable=False)
 
     objects: ClassVar[models.Manager["Task"]] = TaskQuerySet.as_manager()
 
@@ -99,10 +116,30 @@ class Task(models.Model):
                 violation_error_message="The due time is out of range.",
             ),
             models.CheckConstraint(condition=Q(version__gte=1), name="tasks_version_positive"),
+            # An id is the owner's own: that a stranger has the same one is no conflict, and cannot be found out.
+            # The id comes first, so that staff can look one up without knowing whose it is.
+            models.UniqueConstraint(
+                fields=["id", "user"], name="tasks_id_unique", violation_error_message="The owner has this id already."
+            ),
         ]
+        # One index for each order of a list: a page reads just its rows, from where the cursor points, however many the
+        # owner and the table have. Every write changes updated_at, so no update is ever HOT and each writes to all of
+        # these: README, "Decisions", has what that costs.
         indexes = [
-            # The list's default order; a page reads just its rows, however many the owner has.
-            models.Index(F("user"), F("created_at").desc(), F("id").desc(), name="tasks_by_creation"),
+            # Whole, because deleting an owner looks for all of their tasks.
+            models.Index(fields=["user", "updated_at", "id"], name="tasks_by_update"),
+            # The others leave out deleted tasks, so that a full trash slows down nobody's list.
+            models.Index(fields=["user", "created_at", "id"], name="tasks_by_creation", condition=_LIVE),
+            models.Index(fields=["user", "sort_due", "id"], name="tasks_by_due", condition=_LIVE),
+            models.Index(fields=["user", "priority", "id"], name="tasks_by_priority", condition=_LIVE),
+            models.Index(fields=["user", "sort_title", "id"], name="tasks_by_title", condition=_LIVE),
+            # What is left to do is the list most asked for, and most tasks are done: filtering would read them all.
+            models.Index(fields=["user", "sort_due", "id"], name="tasks_open", condition=_LIVE & Q(is_completed=False)),
+            # These two hold deleted tasks only: an owner's trash, and what the purge looks for.
+            models.Index(fields=["user", "deleted_at"], name="tasks_trash", condition=~_LIVE),
+            models.Index(fields=["deleted_at"], name="tasks_purge", condition=~_LIVE),
+            # Each word carries its owner (migrations/0003), so a search does not read what others wrote.
+            GinIndex(Func(F("user"), F("title"), F("description"), function="task_words"), name="tasks_words"),
         ]
 
     def __str__(self) -> str:

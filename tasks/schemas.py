@@ -1,9 +1,19 @@
 """Tasks as the API takes and gives them."""
 
-from typing import Annotated, Literal
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from tasks.models import (
@@ -14,7 +24,7 @@ from tasks.models import (
     LAST_INSTANT,
     TITLE_MAX_LENGTH,
 )
-from todoproject.schemas import Day, Instant, Output, Strict, Text
+from todoproject.schemas import Day, Instant, Output, Strict, Text, parse_date, parse_instant
 
 PriorityWord = Literal["none", "low", "medium", "high", "urgent"]
 
@@ -36,7 +46,32 @@ DueDay = Annotated[Day, Field(ge=FIRST_DATE, le=LAST_DATE)]
 DueInstant = Annotated[Instant, Field(ge=FIRST_INSTANT, le=LAST_INSTANT)]
 
 
+def _in_range(moment: date | datetime) -> date | datetime:
+    is_instant = isinstance(moment, datetime)
+    first, last = (FIRST_INSTANT, LAST_INSTANT) if is_instant else (FIRST_DATE, LAST_DATE)
+    if not first <= moment <= last:
+        raise PydanticCustomError("range", "This is out of range.")
+    return moment
+
+
+# The nil and the max UUID (RFC 9562, sections 5.9 and 5.10) are what a client has that lost an id.
+_NO_IDS = (UUID(int=0), UUID(int=2**128 - 1))
+
+
+def _is_an_id(task_id: UUID) -> UUID:
+    if task_id in _NO_IDS:
+        raise PydanticCustomError("id", "The nil and the max UUID are nobody's id.")
+    return task_id
+
+
+NewTaskId = Annotated[UUID, AfterValidator(_is_an_id), Field(json_schema_extra={"not": {"enum": [*map(str, _NO_IDS)]}})]
+
+
 class _OneDue(Strict):
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"properties": {name: {"type": "null"}}} for name in ("due_on", "due_at")]}
+    )
+
     due_on: DueDay | None = None
     due_at: DueInstant | None = None
 
@@ -57,12 +92,18 @@ class TaskCreate(_OneDue):
 
 
 class TaskPatch(_OneDue):
-    """A JSON merge patch (RFC 7396): absent means unchanged; null clears `due_on` and `due_at`."""
+    """A JSON merge patch (RFC 7396): absent means unchanged, null means cleared. A title cannot be cleared."""
 
     title: Title = Field(default="", examples=["Buy oat milk"])
-    description: Description = ""
-    is_completed: bool = False
-    priority: PriorityWord = "none"
+    description: Description | None = ""
+    is_completed: bool | None = False
+    priority: PriorityWord | None = "none"
+
+    @field_validator("description", "is_completed", "priority")
+    @classmethod
+    def _cleared(cls, value: object, field: ValidationInfo) -> object:
+        """Return what a member is when it is cleared: what it is in a new task that does not name it."""
+        return TaskCreate.model_fields[str(field.field_name)].default if value is None else value
 
 
 class Task(Output):
@@ -83,17 +124,52 @@ class Task(Output):
 
 
 class TaskPage(Output):
-    """A page of tasks; `next_cursor` is null on the last one."""
+    """A page of tasks; `next_cursor` is null on the last one. `total` is there only if it is asked for."""
 
     items: list[Task]
     next_cursor: str | None
+    total: int | None = Field(None, ge=0, description="How many tasks there are on all pages; only with include=total.")
+
+
+def _day_or_instant(value: Any) -> Any:
+    return parse_date(value) if isinstance(value, str) and len(value) == len("2026-11-22") else parse_instant(value)
+
+
+Moment = Annotated[
+    date | datetime, BeforeValidator(_day_or_instant, json_schema_input_type=date | datetime), AfterValidator(_in_range)
+]
+Flag = Annotated[bool, Field(strict=False)]
+Sort = Literal[
+    "created_at", "-created_at", "updated_at", "-updated_at", "due", "-due", "priority", "-priority", "title", "-title"
+]
 
 
 class TaskListQuery(Strict):
-    """Which tasks to list, and how many of them at a time."""
+    """Which tasks to list, in which order, and how many of them at a time. All filters must hold."""
 
     limit: Annotated[int, Field(strict=False, ge=1, le=200)] = 50
-    cursor: Annotated[Text, StringConstraints(max_length=1000)] | None = None
-    is_completed: Annotated[bool, Field(strict=False)] | None = None
+    cursor: Annotated[Text, StringConstraints(max_length=4096)] | None = Field(
+        None, description="`next_cursor` of the page before, with the same filters and sort."
+    )
+    sort: Sort = Field(
+        "-created_at",
+        description="`-` is the exact reverse. Ties go by id. `due`: a day stands where it begins in UTC, a task"
+        " that is never due after all others. `title`: by code point, whatever the case.",
+    )
+    include: Literal["total"] | None = Field(None, description="`total` counts the tasks on all pages.")
+    is_completed: Flag | None = None
     priority: PriorityWord | None = None
-    sort: Literal["created_at", "-created_at"] = "-created_at"
+    due_before: Moment | None = Field(None, description="Due before this day or instant; a day begins in UTC.")
+    due_after: Moment | None = Field(None, description="Due after this day, when it is over, or after this instant.")
+    due_on: DueDay | None = Field(None, description="Due on this day: `due_on` is this.")
+    overdue: Flag | None = Field(
+        None, description="Open, and its instant or, in your time zone, its day is over; or `false` for all others."
+    )
+    created_after: Instant | None = None
+    updated_after: Instant | None = None
+    q: Annotated[Text, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        None,
+        description="Tasks with all these words in title or description; the last one may be only begun. Words are"
+        " runs of letters and digits, whatever their case.",
+    )
+    deleted: Flag = Field(False, description="`true` lists the deleted tasks, and only those.")

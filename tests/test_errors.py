@@ -171,7 +171,7 @@ async def test_patch_takes_merge_patch_too(alice: Person) -> None:
         ("cursor=%00", 400),
         ("cursor=%ff", 400),
         ("a%ff=1", 400),
-        ("cursor=" + "x" * 2000, 422),
+        ("cursor=" + "x" * 5000, 422),
         ("&".join(["a=1"] * 10_000), 400),
         ("limit=1&limit=2", 422),
         ("%F0%9F%90%84=1", 422),

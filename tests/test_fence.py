@@ -142,6 +142,7 @@ async def test_account_role_reads_neither_passwords_nor_digests_nor_other_accoun
         ("DELETE", "", None),
         ("POST", "/complete", None),
         ("POST", "/reopen", None),
+        ("POST", "/restore", None),
     ],
 )
 async def test_outsider_gets_the_same_404_as_for_nothing(
@@ -193,11 +194,18 @@ async def test_every_operation_is_one_round_trip(wire: Wire, alice: Person) -> N
     calls: dict[str, tuple[str, str, dict[str, Any] | None]] = {
         "get": ("GET", path, None),
         "list": ("GET", "/v1/tasks", None),
+        "everything a list can do": (
+            "GET",
+            "/v1/tasks?q=milk&overdue=false&due_after=2026-01-01&sort=title&include=total&priority=none",
+            None,
+        ),
         "create": ("POST", "/v1/tasks", {"title": "Another"}),
         "update": ("PATCH", path, {"title": "Changed"}),
+        "empty update": ("PATCH", path, {}),
         "complete": ("POST", f"{path}/complete", None),
         "reopen": ("POST", f"{path}/reopen", None),
         "delete": ("DELETE", path, None),
+        "restore": ("POST", f"{path}/restore", None),
         "me": ("GET", "/v1/me", None),
         "tokens": ("GET", "/v1/tokens", None),
     }
@@ -209,6 +217,29 @@ async def test_every_operation_is_one_round_trip(wire: Wire, alice: Person) -> N
         assert response.is_success, (name, response.text)
         # One simple-protocol message there, one ReadyForQuery back, and nothing else asked.
         assert (dict(wire.sent), wire.received["Z"]) == ({"Q": 1}, 1), name
+
+
+async def test_a_precondition_costs_no_second_round_trip(wire: Wire, alice: Person) -> None:
+    task = await alice.task()
+    path, body = f"/v1/tasks/{task['id']}", {"title": "Changed"}
+    calls: list[tuple[str, str, dict[str, Any] | None, str, str, int]] = [
+        ("GET", path, None, "If-None-Match", '"1"', 304),
+        ("PUT", f"/v1/tasks/{alice.id}", body, "If-None-Match", "*", 201),
+        ("PUT", f"/v1/tasks/{alice.id}", body, "If-None-Match", "*", 412),
+        ("PUT", path, body, "If-Match", '"1"', 200),
+        ("PUT", path, body, "If-Match", '"1"', 412),
+        ("PATCH", path, body, "If-Match", '"1"', 412),
+        ("POST", f"{path}/complete", None, "If-Match", '"2"', 200),
+        ("DELETE", path, None, "If-Match", '"2"', 412),
+        ("DELETE", f"/v1/tasks/{alice.id[:-4]}0000", None, "If-Match", '"2"', 404),
+    ]
+    await asyncio.sleep(0.2)  # the pool fills itself in the background
+
+    for method, url, document, header, value, status in calls:
+        wire.reset()
+        response = await alice.http.request(method, url, json=document, headers={header: value})
+        assert response.status_code == status, response.text
+        assert (dict(wire.sent), wire.received["Z"]) == ({"Q": 1}, 1), (method, url)
 
 
 # --- Revocation -----------------------------------------------------------------------------------
@@ -258,7 +289,7 @@ async def test_requests_start_no_thread_and_touch_no_synchronous_orm(alice: Pers
             alice.http.post("/v1/tasks", json={}),  # 422
             alice.http.post("/v1/tasks", content=b"{"),  # 415
             alice.http.get("/v1/nothing"),  # 404 of the resolver
-            alice.http.put(path),  # 405
+            alice.http.post(path),  # 405
             alice.http.get("/v1/tasks", headers={"Authorization": "Bearer nonsense"}),  # 401
             alice.http.get("/v1/openapi.json"),
             alice.http.get("/health"),

@@ -68,7 +68,7 @@ class ModelAdmin(UnfoldModelAdmin):
     ) -> "tuple[models.QuerySet[Any], bool]":
         """Find an id by its index; Django would compare every row's id as text."""
         try:
-            return queryset.filter(pk=uuid.UUID(search_term.strip())), False
+            return queryset.filter(id=uuid.UUID(search_term.strip())), False
         except ValueError:
             found: tuple[models.QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
             return found

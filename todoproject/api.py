@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import orjson
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
@@ -16,8 +17,8 @@ from accounts.auth import Bearer
 from accounts.passwords import PasswordRefused
 from accounts.queries import EmailTaken, ScopeNotHeld, TokenNotFound, WrongCredentials, verify
 from tasks.api import router as tasks_router
-from tasks.queries import InvalidCursor, TaskNotFound
-from todoproject import logs, openapi, problems, validation
+from tasks.queries import InvalidCursor, TaskChanged, TaskDeleted, TaskNotFound
+from todoproject import logs, openapi, preconditions, problems, validation
 from todoproject.body import StrictParser
 from todoproject.database.errors import (
     ConstraintViolated,
@@ -72,7 +73,7 @@ def _verify_before_complaining(run: View) -> View:
     async def run_then_verify(request: HttpRequest, **path: Any) -> HttpResponse:
         response = await run(request, **path)
         credentials, context = getattr(request, "auth", None), logs.context.get()
-        if response.status_code in (400, 415, 422) and credentials and context and context.user_id is None:
+        if response.status_code in (400, 415, 422, 428) and credentials and context and context.user_id is None:
             try:
                 await verify(credentials)
             except Exception as error:  # noqa: BLE001 -- handed to the same mapping as any other
@@ -134,6 +135,7 @@ for _error, _handler in {
     TaskNotFound: _NOTHING_HERE,
     TokenNotFound: _NOTHING_HERE,
     InvalidCursor: _fixed(problems.INVALID_CURSOR, "The cursor does not belong to this list. Start without one."),
+    TaskDeleted: _fixed(problems.TASK_DELETED, "A deleted task has this id. It can be restored."),
     EmailTaken: _fixed(problems.EMAIL_TAKEN, "An account with this e-mail exists."),
     InFlight: _fixed(problems.IN_FLIGHT, "A request with this Idempotency-Key is being worked on."),
     idempotency.KeyReused: _fixed(problems.KEY_REUSED, "This Idempotency-Key was used for another request."),
@@ -151,6 +153,14 @@ for _error, _handler in {
 @api.exception_handler(Problem)
 def _problem(request: HttpRequest, error: Problem) -> HttpResponse:
     return _answer(request, error)
+
+
+@api.exception_handler(TaskChanged)
+def _task_changed(request: HttpRequest, error: TaskChanged) -> HttpResponse:
+    headers = {"ETag": preconditions.etag(error.row.version)}
+    detail = "The task is not what the request expects; `task` is what it is now."
+    task = orjson.Fragment(error.row.json)
+    return _answer(request, Problem(problems.PRECONDITION_FAILED, detail, headers=headers, task=task))
 
 
 @api.exception_handler(HttpError)

@@ -72,7 +72,7 @@ class ApiHandler(ASGIHandler):
 
 async def _send(response: HttpResponse, send: Any) -> None:
     headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
-    if response.status_code != 204:
+    if response.status_code not in (204, 304):  # neither has a body, and 0 is not the length of a 304's task
         headers.append((b"Content-Length", str(len(response.content)).encode()))
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": response.content})

@@ -97,6 +97,18 @@ KEY_REUSED = _define(
     "This key was used for another request. Take a new key for each new write.",
 )
 CONFLICT = _define("conflict", 409, "Conflict", "The write would break a rule about other existing data.")
+TASK_DELETED = _define(
+    "task-deleted",
+    409,
+    "Task deleted",
+    "The id belongs to a deleted task. Restore that one, or create another under a new id.",
+)
+PRECONDITION_FAILED = _define(
+    "precondition-failed",
+    412,
+    "Precondition failed",
+    "The task is not what `If-Match` or `If-None-Match` says. `ETag` and `task` are what it is now.",
+)
 TOO_LARGE = _define("too-large", 413, "Body too large", "A request body may have up to 1 MiB.")
 UNSUPPORTED_MEDIA_TYPE = _define(
     "unsupported-media-type",
@@ -115,6 +127,12 @@ TOO_MANY_REQUESTS = _define(
     429,
     "Too many requests",
     "A limit is used up. Try again after `Retry-After` seconds; `RateLimit` and `RateLimit-Policy` tell the limit.",
+)
+PRECONDITION_REQUIRED = _define(
+    "precondition-required",
+    428,
+    "Precondition required",
+    "A `PUT` says what it means: `If-None-Match: *` creates, `If-Match` with the ETag replaces.",
 )
 INTERNAL_ERROR = _define(
     "internal-error",

@@ -12,6 +12,15 @@ def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | N
 
 def no_content() -> HttpResponse:
     """Answer 204."""
-    response = HttpResponse(status=204)
+    return _empty(204, {})
+
+
+def not_modified(etag: str) -> HttpResponse:
+    """Answer 304: the client has this already (RFC 9110, section 15.4.5)."""
+    return _empty(304, {"ETag": etag})
+
+
+def _empty(status: int, headers: Mapping[str, str]) -> HttpResponse:
+    response = HttpResponse(status=status, headers=headers)
     del response.headers["Content-Type"]
     return response

@@ -36,7 +36,8 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 
 
-def _parse_date(value: Any) -> Any:
+def parse_date(value: Any) -> Any:
+    """Return the date that a string names (RFC 3339, section 5.6). Raises PydanticCustomError."""
     if not isinstance(value, str) or _DATE.fullmatch(value) is None:
         raise PydanticCustomError("date", "A date is a string like 2026-11-22.")
     try:
@@ -45,7 +46,8 @@ def _parse_date(value: Any) -> Any:
         raise PydanticCustomError("date", "There is no such day in the calendar.") from None
 
 
-def _parse_instant(value: Any) -> Any:
+def parse_instant(value: Any) -> Any:
+    """Return the instant that a string names, in UTC. Raises PydanticCustomError."""
     if not isinstance(value, str) or _INSTANT.fullmatch(value) is None:
         raise PydanticCustomError("instant", "A time is a string like 2026-11-22T08:00:00Z, with Z or an offset.")
     try:
@@ -55,8 +57,8 @@ def _parse_instant(value: Any) -> Any:
 
 
 # An RFC 3339 full-date, and a date-time with an offset. Combine them with the range that can be stored.
-Day = Annotated[date, BeforeValidator(_parse_date, json_schema_input_type=date)]
-Instant = Annotated[datetime, BeforeValidator(_parse_instant, json_schema_input_type=datetime)]
+Day = Annotated[date, BeforeValidator(parse_date, json_schema_input_type=date)]
+Instant = Annotated[datetime, BeforeValidator(parse_instant, json_schema_input_type=datetime)]
 
 
 class FieldError(Output):

@@ -316,6 +316,11 @@ PASSWORD_RESET_LIMIT = _read("PASSWORD_RESET_LIMIT", _limit, example="5/3600", d
 if RATE_LIMIT and not RATE_LIMIT_ANONYMOUS:
     _refuse("RATE_LIMIT_ANONYMOUS", "must not be off unless RATE_LIMIT is: made-up tokens would be unlimited")
 
+# --- Tasks ----------------------------------------------------------------------------------------
+
+# How long a deleted task can be restored; `manage.py purge` removes it afterwards.
+TASK_RETENTION_DAYS = _read("TASK_RETENTION_DAYS", _number(1, 3650), example="30", default=30)
+
 # --- Logs -----------------------------------------------------------------------------------------
 
 LOG_LEVEL = _read("LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), example="INFO", default="INFO")

@@ -23,17 +23,15 @@ class Migration(migrations.Migration):
             name="Task",
             fields=[
                 (
-                    "id",
+                    "key",
                     models.UUIDField(
                         default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
                     ),
                 ),
+                ("id", models.UUIDField(default=uuid_utils.compat.uuid7, editable=False)),
                 ("title", models.CharField(max_length=255)),
                 ("description", models.TextField(blank=True, db_default="", default="", max_length=10000)),
-                (
-                    "is_completed",
-                    models.BooleanField(db_default=False, default=False, verbose_name="completed"),
-                ),
+                ("is_completed", models.BooleanField(db_default=False, default=False, verbose_name="completed")),
                 ("completed_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 (
                     "priority",
@@ -46,19 +44,13 @@ class Migration(migrations.Migration):
                 (
                     "due_on",
                     models.DateField(
-                        blank=True,
-                        help_text="A day, in whatever zone the owner is.",
-                        null=True,
-                        verbose_name="due on",
+                        blank=True, help_text="A day, in whatever zone the owner is.", null=True, verbose_name="due on"
                     ),
                 ),
                 (
                     "due_at",
                     models.DateTimeField(
-                        blank=True,
-                        help_text="An instant. Not together with a day.",
-                        null=True,
-                        verbose_name="due at",
+                        blank=True, help_text="An instant. Not together with a day.", null=True, verbose_name="due at"
                     ),
                 ),
                 (
@@ -69,12 +61,17 @@ class Migration(migrations.Migration):
                     "updated_at",
                     models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False),
                 ),
-                (
-                    "deleted_at",
-                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="deleted at"),
-                ),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True, verbose_name="deleted at")),
                 ("version", models.PositiveIntegerField(db_default=1, editable=False)),
                 ("change_no", models.BigIntegerField(db_default=0, editable=False)),
+                (
+                    "sort_due",
+                    models.DateTimeField(
+                        db_default=datetime.datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=datetime.UTC),
+                        editable=False,
+                    ),
+                ),
+                ("sort_title", models.TextField(db_collation="C", db_default="", editable=False)),
                 (
                     "user",
                     models.ForeignKey(
@@ -89,12 +86,40 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "tasks",
                 "indexes": [
+                    models.Index(fields=["user", "updated_at", "id"], name="tasks_by_update"),
                     models.Index(
-                        models.F("user"),
-                        models.OrderBy(models.F("created_at"), descending=True),
-                        models.OrderBy(models.F("id"), descending=True),
+                        condition=models.Q(("deleted_at", None)),
+                        fields=["user", "created_at", "id"],
                         name="tasks_by_creation",
-                    )
+                    ),
+                    models.Index(
+                        condition=models.Q(("deleted_at", None)), fields=["user", "sort_due", "id"], name="tasks_by_due"
+                    ),
+                    models.Index(
+                        condition=models.Q(("deleted_at", None)),
+                        fields=["user", "priority", "id"],
+                        name="tasks_by_priority",
+                    ),
+                    models.Index(
+                        condition=models.Q(("deleted_at", None)),
+                        fields=["user", "sort_title", "id"],
+                        name="tasks_by_title",
+                    ),
+                    models.Index(
+                        condition=models.Q(("deleted_at", None), ("is_completed", False)),
+                        fields=["user", "sort_due", "id"],
+                        name="tasks_open",
+                    ),
+                    models.Index(
+                        condition=models.Q(("deleted_at", None), _negated=True),
+                        fields=["user", "deleted_at"],
+                        name="tasks_trash",
+                    ),
+                    models.Index(
+                        condition=models.Q(("deleted_at", None), _negated=True),
+                        fields=["deleted_at"],
+                        name="tasks_purge",
+                    ),
                 ],
                 "constraints": [
                     models.CheckConstraint(
@@ -143,6 +168,11 @@ class Migration(migrations.Migration):
                         violation_error_message="The due time is out of range.",
                     ),
                     models.CheckConstraint(condition=models.Q(("version__gte", 1)), name="tasks_version_positive"),
+                    models.UniqueConstraint(
+                        fields=("id", "user"),
+                        name="tasks_id_unique",
+                        violation_error_message="The owner has this id already.",
+                    ),
                 ],
             },
         ),

@@ -58,24 +58,38 @@ def insert(
     values: Mapping[str, sql.Composable],
     returning: Sequence[str],
     condition: str = "true",
+    conflict: str = "",
 ) -> str:
-    """Compose `INSERT … RETURNING` of one row, if `condition` holds; `values` and `returning` name fields."""
+    """Compose `INSERT … RETURNING` of one row, if `condition` holds; `values` and `returning` name fields.
+
+    `conflict` is an `ON CONFLICT` clause.
+    """
     head = sql.SQL("INSERT INTO {} ({}) SELECT {}").format(
         sql.Identifier(model._meta.db_table), _columns(model, values), sql.SQL(", ").join(values.values())
     )
-    return f"{head.as_string(None)} WHERE {condition} RETURNING {_columns(model, returning).as_string(None)}"
+    return f"{head.as_string(None)} WHERE {condition} {conflict} RETURNING {columns(model, returning)}"
 
 
-def update(queryset: "QuerySet[Any, Any]", values: Mapping[str, sql.Composable], returning: Sequence[str]) -> str:
-    """Compose `UPDATE … RETURNING` of the rows that the queryset's conditions mean."""
+def update(
+    queryset: "QuerySet[Any, Any]",
+    values: Mapping[str, sql.Composable],
+    returning: Sequence[str],
+    condition: str = "true",
+) -> str:
+    """Compose `UPDATE … RETURNING` of the rows that the queryset's conditions, and `condition`, mean."""
     model = queryset.model
     assignments = (
         sql.SQL("{} = {}").format(sql.Identifier(column(model, name)), value) for name, value in values.items()
     )
     head = sql.SQL("UPDATE {} SET {}").format(sql.Identifier(model._meta.db_table), sql.SQL(", ").join(assignments))
     # One table: the WHERE clause of its SELECT fits an UPDATE as it stands.
-    condition = select(queryset.order_by().values("pk")).split(" WHERE ", 1)[1]
-    return f"{head.as_string(None)} WHERE {condition} RETURNING {_columns(model, returning).as_string(None)}"
+    rows = select(queryset.order_by().values("pk")).split(" WHERE ", 1)[1]
+    return f"{head.as_string(None)} WHERE {rows} AND {condition} RETURNING {columns(model, returning)}"
+
+
+def columns(model: type[Model], names: Iterable[str]) -> str:
+    """Return the columns of these fields as a list in SQL."""
+    return _columns(model, names).as_string(None)
 
 
 def _columns(model: type[Model], names: Iterable[str]) -> sql.Composed:
@@ -88,9 +102,9 @@ def column(model: type[Model], name: str) -> str:
 
 
 def as_json(rows: str, model: type[Model], fields: Sequence[str], extra: Sequence[str] = ()) -> str:
-    """Wrap a SELECT so that PostgreSQL builds each row's JSON object of `fields`, followed by the `extra` columns."""
+    """Wrap a SELECT so that PostgreSQL builds each row's JSON object of `fields`, followed by its `extra` columns."""
     wrapped = ", ".join(f"{_json_value(model, name)} AS {_quoted(name)}" for name in fields)
-    keys = "".join(f", rows.{_quoted(column(model, name))}" for name in extra)
+    keys = "".join(f", rows.{_quoted(name)}" for name in extra)
     return f"SELECT (SELECT row_to_json(object) FROM (SELECT {wrapped}) AS object){keys} FROM ({rows}) AS rows"  # noqa: S608 -- composed of our own statements
 
 

@@ -1,0 +1,27 @@
+"""What can be done with tasks, each as one round trip behind the fence.
+
+Handlers pass credentials, never a user: whose rows are meant is decided by the database, from the token.
+"""
+
+from tasks.queries.cursors import InvalidCursor
+from tasks.queries.lists import list_page
+from tasks.queries.one import complete, create, create_as, delete, get, patch, reopen, replace, restore
+from tasks.queries.rows import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
+
+__all__ = [
+    "InvalidCursor",
+    "TaskChanged",
+    "TaskDeleted",
+    "TaskNotFound",
+    "TaskRow",
+    "complete",
+    "create",
+    "create_as",
+    "delete",
+    "get",
+    "list_page",
+    "patch",
+    "reopen",
+    "replace",
+    "restore",
+]

@@ -1,0 +1,72 @@
+"""`purge`: remove for good what was deleted, expired or revoked long enough ago."""
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from django.db.models import Model, Q, QuerySet
+from django.utils import timezone
+
+from accounts.models import AccessToken
+from tasks.models import Task
+
+# A batch is a transaction of its own: it holds few locks for a short while, and what is done stays done.
+BATCH = 1000
+TOKEN_RETENTION = timedelta(days=30)  # long enough to answer "which token was that?"
+
+
+class Command(BaseCommand):
+    help = (
+        "Remove tasks deleted more than TASK_RETENTION_DAYS ago, and tokens that ended more than 30 days ago. Run it"
+        " every day; it can be stopped at any moment. Exit code 0: done; 1: failed, and what was removed stays removed."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="Only count what would be removed.")
+        parser.add_argument("--json", action="store_true", help="Print one JSON object and no progress.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        dry_run, as_json = options["dry_run"], options["json"]
+        report = {
+            name: rows.count() if dry_run else self._remove(name, rows, quiet=as_json or options["verbosity"] == 0)
+            for name, rows in _outlived(timezone.now()).items()
+        }
+        if as_json:
+            self.stdout.write(json.dumps({"dry_run": dry_run, **report}))
+        else:
+            verb = "Would remove" if dry_run else "Removed"
+            self.stdout.write(f"{verb} {report['tasks']} tasks and {report['tokens']} tokens.")
+
+    def _remove(self, name: str, rows: "QuerySet[Any]", *, quiet: bool) -> int:
+        total = 0
+        for count in _removals(rows):
+            total += count
+            if not quiet:
+                self.stdout.write(f"  {name}: {total}")
+        return total
+
+
+def _outlived(now: datetime) -> "dict[str, QuerySet[Any]]":
+    ended = now - TOKEN_RETENTION
+    return {
+        "tasks": Task.objects.filter(deleted_at__lt=now - timedelta(days=settings.TASK_RETENTION_DAYS)),
+        "tokens": AccessToken.objects.filter(Q(expires_at__lt=ended) | Q(revoked_at__lt=ended)),
+    }
+
+
+def _removals(rows: "QuerySet[Any]") -> Iterator[int]:
+    """Delete the rows in batches and yield the size of each. What somebody holds locked is left for the next run."""
+    model: type[Model] = rows.model
+    while True:
+        with transaction.atomic():
+            # One statement finds, locks and deletes: a task that is restored meanwhile is locked, or no longer found.
+            batch = rows.order_by().select_for_update(skip_locked=True).values("pk")[:BATCH]
+            count = model._default_manager.filter(pk__in=batch)._raw_delete(rows.db)  # type: ignore[attr-defined]
+        if count == 0:
+            return
+        yield count
