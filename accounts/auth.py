@@ -9,8 +9,9 @@ from accounts import tokens
 from accounts.tokens import Credentials
 
 if TYPE_CHECKING:
+    from todoproject.request import ApiRequest
 
-    class AuthenticatedRequest(HttpRequest):
+    class AuthenticatedRequest(ApiRequest):
         """A request whose operation asks for a token; whether the token is good, the database says."""
 
         auth: Credentials

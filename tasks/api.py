@@ -8,7 +8,18 @@ from ninja import Path, Query, Router
 
 from tasks import queries
 from tasks.queries import TaskRow
-from tasks.schemas import NewTaskId, Task, TaskCreate, TaskListQuery, TaskPage, TaskPatch
+from tasks.schemas import (
+    Batch,
+    BatchOperation,
+    BatchQuery,
+    BatchResults,
+    NewTaskId,
+    Task,
+    TaskCreate,
+    TaskListQuery,
+    TaskPage,
+    TaskPatch,
+)
 from todoproject import logs
 from todoproject.openapi import answers
 from todoproject.preconditions import etag, headers, if_match, is_creation, is_not_modified
@@ -60,6 +71,30 @@ async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> Http
     task_id, row = await queries.create(request.auth, task)
     logs.note(task_id=task_id)
     return _task(row, 201, f"/v1/tasks/{task_id}")
+
+
+@router.post(
+    "/batch",
+    operation_id="batch_tasks",
+    summary="Write up to 100 tasks at once",
+    description="All or nothing by default: the first operation that fails is the answer, with its number as"
+    " `operation`, and nothing is done. With `atomic=false` the answer is 207 with one result for each operation.",
+    response=answers({200: BatchResults, 207: BatchResults}, *CHANGES, TASK_DELETED, INVALID),
+)
+async def batch_tasks(request: "AuthenticatedRequest", batch: Batch, query: Query[BatchQuery]) -> HttpResponse:
+    results = await queries.run_batch(request.auth, batch.operations, is_atomic=query.atomic)
+    body = b",".join(_result(request, *pair) for pair in zip(batch.operations, results, strict=True))
+    return json_response(b'{"results":[%b]}' % body, 200 if query.atomic else 207)
+
+
+def _result(request: "AuthenticatedRequest", operation: BatchOperation, result: TaskRow | Exception) -> bytes:
+    """Return what the operation would have been answered as a request of its own."""
+    if isinstance(result, Exception):
+        refusal = request.respond_to(result)
+        return b'{"status":%d,"body":%b}' % (refusal.status_code, refusal.content)
+    if operation.op == "delete":
+        return b'{"status":204,"body":null}'
+    return b'{"status":%d,"body":%b}' % (201 if operation.op == "create" else 200, result.json)
 
 
 @router.get(

@@ -24,7 +24,8 @@ from tasks.models import (
     LAST_INSTANT,
     TITLE_MAX_LENGTH,
 )
-from todoproject.schemas import Day, Instant, Output, Strict, Text, parse_date, parse_instant
+from todoproject.preconditions import is_entity_tags, strong_versions
+from todoproject.schemas import Day, Instant, Output, ProblemDocument, Strict, Text, parse_date, parse_instant
 
 PriorityWord = Literal["none", "low", "medium", "high", "urgent"]
 
@@ -173,3 +174,79 @@ class TaskListQuery(Strict):
         " runs of letters and digits, whatever their case.",
     )
     deleted: Flag = Field(False, description="`true` lists the deleted tasks, and only those.")
+
+
+# --- Batches --------------------------------------------------------------------------------------
+
+BATCH_LIMIT = 100
+BatchId = Annotated[UUID, Field(strict=False)]
+
+
+class _OnOneTask(Strict):
+    id: BatchId
+    if_match: Annotated[Text, StringConstraints(max_length=1000)] | None = Field(
+        None, description="As the header If-Match.", examples=['"3"']
+    )
+
+    @field_validator("if_match")
+    @classmethod
+    def _entity_tags(cls, value: str | None) -> str | None:
+        if value is not None and not is_entity_tags(value):
+            raise PydanticCustomError("entity_tags", 'Entity tags stand in quotes, such as "3"; or *.')
+        return value
+
+    @property
+    def versions(self) -> list[int] | None:
+        """The versions that the task may have; None for any."""
+        return None if self.if_match is None else strong_versions(self.if_match)
+
+
+class BatchCreate(Strict):
+    """Create a task, under an id of yours if you give one."""
+
+    op: Literal["create"]
+    id: Annotated[NewTaskId, Field(strict=False)] | None = None
+    data: TaskCreate
+
+
+class BatchChange(_OnOneTask):
+    """Change a task."""
+
+    op: Literal["update"]
+    data: TaskPatch
+
+
+class BatchStateChange(_OnOneTask):
+    """Delete, complete, reopen or restore a task."""
+
+    op: Literal["delete", "complete", "reopen", "restore"]
+
+
+BatchOperation = BatchCreate | BatchChange | BatchStateChange
+
+
+class Batch(Strict):
+    """Operations on tasks, carried out in order."""
+
+    operations: Annotated[
+        list[Annotated[BatchOperation, Field(discriminator="op")]], Field(min_length=1, max_length=BATCH_LIMIT)
+    ]
+
+
+class BatchQuery(Strict):
+    """How a batch takes a failure."""
+
+    atomic: Flag = Field(True, description="`true`: all or nothing. `false`: each operation by itself, answered 207.")
+
+
+class BatchResult(Output):
+    """What became of one operation: the status and body that it would have had as a request of its own."""
+
+    status: int
+    body: Task | ProblemDocument | None
+
+
+class BatchResults(Output):
+    """One result for each operation, in order."""
+
+    results: list[BatchResult]

@@ -154,7 +154,7 @@ def test_deleted_tasks_are_hidden_unless_asked_for(staff: Client, query: str, sh
 
 def test_tasks_are_found_by_title_owner_and_id(staff: Client) -> None:
     task, other = make_task(make_user(), uuid.uuid4().hex), make_task(make_user(), uuid.uuid4().hex)
-    for search in (task.title[4:20].upper(), task.user.email, str(task.pk)):
+    for search in (task.title[4:20].upper(), task.user.email, str(task.id)):
         text = page(staff.get("/admin/tasks/task/", {"q": search}))
         assert task.title in text
         assert other.title not in text

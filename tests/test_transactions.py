@@ -10,8 +10,9 @@ from todoproject.database.pool import pool
 from todoproject.database.unit import ACCOUNT_ROLE, Rows, Statement
 
 INSERT = Statement.fenced(
-    "INSERT INTO tasks (id, user_id, title, description, is_completed, priority)"
-    " VALUES (gen_random_uuid(), current_user_id(), %(title)s, '', false, %(priority)s) RETURNING title",
+    "INSERT INTO tasks (key, id, user_id, title, description, is_completed, priority)"
+    " VALUES (gen_random_uuid(), gen_random_uuid(), current_user_id(), %(title)s, '', false, %(priority)s)"
+    " RETURNING title",
     scope="tasks:write",
 )
 

@@ -17,7 +17,7 @@ from accounts.auth import Bearer
 from accounts.passwords import PasswordRefused
 from accounts.queries import EmailTaken, ScopeNotHeld, TokenNotFound, WrongCredentials, verify
 from tasks.api import router as tasks_router
-from tasks.queries import InvalidCursor, TaskChanged, TaskDeleted, TaskNotFound
+from tasks.queries import BatchFailed, InvalidCursor, TaskChanged, TaskDeleted, TaskNotFound
 from todoproject import logs, openapi, preconditions, problems, validation
 from todoproject.body import StrictParser
 from todoproject.database.errors import (
@@ -161,6 +161,18 @@ def _task_changed(request: HttpRequest, error: TaskChanged) -> HttpResponse:
     detail = "The task is not what the request expects; `task` is what it is now."
     task = orjson.Fragment(error.row.json)
     return _answer(request, Problem(problems.PRECONDITION_FAILED, detail, headers=headers, task=task))
+
+
+@api.exception_handler(BatchFailed)
+def _batch_failed(request: HttpRequest, error: BatchFailed) -> HttpResponse:
+    """Answer as the operation that failed, and tell which one it was."""
+    response = api.on_exception(request, error.cause)
+    document = orjson.loads(response.content)
+    document["operation"] = error.index
+    for broken in document["errors"]:
+        broken["pointer"] = broken["pointer"].replace("#", f"#/operations/{error.index}/data", 1)
+    response.content = orjson.dumps(document)
+    return response
 
 
 @api.exception_handler(HttpError)

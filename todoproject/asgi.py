@@ -18,13 +18,13 @@ from django.core.handlers.asgi import ASGIHandler
 
 from todoproject import lifespan
 from todoproject.addresses import ProxiedScopes
-from todoproject.api import query_parameters
+from todoproject.api import api, query_parameters
 from todoproject.handler import ApiHandler
 from todoproject.urls import api_patterns
 
 _proxied = ProxiedScopes(settings.TRUSTED_PROXIES)
 _django = ASGIHandler()
-_api = ApiHandler(api_patterns, query_parameters())
+_api = ApiHandler(api_patterns, query_parameters(), api.on_exception)
 
 
 def _is_api(path: str) -> bool:

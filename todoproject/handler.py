@@ -6,8 +6,8 @@ tasks to watch for a disconnect, on every request. The API touches no synchronou
 
 import io
 import re
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -24,6 +24,7 @@ from todoproject.request import ApiRequest
 
 # For each path template and method, the query parameters that the operation knows.
 Operations = Mapping[str, Mapping[str, frozenset[str]]]
+RespondTo = Callable[[ApiRequest, Exception], HttpResponse]
 
 
 class ApiHandler(ASGIHandler):
@@ -32,10 +33,13 @@ class ApiHandler(ASGIHandler):
     A request that has begun is finished even if its client leaves: a write is never cancelled half way.
     """
 
-    def __init__(self, patterns: Sequence[URLPattern | URLResolver], operations: Operations) -> None:
+    def __init__(
+        self, patterns: Sequence[URLPattern | URLResolver], operations: Operations, respond_to: RespondTo
+    ) -> None:
         # Not super().__init__(): it would load Django's middleware.
         self._resolver = URLResolver(RegexPattern(r"^/"), list(patterns))
         self._operations = operations
+        self._respond_to = respond_to
         self._respond = ApiMiddleware(self._get_response)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -58,6 +62,7 @@ class ApiHandler(ASGIHandler):
             detail = f"This resource knows {_allow(methods)}."
             raise Problem(METHOD_NOT_ALLOWED, detail, headers={"Allow": _allow(methods)})
         request.known_parameters = methods[request.method]
+        request.respond_to = partial(self._respond_to, request)
         response: HttpResponse = await view(request, **arguments)
         return response
 

@@ -54,12 +54,25 @@ def is_creation(request: HttpRequest) -> bool:
 def _versions(request: HttpRequest, header: str, *, allow_weak: bool) -> list[int] | None:
     """Return the versions among the header's tags; None where it is absent or `*`. Tags of others name no version."""
     value = request.META.get(f"HTTP_{header.upper().replace('-', '_')}", _ANY)
-    if value.strip(" \t") == _ANY:
-        return None
-    if _LIST.fullmatch(value) is None:
+    if not is_entity_tags(value):
         raise Problem(MALFORMED_REQUEST, f'{header} holds entity tags in quotes, such as "3", or *.')
-    tags = _VERSION.findall(value)
-    return [int(number) for weak, number in tags if (allow_weak or not weak) and int(number) < 2**31]
+    return _read(value, allow_weak=allow_weak)
+
+
+def is_entity_tags(text: str) -> bool:
+    """Tell whether this is a list of entity tags, or `*`."""
+    return text.strip(" \t") == _ANY or _LIST.fullmatch(text) is not None
+
+
+def strong_versions(text: str) -> list[int] | None:
+    """Return the versions that strong tags name; None for `*`."""
+    return _read(text, allow_weak=False)
+
+
+def _read(text: str, *, allow_weak: bool) -> list[int] | None:
+    if text.strip(" \t") == _ANY:
+        return None
+    return [int(number) for weak, number in _VERSION.findall(text) if (allow_weak or not weak) and int(number) < 2**31]
 
 
 def headers(*names: str) -> dict[str, Any]:

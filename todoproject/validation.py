@@ -12,7 +12,10 @@ from pydantic import BaseModel
 
 from todoproject.problems import INVALID, MALFORMED_REQUEST, Problem
 
+_KINDS = frozenset({"create", "update", "delete", "complete", "reopen", "restore"})
 _SENTENCES = {
+    "union_tag_not_found": "The member op is required.",
+    "union_tag_invalid": "The member op must be one of {expected_tags}.",
     "missing": "This member is required.",
     "string_type": "This must be a string.",
     "string_too_short": "This must not be empty.",
@@ -82,8 +85,18 @@ def _field_error(model: Any, error: Any) -> dict[str, str]:
 
 def _pointer(location: Sequence[str | int]) -> str:
     """Return a JSON pointer as a URI fragment (RFC 6901, section 6)."""
-    parts = (str(part)[:100].replace("~", "~0").replace("/", "~1") for part in location)
+    parts = (str(part)[:100].replace("~", "~0").replace("/", "~1") for part in _without_kinds(location))
     return "#" + "".join("/" + quote(part, errors="replace") for part in parts)
+
+
+def _without_kinds(location: Sequence[str | int]) -> list[str | int]:
+    """Leave out what is not in the input: where an array holds several kinds, pydantic names the kind of each."""
+    before = [None, *location]
+    return [
+        part
+        for part, previous in zip(location, before, strict=False)
+        if not (isinstance(previous, int) and part in _KINDS)
+    ]
 
 
 def _unknown(noun: str, name: str, known: Iterable[str]) -> str:

@@ -3,12 +3,14 @@
 Handlers pass credentials, never a user: whose rows are meant is decided by the database, from the token.
 """
 
+from tasks.queries.batch import BatchFailed, run_batch
 from tasks.queries.cursors import InvalidCursor
 from tasks.queries.lists import list_page
 from tasks.queries.one import complete, create, create_as, delete, get, patch, reopen, replace, restore
 from tasks.queries.rows import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
 
 __all__ = [
+    "BatchFailed",
     "InvalidCursor",
     "TaskChanged",
     "TaskDeleted",
@@ -24,4 +26,5 @@ __all__ = [
     "reopen",
     "replace",
     "restore",
+    "run_batch",
 ]

@@ -9,7 +9,7 @@ import random
 import select
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 from weakref import WeakSet
@@ -79,7 +79,14 @@ class Pool:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Open a transaction that every `run` inside joins. It commits at the end, or is undone by an exception."""
+        """Open a transaction that every `run` inside joins. It commits at the end, or is undone by an exception.
+
+        Inside another one it is a part of that, which can be undone by itself.
+        """
+        if (outer := _transaction.get()) is not None:
+            async with outer.part():
+                yield outer
+            return
         try:
             connection = await self._live_connection()
         except (Error, PoolTimeout, PoolClosed) as error:
@@ -88,13 +95,13 @@ class Pool:
         token = _transaction.set(transaction)
         try:
             yield transaction
-            if transaction.is_open:
-                await transaction.command("COMMIT")
+            await transaction.end("COMMIT")
         except Error as error:
             raise translate(error) from error
         finally:
             _transaction.reset(token)
-            # A transaction that is still open here was not committed; closing the connection undoes it.
+            with suppress(Error):  # a connection that is lost is a transaction that is undone
+                await transaction.end("ROLLBACK")
             await self._give_back(connection)
 
     async def _run_again_if_safe(self, statement: Statement, parameters: Parameters) -> Rows:

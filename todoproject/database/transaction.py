@@ -1,6 +1,7 @@
 """Requests that take several steps: one transaction, in which every step passes the fence anew."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from psycopg.pq import TransactionStatus
 
@@ -13,7 +14,7 @@ Outcome = Rows | Exception
 
 # The check of the next token is the owner's to make, so whoever came before steps back first.
 _STEP_BACK = "SELECT set_config('role', 'none', true)"
-_EACH = "each_statement"
+_EACH, _PART = "each_statement", "part"
 
 
 class Transaction:
@@ -25,7 +26,7 @@ class Transaction:
     @property
     def is_open(self) -> bool:
         """Tell whether it has begun and not yet ended."""
-        return self._connection.pgconn.transaction_status != TransactionStatus.IDLE
+        return self._connection.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
     @property
     def has_failed(self) -> bool:
@@ -56,6 +57,21 @@ class Transaction:
         _, error = await messages.send(self._connection, [text])
         if error is not None:
             raise error
+
+    async def end(self, command: str) -> None:
+        """Commit or roll back, unless it has ended."""
+        if self.is_open:
+            await self.command(command)
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[None]:
+        """Undo by itself what is done inside, if it raises."""
+        await self.command(f"SAVEPOINT {_PART}")
+        try:
+            yield
+        except BaseException:
+            await self.command(f"ROLLBACK TO {_PART}")
+            raise
 
     def _before(self) -> list[str]:
         return [_STEP_BACK] if self.is_open else ["BEGIN", _STEP_BACK]
