@@ -22,6 +22,9 @@ for _name in (
     "FIRST_STAFF_EMAIL",
     "LOG_FORMAT",
     "DEBUG",
+    "EMAIL_VERIFICATION",
+    "EMAIL_URL",
+    "PUBLIC_URL",
 ):
     os.environ.pop(_name, None)
 os.environ |= {
