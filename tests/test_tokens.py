@@ -182,7 +182,7 @@ async def test_overlap_lengthens_no_life_and_the_successor_lives_as_long(
 
 
 async def test_successor_of_the_longest_life_can_still_be_read(alice: Person) -> None:
-    old = await make_token(alice, "tasks:read", expires_at="9999-12-29T00:00:00Z")
+    old = await make_token(alice, "tasks:read", expires_at="9999-12-30T00:00:00Z")
 
     assert (await rotate(alice, old["id"])).json()["expires_at"] == "9999-12-30T00:00:00.000000Z"
 
