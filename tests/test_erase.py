@@ -137,18 +137,34 @@ async def test_nothing_is_left_where_writes_run_into_the_erasing(alice: Person) 
     assert traces(alice.id) == {}
 
 
-async def test_write_that_waits_for_the_owner_does_not_wait_for_ever(alice: Person) -> None:
-    """A write under way holds its task and waits for the owner's row, which erasing must therefore not take first."""
-    task = await alice.task()
-    for _ in range(10):
-        writes = [alice.http.patch(f"/v1/tasks/{task['id']}", json={"title": uuid.uuid4().hex}) for _ in range(4)]
-        await asyncio.gather(*writes)
-    erasing = asyncio.create_task(erase(alice))
-    writes = [alice.http.patch(f"/v1/tasks/{task['id']}", json={"title": uuid.uuid4().hex}) for _ in range(6)]
-    statuses = {answer.status_code for answer in await asyncio.gather(*writes)}
+async def waiting(count: int) -> None:
+    """Wait until so many statements wait for a lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with connect(autocommit=True) as connection:
+        for _ in range(500):
+            if connection.execute(query).fetchone() == (count,):
+                return
+            await asyncio.sleep(0.01)
+    raise AssertionError("nobody waits")
 
-    assert (await erasing).status_code == 204
-    assert statuses <= {200, 401, 404}
+
+@pytest.mark.parametrize("is_erasing_first", [True, False])
+async def test_erasing_and_a_write_do_not_wait_for_each_other(alice: Person, is_erasing_first: bool) -> None:
+    """The write holds its task and waits for the owner's row, which erasing must therefore not take first."""
+    task = await alice.task()
+    calls = [lambda: erase(alice), lambda: alice.http.patch(f"/v1/tasks/{task['id']}", json={"title": "Changed"})]
+    with connect() as connection:
+        connection.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
+        erasing_or_writing = []
+        for count, call in enumerate(calls if is_erasing_first else reversed(calls), 1):
+            erasing_or_writing.append(asyncio.create_task(call()))
+            await waiting(count)
+        connection.rollback()
+
+    statuses = [answer.status_code for answer in await asyncio.gather(*erasing_or_writing)]
+
+    assert statuses in ([204, 404], [200, 204])
+    assert traces(alice.id) == {}
 
 
 async def test_row_that_is_left_undoes_the_erasing(alice: Person) -> None:

@@ -72,7 +72,8 @@ def _send(mail: Mail) -> None:
     if settings.EMAIL_IS_OFF:
         _log(logging.WARNING, "mail not sent", mail, "EMAIL_URL is not set")
         return
-    EmailMessage(mail.subject, mail.text, to=[mail.to]).send()
+    # The header keeps holiday notes from answering (RFC 3834, section 5).
+    EmailMessage(mail.subject, mail.text, to=[mail.to], headers={"Auto-Submitted": "auto-generated"}).send()
     _log(logging.INFO, "mail sent", mail)
 
 
