@@ -14,7 +14,7 @@ from psycopg import sql
 from accounts import tokens
 from accounts.models import User
 from tasks.models import Task
-from tests.databases import connect
+from tests.databases import connect, lock_queue
 from tests.people import PASSWORD, Person
 from tests.staff import make_user
 from todoproject.database.pool import pool
@@ -137,17 +137,6 @@ async def test_nothing_is_left_where_writes_run_into_the_erasing(alice: Person) 
     assert traces(alice.id) == {}
 
 
-async def waiting(count: int) -> None:
-    """Wait until so many statements wait for a lock."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    with connect(autocommit=True) as connection:
-        for _ in range(500):
-            if connection.execute(query).fetchone() == (count,):
-                return
-            await asyncio.sleep(0.01)
-    raise AssertionError("nobody waits")
-
-
 @pytest.mark.parametrize("is_erasing_first", [True, False])
 async def test_erasing_and_a_write_do_not_wait_for_each_other(alice: Person, is_erasing_first: bool) -> None:
     """The write holds its task and waits for the owner's row, which erasing must therefore not take first."""
@@ -158,7 +147,7 @@ async def test_erasing_and_a_write_do_not_wait_for_each_other(alice: Person, is_
         erasing_or_writing = []
         for count, call in enumerate(calls if is_erasing_first else reversed(calls), 1):
             erasing_or_writing.append(asyncio.create_task(call()))
-            await waiting(count)
+            await lock_queue(count)
         connection.rollback()
 
     statuses = [answer.status_code for answer in await asyncio.gather(*erasing_or_writing)]

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from accounts import passwords
 from accounts.models import Scope
 from tests import letters
-from tests.databases import connect
+from tests.databases import connect, lock_queue
 from tests.people import PASSWORD, Person
 from todoproject.mail.outbox import outbox
 
@@ -151,6 +151,27 @@ async def test_session_that_is_rotated_during_the_change_does_not_get_away(
     with connect() as connection:
         query = "SELECT count(*) FROM access_tokens WHERE user_id = %s AND revoked_at IS NULL"
         assert connection.execute(query, [alice.id]).fetchone() == (1,)
+
+
+async def test_token_that_is_just_being_rotated_ends_with_its_successor(alice: Person) -> None:
+    def end_tokens() -> None:
+        with connect() as ending:
+            ending.execute("SELECT end_tokens(%s, null, false)", [alice.id])
+
+    with connect() as rotating:
+        rotating.execute("SELECT FROM access_tokens WHERE user_id = %s FOR UPDATE", [alice.id])
+        rotating.execute(
+            "INSERT INTO access_tokens (id, user_id, kind, name, digest, scopes)"
+            " SELECT gen_random_uuid(), user_id, kind, name, sha256(digest), scopes FROM access_tokens"
+            " WHERE user_id = %s",
+            [alice.id],
+        )
+        ended = asyncio.create_task(asyncio.to_thread(end_tokens))
+        await lock_queue(1)
+        rotating.commit()
+        await ended
+        query = "SELECT count(*), count(revoked_at) FROM access_tokens WHERE user_id = %s"
+        assert rotating.execute(query, [alice.id]).fetchone() == (2, 2)
 
 
 async def test_login_that_checks_the_old_password_during_the_change_fails(

@@ -8,7 +8,7 @@ import pytest
 
 from accounts import tokens
 from tests import letters
-from tests.databases import connect
+from tests.databases import connect, lock_queue
 from tests.people import PASSWORD, Person
 
 NEW = "a new and better password"
@@ -95,6 +95,24 @@ async def test_of_two_resets_at_once_one_wins(client: httpx.AsyncClient, alice: 
     assert sorted(outcomes, key=str) == [(204, None)] + [(400, "invalid-link")] * 5
     winner = passwords[outcomes.index((204, None))]
     assert await login(client, alice.email, winner) == 201
+
+
+async def test_two_codes_that_are_used_at_once_do_not_wait_for_each_other(
+    client: httpx.AsyncClient, alice: Person
+) -> None:
+    codes = []
+    for _ in range(2):
+        await ask(client, alice.email)
+        codes.append(await letters.code(alice.email))
+    await alice.http.post("/v1/auth/logout")  # or its end would make the second one wait
+
+    with connect() as connection:
+        connection.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
+        both = [asyncio.create_task(confirm(client, code)) for code in codes]
+        await lock_queue(2)
+        connection.rollback()
+
+    assert sorted(await asyncio.gather(*both), key=str) == [(204, None), (400, "invalid-link")]
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ class Outbox:
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, _send, mail)
         except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: an address no header can hold
-            _log(logging.ERROR, "mail not sent", mail, type(error).__name__)
+            _log(logging.ERROR, "mail not sent", mail, _reason(error))
 
 
 outbox = Outbox()
@@ -75,6 +75,11 @@ def _send(mail: Mail) -> None:
     # The header keeps holiday notes from answering (RFC 3834, section 5).
     EmailMessage(mail.subject, mail.text, to=[mail.to], headers={"Auto-Submitted": "auto-generated"}).send()
     _log(logging.INFO, "mail sent", mail)
+
+
+def _reason(error: Exception) -> str:
+    """Return a kind of error and the server's code; what a server says besides may repeat the address."""
+    return f"{type(error).__name__} {getattr(error, 'smtp_code', '')}".strip()
 
 
 def _log(level: int, event: str, mail: Mail, reason: str | None = None) -> None:
