@@ -7,16 +7,36 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from accounts import attempts, passwords, queries
-from accounts.schemas import Login, MePatch, NewToken, Register, Session, Token, TokenCreate, TokenList, User
+from accounts.schemas import (
+    Accepted,
+    EmailAddress,
+    EmailVerification,
+    Erasure,
+    Export,
+    Login,
+    MePatch,
+    NewToken,
+    PasswordChange,
+    PasswordReset,
+    Register,
+    Session,
+    Token,
+    TokenCreate,
+    TokenList,
+    User,
+)
 from todoproject import addresses
 from todoproject.openapi import answers
 from todoproject.problems import (
     EMAIL_TAKEN,
     INVALID,
+    INVALID_LINK,
     NOT_FOUND,
     SCOPE_MISSING,
+    TOKEN_ROTATED,
     UNAUTHENTICATED,
     WRONG_CREDENTIALS,
+    WRONG_PASSWORD,
 )
 from todoproject.responses import json_response, no_content
 
@@ -25,6 +45,12 @@ if TYPE_CHECKING:
 
 router = Router()
 
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+def _accepted() -> HttpResponse:
+    return json_response(b'{"detail":"If that is possible, a mail is on its way."}', 202)
+
 
 def _session(row: queries.SessionRow) -> HttpResponse:
     body = b'{"token":"%b","expires_at":"%b","user":%b}' % (
@@ -32,7 +58,11 @@ def _session(row: queries.SessionRow) -> HttpResponse:
         row.expires_at.encode(),
         row.user,
     )
-    return json_response(body, 201, {"Cache-Control": "no-store"})
+    return json_response(body, 201, _NO_STORE)
+
+
+def _new_token(secret: str, document: bytes) -> HttpResponse:
+    return json_response(document[:-1] + b',"token":"%b"}' % secret.encode(), 201, _NO_STORE)
 
 
 @router.post(
@@ -40,13 +70,55 @@ def _session(row: queries.SessionRow) -> HttpResponse:
     auth=None,
     tags=["accounts"],
     operation_id="register",
-    summary="Create an account and log in",
-    response=answers({201: Session}, EMAIL_TAKEN, INVALID),
+    summary="Create an account and log in; 202 where the e-mail has to be verified first",
+    response=answers({201: Session, 202: Accepted}, EMAIL_TAKEN, INVALID),
 )
 async def register(request: HttpRequest, account: Register) -> HttpResponse:
     await attempts.take(attempts.REGISTER, account.email, addresses.of(request))
     passwords.validate(account.password)
-    return _session(await queries.register(account.email, account.password))
+    session = await queries.register(account.email, account.password)
+    return _session(session) if session else _accepted()
+
+
+@router.post(
+    "/auth/verify-email",
+    auth=None,
+    tags=["accounts"],
+    operation_id="verify_email",
+    summary="Open the account, with the code from the verification mail",
+    response=answers({204: None}, INVALID_LINK, INVALID),
+)
+async def verify_email(request: HttpRequest, verification: EmailVerification) -> HttpResponse:
+    await queries.verify_email(verification.token)
+    return no_content()
+
+
+@router.post(
+    "/auth/password-reset",
+    auth=None,
+    tags=["accounts"],
+    operation_id="request_password_reset",
+    summary="Have a code for a new password mailed",
+    response=answers({202: Accepted}, INVALID),
+)
+async def request_password_reset(request: HttpRequest, address: EmailAddress) -> HttpResponse:
+    await attempts.take(attempts.PASSWORD_RESET, address.email, addresses.of(request))
+    await queries.request_reset(address.email)
+    return _accepted()
+
+
+@router.post(
+    "/auth/password-reset/confirm",
+    auth=None,
+    tags=["accounts"],
+    operation_id="confirm_password_reset",
+    summary="Set a new password, with the code from the mail; every login ends",
+    response=answers({204: None}, INVALID_LINK, INVALID),
+)
+async def confirm_password_reset(request: HttpRequest, reset: PasswordReset) -> HttpResponse:
+    passwords.validate(reset.password)
+    await queries.confirm_reset(reset.token, reset.password, revoke_tokens=reset.revoke_tokens)
+    return no_content()
 
 
 @router.post(
@@ -96,6 +168,47 @@ async def patch_me(request: "AuthenticatedRequest", me: MePatch) -> HttpResponse
     return json_response(await queries.patch_me(request.auth, me))
 
 
+@router.delete(
+    "/me",
+    tags=["accounts"],
+    operation_id="erase_me",
+    summary="Erase the account with everything in it, for good",
+    response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID),
+)
+async def erase_me(request: "AuthenticatedRequest", erasure: Erasure) -> HttpResponse:
+    await attempts.take(attempts.LOGIN, request.auth.digest.hex(), addresses.of(request))
+    await queries.erase(request.auth, erasure.password)
+    return no_content()
+
+
+@router.post(
+    "/me/password",
+    tags=["accounts"],
+    operation_id="change_password",
+    summary="Change the password; every other login ends",
+    response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID),
+)
+async def change_password(request: "AuthenticatedRequest", change: PasswordChange) -> HttpResponse:
+    await attempts.take(attempts.LOGIN, request.auth.digest.hex(), addresses.of(request))
+    passwords.validate(change.new_password, "new_password")
+    await queries.change_password(
+        request.auth, change.current_password, change.new_password, revoke_tokens=change.revoke_tokens
+    )
+    return no_content()
+
+
+@router.get(
+    "/me/export",
+    tags=["accounts"],
+    operation_id="export_me",
+    summary="Download everything that is held about the account",
+    response=answers({200: Export}, UNAUTHENTICATED, SCOPE_MISSING),
+)
+async def export_me(request: "AuthenticatedRequest") -> HttpResponse:
+    headers = _NO_STORE | {"Content-Disposition": 'attachment; filename="account.json"'}
+    return json_response(await queries.export(request.auth), headers=headers)
+
+
 @router.get(
     "/tokens",
     tags=["tokens"],
@@ -115,9 +228,7 @@ async def list_tokens(request: "AuthenticatedRequest") -> HttpResponse:
     response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, INVALID),
 )
 async def create_token(request: "AuthenticatedRequest", token: TokenCreate) -> HttpResponse:
-    secret, document = await queries.create_token(request.auth, token)
-    body = document[:-1] + b',"token":"%b"}' % secret.encode()
-    return json_response(body, 201, {"Cache-Control": "no-store"})
+    return _new_token(*await queries.create_token(request.auth, token))
 
 
 @router.get(
@@ -141,3 +252,14 @@ async def get_current_token(request: "AuthenticatedRequest") -> HttpResponse:
 async def revoke_token(request: "AuthenticatedRequest", token_id: UUID) -> HttpResponse:
     await queries.revoke_token(request.auth, token_id)
     return no_content()
+
+
+@router.post(
+    "/tokens/{uuid:token_id}/rotate",
+    tags=["tokens"],
+    operation_id="rotate_token",
+    summary="Replace a token; the old one works on for a while",
+    response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, NOT_FOUND, TOKEN_ROTATED),
+)
+async def rotate_token(request: "AuthenticatedRequest", token_id: UUID) -> HttpResponse:
+    return _new_token(*await queries.rotate_token(request.auth, token_id))

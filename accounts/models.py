@@ -49,6 +49,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     # UUIDv7: nobody can count users by their keys, and the index grows at one end.
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     email = models.EmailField("e-mail", max_length=254)
+    # When somebody proved, with a secret that was mailed there, that they read this address.
+    email_verified_at = models.DateTimeField("e-mail verified at", null=True, blank=True, editable=False)
     timezone = models.CharField("time zone", max_length=64, default="UTC", validators=[validate_timezone])
     is_staff = models.BooleanField("staff", default=False, help_text="May log in to this admin.")
     is_active = models.BooleanField(
@@ -104,6 +106,8 @@ class AccessToken(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    # Since when it has a successor; it stays alive for an overlap, and can be rotated no second time.
+    rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         db_table = "access_tokens"
@@ -144,3 +148,41 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return f"an answer to {self.user_id}"
+
+
+class EmailLink(models.Model):
+    """A secret that was mailed to an address, of which only the digest is kept: it works once, and not for long.
+
+    It belongs to an address, not to a user, so that asking for one leaves the same trace whether or not there is
+    an account. `password` is the hash that a new account begins with.
+    """
+
+    class Purpose(models.TextChoices):
+        VERIFY = "verify", "open an account"
+        RESET = "reset", "set a new password"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    purpose = models.CharField(max_length=6, choices=Purpose)
+    email = models.EmailField(max_length=254)
+    digest = models.BinaryField(max_length=32)
+    password = models.CharField(max_length=128, default="", blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "email_links"
+        constraints = [
+            models.UniqueConstraint("digest", name="email_links_digest_unique"),
+            models.CheckConstraint(condition=Exact(Length("digest"), 32), name="email_links_digest_length"),
+            models.CheckConstraint(
+                condition=Q(purpose="verify") & ~Q(password="") | Q(purpose="reset", password=""),
+                name="email_links_purpose_known",
+            ),
+        ]
+        indexes = [
+            models.Index(Lower("email"), name="email_links_by_address"),  # one that is used ends the others
+            models.Index(fields=["expires_at"], name="email_links_by_expiry"),  # the purge reads the oldest
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {self.id}"

@@ -1,11 +1,21 @@
 """Password hashing: Argon2 with bounded memory, on a few threads of its own so that no request waits behind it."""
 
 import asyncio
+import os
+import sys
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from django.contrib.auth.hashers import Argon2PasswordHasher, check_password, make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+
+T = TypeVar("T")
+
+# At some 20 ms each, the last one waits for little more than a second; nobody is served by a longer queue.
+MAX_WAITING = 64
 
 
 class BoundedArgon2PasswordHasher(Argon2PasswordHasher):
@@ -19,34 +29,60 @@ class BoundedArgon2PasswordHasher(Argon2PasswordHasher):
     parallelism = 1
 
 
-# Argon2 releases the interpreter lock; two at a time leave the event loop its processor.
-_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
-# What an unknown e-mail is checked against, so that it takes as long as a known one.
-_NOBODY = make_password("nobody's password", hasher=BoundedArgon2PasswordHasher())
-
-
-async def hash_password(password: str) -> str:
-    """Hash a new password off the event loop."""
-    return await asyncio.get_running_loop().run_in_executor(_threads, make_password, password)
-
-
-async def verify_password(password: str, encoded: str | None) -> bool:
-    """Tell whether the password belongs to the hash; with None (no such account) take as long and say no."""
-    correct = await asyncio.get_running_loop().run_in_executor(_threads, check_password, password, encoded or _NOBODY)
-    return correct and encoded is not None
+class TooManyLogins(Exception):
+    """More passwords wait to be hashed than this process gets through in good time."""
 
 
 class PasswordRefused(Exception):
-    """A password breaks a rule; `reasons` are sentences for the person."""
+    """A password breaks a rule; `reasons` are sentences for the person, `member` is where the password stood."""
 
-    def __init__(self, reasons: list[str]) -> None:
+    def __init__(self, reasons: list[str], member: str) -> None:
         super().__init__("; ".join(reasons))
         self.reasons = reasons
+        self.member = member
 
 
-def validate(password: str) -> None:
-    """Hold a new password to the settings' rules. Raises PasswordRefused."""
+def _yield_to_others() -> None:
+    """Let this thread have what processor time nobody else wants: a login can wait, the event loop cannot."""
+    if sys.platform == "linux":  # elsewhere niceness belongs to the whole process
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+# Argon2 releases the interpreter lock, so two run beside the event loop.
+_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2", initializer=_yield_to_others)
+# What an unknown e-mail is checked against, so that it takes as long as a known one.
+_NOBODY = make_password("nobody's password", hasher=BoundedArgon2PasswordHasher())
+_waiting = 0
+
+
+async def _off_the_loop(work: Callable[..., T], *arguments: object) -> T:
+    global _waiting  # noqa: PLW0603 -- one event loop a process, and the threads are the process's, too
+    if _waiting >= MAX_WAITING:
+        raise TooManyLogins
+    _waiting += 1
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_threads, work, *arguments)
+    finally:
+        _waiting -= 1
+
+
+async def hash_password(password: str) -> str:
+    """Hash a new password off the event loop. Raises TooManyLogins."""
+    return await _off_the_loop(make_password, password)
+
+
+async def verify_password(password: str, encoded: str | None) -> bool:
+    """Tell whether the password belongs to the hash; with None (no such account) take as long and say no.
+
+    Raises TooManyLogins.
+    """
+    correct = await _off_the_loop(check_password, password, encoded or _NOBODY)
+    return correct and encoded is not None
+
+
+def validate(password: str, member: str = "password") -> None:
+    """Hold a new password to the settings' rules. Raises PasswordRefused, with the member of the body it stood in."""
     try:
         validate_password(password)
     except ValidationError as error:
-        raise PasswordRefused(error.messages) from None
+        raise PasswordRefused(error.messages, member) from None

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from django.utils import timezone
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from accounts.models import Scope, validate_timezone
@@ -55,11 +56,59 @@ class Login(Strict):
     password: Password
 
 
+class EmailAddress(Strict):
+    """Whom a mail goes to, if there is such an account."""
+
+    email: Email
+
+
+# What is mailed is shorter; anything else is no secret of ours.
+LinkSecret = Annotated[
+    Text, StringConstraints(min_length=1, max_length=100), Field(examples=["the code from the mail"])
+]
+RevokeTokens = Annotated[bool, Field(description="End personal access tokens too, not only logins.")]
+
+
+class EmailVerification(Strict):
+    """The code from a verification mail."""
+
+    token: LinkSecret
+
+
+class PasswordReset(Strict):
+    """The code from a mail for a new password, and the new password."""
+
+    token: LinkSecret
+    password: Password
+    revoke_tokens: RevokeTokens = False
+
+
+class PasswordChange(Strict):
+    """The password as it is, and as it shall be."""
+
+    current_password: Password
+    new_password: Password
+    revoke_tokens: RevokeTokens = False
+
+
+class Erasure(Strict):
+    """The password, to confirm that the account shall be erased."""
+
+    password: Password
+
+
+class Accepted(Output):
+    """A mail is on its way, if there is anything to send; the answer does not say."""
+
+    detail: str = Field(examples=["If that is possible, a mail is on its way."])
+
+
 class User(Output):
     """An account, as its owner sees it."""
 
     id: UUID
     email: str
+    email_verified_at: str | None = Field(json_schema_extra={"format": "date-time"})
     timezone: str
     created_at: str = Field(json_schema_extra={"format": "date-time"})
 
@@ -88,7 +137,16 @@ def _scopes(value: object) -> object:
 
 
 # No later than what can be read again in every time zone.
-Expiry = Annotated[Instant, Field(le=datetime(9999, 12, 30, tzinfo=UTC))]
+LAST_EXPIRY = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+def _future(expiry: datetime) -> datetime:
+    if expiry <= timezone.now():
+        raise PydanticCustomError("past", "This time has passed.")
+    return expiry
+
+
+Expiry = Annotated[Instant, Field(le=LAST_EXPIRY), AfterValidator(_future)]
 
 
 class TokenCreate(Strict):
@@ -111,6 +169,9 @@ class Token(Output):
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     expires_at: str | None = Field(json_schema_extra={"format": "date-time"})
     last_used_at: str | None = Field(json_schema_extra={"format": "date-time"})
+    rotated_at: str | None = Field(
+        json_schema_extra={"format": "date-time"}, description="Since when it has a successor."
+    )
 
 
 class NewToken(Token):
@@ -123,3 +184,26 @@ class TokenList(Output):
     """The live tokens of an account, newest first."""
 
     items: list[Token]
+
+
+class ExportedAccount(User):
+    """All that is held of an account itself, but for the password's hash."""
+
+    is_active: bool
+    is_staff: bool
+    last_login: str | None = Field(json_schema_extra={"format": "date-time"})
+
+
+class ExportedToken(Token):
+    """A token, live or not, without its secret."""
+
+    revoked_at: str | None = Field(json_schema_extra={"format": "date-time"})
+
+
+class Export(BaseModel):
+    """Everything that is held about an account; other apps add members, such as `tasks`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    account: ExportedAccount
+    tokens: list[ExportedToken]

@@ -1,5 +1,6 @@
 """Direct connections to the tests' PostgreSQL, as the owner of the tables."""
 
+import asyncio
 from typing import Any
 
 import psycopg
@@ -17,3 +18,14 @@ def connect(database: str | None = None, **options: Any) -> "psycopg.Connection[
         "host": str(embedded.socket_directory(FOLDER / "postgres")),
     }
     return psycopg.connect(**where | options)
+
+
+async def lock_queue(count: int) -> None:
+    """Wait until so many statements wait for a lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with connect(autocommit=True) as connection:
+        for _ in range(500):
+            if connection.execute(query).fetchone() == (count,):
+                return
+            await asyncio.sleep(0.01)
+    raise AssertionError("they do not wait")

@@ -24,6 +24,9 @@ for _name in (
     "DEBUG",
     "TRUSTED_PROXIES",
     "CORS_ALLOWED_ORIGINS",
+    "EMAIL_VERIFICATION",
+    "EMAIL_URL",
+    "PUBLIC_URL",
 ):
     os.environ.pop(_name, None)
 os.environ |= {

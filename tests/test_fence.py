@@ -102,6 +102,11 @@ async def test_books_cannot_be_written_by_the_api(alice: Person, column: str) ->
         "TRUNCATE tasks",
         "SELECT session_data FROM django_session",
         "SELECT open_request('\\x00', null)",
+        "SELECT email FROM email_links",
+        "SELECT own_password()",
+        "SELECT change_password('a', 'b', true)",
+        "SELECT reset_password('a', 'b', true)",
+        "SELECT erase_account('a')",
         "CREATE TABLE todo.trap (id int)",
     ],
 )
@@ -124,6 +129,12 @@ async def test_account_role_reads_neither_passwords_nor_digests_nor_other_accoun
         "SELECT password FROM users",
         "SELECT digest FROM access_tokens",
         "SELECT title FROM tasks",
+        "SELECT email FROM email_links",
+        "SELECT reset_password('a', 'b', true)",
+        "SELECT end_tokens(gen_random_uuid(), null, true)",
+        "SELECT erase_owned(gen_random_uuid())",
+        "UPDATE users SET password = 'x'",
+        "DELETE FROM users",
         "UPDATE users SET is_staff = true",
         "UPDATE access_tokens SET scopes = '{account}'",
     ):
@@ -191,6 +202,7 @@ async def wire(app: httpx.ASGITransport) -> AsyncIterator[Wire]:
 async def test_every_operation_is_one_round_trip(wire: Wire, alice: Person) -> None:
     task = await alice.task()
     path = f"/v1/tasks/{task['id']}"
+    token = (await alice.http.get("/v1/tokens/current")).json()
     calls: dict[str, tuple[str, str, dict[str, Any] | None]] = {
         "get": ("GET", path, None),
         "list": ("GET", "/v1/tasks", None),
@@ -208,13 +220,17 @@ async def test_every_operation_is_one_round_trip(wire: Wire, alice: Person) -> N
         "restore": ("POST", f"{path}/restore", None),
         "me": ("GET", "/v1/me", None),
         "tokens": ("GET", "/v1/tokens", None),
+        "new token": ("POST", "/v1/tokens", {"name": "script", "scopes": ["account"]}),
+        "rotate": ("POST", f"/v1/tokens/{token['id']}/rotate", None),
+        "reset": ("POST", "/v1/auth/password-reset", {"email": alice.email}),
+        "made-up code": ("POST", "/v1/auth/verify-email", {"token": "x"}),
     }
     await asyncio.sleep(0.2)  # the pool fills itself in the background
 
     for name, (method, url, body) in calls.items():
         wire.reset()
         response = await alice.http.request(method, url, json=body)
-        assert response.is_success, (name, response.text)
+        assert response.is_success or name == "made-up code", (name, response.text)
         # One simple-protocol message there, one ReadyForQuery back, and nothing else asked.
         assert (dict(wire.sent), wire.received["Z"]) == ({"Q": 1}, 1), name
 

@@ -14,8 +14,19 @@ from accounts import idempotency
 from accounts.api import router as accounts_router
 from accounts.attempts import TooManyAttempts
 from accounts.auth import Bearer
-from accounts.passwords import PasswordRefused
-from accounts.queries import EmailTaken, ScopeNotHeld, TokenNotFound, WrongCredentials, verify
+from accounts.passwords import PasswordRefused, TooManyLogins
+from accounts.queries import (
+    EmailTaken,
+    LinkInvalid,
+    ScopeNotHeld,
+    TokenNotFound,
+    TokenRotated,
+    WrongCredentials,
+    WrongPassword,
+    exports,
+    verify,
+)
+from tasks import exports as tasks_exports
 from tasks.api import router as tasks_router
 from tasks.queries import BatchFailed, InvalidCursor, TaskChanged, TaskDeleted, TaskNotFound
 from todoproject import logs, openapi, preconditions, problems, validation
@@ -107,6 +118,7 @@ api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
 api.add_router("/v1/tasks", tasks_router)
 api.add_router("/health", health_router)
+exports.add("tasks", tasks_exports.tasks)
 
 
 # --- Errors ---------------------------------------------------------------------------------------
@@ -136,6 +148,10 @@ for _error, _handler in {
     TokenNotFound: _NOTHING_HERE,
     InvalidCursor: _fixed(problems.INVALID_CURSOR, "The cursor does not belong to this list. Start without one."),
     TaskDeleted: _fixed(problems.TASK_DELETED, "A deleted task has this id. It can be restored."),
+    TokenRotated: _fixed(problems.TOKEN_ROTATED, "The token has a successor already."),
+    LinkInvalid: _fixed(problems.INVALID_LINK, "The code is unknown, used or too old."),
+    WrongPassword: _fixed(problems.WRONG_PASSWORD, "The password is wrong."),
+    TooManyLogins: _fixed(problems.OVERLOADED, "Too many logins wait already.", Retry_After="2"),
     EmailTaken: _fixed(problems.EMAIL_TAKEN, "An account with this e-mail exists."),
     InFlight: _fixed(problems.IN_FLIGHT, "A request with this Idempotency-Key is being worked on."),
     idempotency.KeyReused: _fixed(problems.KEY_REUSED, "This Idempotency-Key was used for another request."),
@@ -190,7 +206,7 @@ def _scope_missing(request: HttpRequest, error: ScopeMissing) -> HttpResponse:
 
 @api.exception_handler(ScopeNotHeld)
 def _scope_not_held(request: HttpRequest, error: ScopeNotHeld) -> HttpResponse:
-    detail = "A token can only make tokens whose scopes it holds itself."
+    detail = "A token can only make or rotate tokens whose scopes it holds itself."
     return _answer(request, Problem(problems.SCOPE_MISSING, detail, required=error.required, held=error.held))
 
 
@@ -201,7 +217,7 @@ def _too_many_attempts(request: HttpRequest, error: TooManyAttempts) -> HttpResp
 
 @api.exception_handler(PasswordRefused)
 def _password_refused(request: HttpRequest, error: PasswordRefused) -> HttpResponse:
-    errors = [{"pointer": "#/password", "code": "password", "detail": reason} for reason in error.reasons]
+    errors = [{"pointer": f"#/{error.member}", "code": "password", "detail": reason} for reason in error.reasons]
     return _answer(request, validation.invalid(errors))
 
 

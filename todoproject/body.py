@@ -11,7 +11,8 @@ from todoproject.problems import MALFORMED_REQUEST, TOO_LARGE, UNSUPPORTED_MEDIA
 
 MAX_BYTES = 1024 * 1024
 _MAX_DEPTH = 32  # no schema of ours nests deeper than a handful
-_MEDIA_TYPES = {"POST": {"application/json"}, "PUT": {"application/json"}}
+_JSON = {"application/json"}
+_MEDIA_TYPES = {"POST": _JSON, "PUT": _JSON, "DELETE": _JSON}
 _PATCH_MEDIA_TYPES = {"application/json", "application/merge-patch+json"}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from todoproject import startup
 from todoproject.database.pool import pool
+from todoproject.mail.outbox import outbox
 from todoproject.version import VERSION
 
 logger = logging.getLogger("todoproject")
@@ -23,6 +24,7 @@ async def run(receive: Any, send: Any) -> None:
     logger.info("started", extra={"version": VERSION})
     await send({"type": "lifespan.startup.complete"})
     await receive()
+    await outbox.drain()
     await pool.close()
     logger.info("stopped")
     await send({"type": "lifespan.shutdown.complete"})

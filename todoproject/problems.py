@@ -51,6 +51,12 @@ INVALID_CURSOR = _define(
     "Invalid cursor",
     "The cursor was not made by this list with these filters. Start again without one.",
 )
+INVALID_LINK = _define(
+    "invalid-link",
+    400,
+    "Invalid code",
+    "The code is not from a mail of ours, has been used, is for something else or too old. Ask for another mail.",
+)
 UNAUTHENTICATED = _define(
     "unauthenticated",
     401,
@@ -58,7 +64,13 @@ UNAUTHENTICATED = _define(
     "Send `Authorization: Bearer <token>` with a token that is neither expired nor revoked.",
 )
 WRONG_CREDENTIALS = _define(
-    "wrong-credentials", 401, "Wrong e-mail or password", "No active account has this e-mail and password."
+    "wrong-credentials",
+    401,
+    "Wrong e-mail or password",
+    "No active account has this e-mail and password. One whose e-mail has yet to be verified is none so far.",
+)
+WRONG_PASSWORD = _define(
+    "wrong-password", 403, "Wrong password", "The password that was to confirm the request is not the account's."
 )
 SCOPE_MISSING = _define(
     "scope-missing",
@@ -83,6 +95,12 @@ METHOD_NOT_ALLOWED = _define(
 )
 EMAIL_TAKEN = _define(
     "email-taken", 409, "E-mail already registered", "An account with this e-mail exists. Log in instead."
+)
+TOKEN_ROTATED = _define(
+    "token-rotated",
+    409,
+    "Token rotated already",
+    "The token has a successor. If that was lost, revoke it and make a new token; the old one works until it expires.",
 )
 IN_FLIGHT = _define(
     "in-flight",
@@ -139,6 +157,12 @@ INTERNAL_ERROR = _define(
     500,
     "Internal error",
     "A defect of ours. The request id lets the operators find it in the logs.",
+)
+OVERLOADED = _define(
+    "overloaded",
+    503,
+    "Too many logins at once",
+    "More passwords wait to be checked than can be in good time. Try again after `Retry-After` seconds.",
 )
 UNAVAILABLE = _define(
     "unavailable",

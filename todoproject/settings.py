@@ -20,6 +20,7 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from todoproject.database import embedded, url
+from todoproject.mail import url as mail_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
@@ -140,10 +141,16 @@ def _schema_name(text: str) -> str:
     return text
 
 
-def _email(text: str) -> str:
+def _email_address(text: str) -> str:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text):
         raise ValueError("is not an e-mail address")
     return text
+
+
+def _public_url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", text):
+        raise ValueError("is not an address of web pages (http:// or https://, no query)")
+    return text.rstrip("/")
 
 
 def _secret(text: str) -> str:
@@ -294,14 +301,52 @@ AUTH_USER_MODEL = "accounts.User"
 # The e-mail is unique, in whatever case it is written: by a constraint on lower(email), which this check cannot see.
 SILENCED_SYSTEM_CHECKS = ["auth.E003"]
 # The staff account that the first start creates, its password printed once; none is created where this is empty.
-FIRST_STAFF_EMAIL = _read("FIRST_STAFF_EMAIL", _email, example="admin@example.com", default="")
+FIRST_STAFF_EMAIL = _read("FIRST_STAFF_EMAIL", _email_address, example="admin@example.com", default="")
 TOKEN_LIFETIME_DAYS = _read("TOKEN_LIFETIME_DAYS", _number(1, 3650), example="30", default=30)
+# How long a token that was rotated still works, so that its successor can be brought to where it is used.
+TOKEN_ROTATION_OVERLAP = _read("TOKEN_ROTATION_OVERLAP_SECONDS", _number(0, 2_592_000), example="3600", default=3600)
+# required: an account comes into being only when somebody has proved to read its address.
+EMAIL_VERIFICATION = _read("EMAIL_VERIFICATION", _one_of("off", "required"), example="required", default="off")
+EMAIL_VERIFICATION_LIFETIME = _read(
+    "EMAIL_VERIFICATION_LIFETIME_SECONDS", _number(60, 2_592_000), example="86400", default=86_400
+)
+PASSWORD_RESET_LIFETIME = _read("PASSWORD_RESET_LIFETIME_SECONDS", _number(60, 86_400), example="3600", default=3600)
 PASSWORD_HASHERS = ["accounts.passwords.BoundedArgon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     # Length and a list of common passwords, no composition rules (OWASP ASVS 5.0, 6.2).
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+
+# --- Mail -----------------------------------------------------------------------------------------
+
+_email = _read("EMAIL_URL", mail_url.parse, example="smtps://user:password@mail.example.com", default=None)
+EMAIL_IS_OFF = PRODUCTION and _email is None
+_email = _email or (mail_url.NOWHERE if PRODUCTION else mail_url.CONSOLE)
+EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+EMAIL_HOST = _email.get("EMAIL_HOST", "localhost")
+EMAIL_PORT = _email.get("EMAIL_PORT", 25)
+EMAIL_HOST_USER = _email.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10  # seconds; the one thread that sends must not hang with one server
+DEFAULT_FROM_EMAIL = _read(
+    "DEFAULT_FROM_EMAIL", _email_address, example="todo@example.com", default="todo@localhost.localdomain"
+)
+# Where the front end lives, whose pages the links in mails open. Without it mails hold the bare code.
+PUBLIC_URL = _read("PUBLIC_URL", _public_url, example="https://todo.example.com", default="")
+
+if PRODUCTION and mail_url.CONSOLE["EMAIL_BACKEND"] == EMAIL_BACKEND:
+    _refuse("EMAIL_URL", "must not be console where ENVIRONMENT=production: the log would hold codes from mails")
+if PRODUCTION and PUBLIC_URL.startswith("http://"):
+    _refuse("PUBLIC_URL", "must be https:// where ENVIRONMENT=production: its links hold secrets")
+if PRODUCTION and EMAIL_VERIFICATION == "required" and EMAIL_IS_OFF:
+    _refuse("EMAIL_URL", "is missing, and EMAIL_VERIFICATION=required needs mails")
+if PRODUCTION and EMAIL_VERIFICATION == "required" and not PUBLIC_URL:
+    _refuse("PUBLIC_URL", "is missing, and EMAIL_VERIFICATION=required needs it for links in mails")
+if PRODUCTION and not EMAIL_IS_OFF and DEFAULT_FROM_EMAIL == "todo@localhost.localdomain":
+    _refuse("DEFAULT_FROM_EMAIL", "is missing, and EMAIL_URL needs a sender that mail servers accept")
 
 # --- Limits ---------------------------------------------------------------------------------------
 

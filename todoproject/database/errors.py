@@ -49,7 +49,8 @@ class NotUnique(ConstraintViolated):
     """A unique constraint refused the write."""
 
 
-_UNAVAILABLE_CLASSES = ("08", "53", "57", "58")  # connection, resources, operator intervention, system
+# Connection, rollback (a deadlock, a race lost: worth another try), resources, operator intervention, system.
+_UNAVAILABLE_CLASSES = ("08", "40", "53", "57", "58")
 _NOT_READY = ("3F000", "42P01", "42883", "42703")  # no such schema, table, function, column
 _READ_ONLY = "25006"  # a replica, or a primary that is being demoted
 

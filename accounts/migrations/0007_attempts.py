@@ -64,7 +64,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0004_idempotency_fence")]
+    dependencies = [("accounts", "0006_account_functions")]
 
     operations = [
         run(TABLE, "DROP TABLE {schema}.attempt_buckets;"),

@@ -1,0 +1,50 @@
+"""What the accounts' mails say. Plain text; a secret is in the part of a link that browsers never send to a server."""
+
+from django.conf import settings
+
+from todoproject.mail.outbox import Mail
+
+_NOT_YOU = "If this was not you, there is nothing to do."
+
+
+def verify(to: str, secret: str) -> Mail:
+    """Ask somebody to prove that they read the address they registered with."""
+    text = f"Somebody, probably you, wants to open an account with this address.\n\n{_how('verify-email', secret)}"
+    lifetime = _lasts(settings.EMAIL_VERIFICATION_LIFETIME)
+    return Mail("verify", to, "Confirm your e-mail", f"{text}\n\n{lifetime} {_NOT_YOU}\n")
+
+
+def already_registered(to: str, user_id: str) -> Mail:
+    """Tell somebody who registers once more that they have an account: the answer to the request does not."""
+    text = (
+        "Somebody, probably you, wants to open an account with this address. It has one already: log in, or ask for"
+        f" a new password.\n\n{_NOT_YOU}\n"
+    )
+    return Mail("already-registered", to, "You have an account already", text, user_id)
+
+
+def reset(to: str, secret: str, user_id: str) -> Mail:
+    """Give somebody the means to set a new password."""
+    text = f"Somebody, probably you, wants a new password for this account.\n\n{_how('reset-password', secret)}"
+    lifetime = _lasts(settings.PASSWORD_RESET_LIFETIME)
+    return Mail("reset", to, "Set a new password", f"{text}\n\n{lifetime} {_NOT_YOU}\n", user_id)
+
+
+def password_changed(to: str, user_id: str) -> Mail:
+    """Tell somebody that their password is another one now (OWASP ASVS 5.0, 6.3.7)."""
+    text = (
+        "The password of your account has just been changed, and its other logins have ended.\n\n"
+        "If this was not you, ask for a new password at once.\n"
+    )
+    return Mail("password-changed", to, "Your password was changed", text, user_id)
+
+
+def _how(page: str, secret: str) -> str:
+    if settings.PUBLIC_URL:
+        return f"To go on, open this link:\n\n{settings.PUBLIC_URL}/{page}#token={secret}"
+    return f"To go on, use this code:\n\n{secret}"
+
+
+def _lasts(seconds: int) -> str:
+    minutes, hours = seconds // 60, seconds // 3600
+    return f"It works once, within the next {f'{hours} hours' if hours > 1 else f'{minutes} minutes'}."

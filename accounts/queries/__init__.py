@@ -1,0 +1,49 @@
+"""What can be done with accounts and tokens.
+
+What a token proves goes through the fence as role `todo_account`, in one round trip. What comes before anybody is known
+(register, log in, reset) runs as the owner of the tables, in statements that name exactly one row.
+"""
+
+from accounts.queries import exports
+from accounts.queries.errors import (
+    EmailTaken,
+    LinkInvalid,
+    ScopeNotHeld,
+    TokenNotFound,
+    TokenRotated,
+    WrongCredentials,
+    WrongPassword,
+)
+from accounts.queries.links import confirm_reset, request_reset, verify_email
+from accounts.queries.me import change_password, erase, export, get_me, patch_me
+from accounts.queries.sessions import SessionRow, login, logout, register, verify
+from accounts.queries.tokens import create_token, current_token, list_tokens, revoke_token, rotate_token
+
+__all__ = [
+    "EmailTaken",
+    "LinkInvalid",
+    "ScopeNotHeld",
+    "SessionRow",
+    "TokenNotFound",
+    "TokenRotated",
+    "WrongCredentials",
+    "WrongPassword",
+    "change_password",
+    "confirm_reset",
+    "create_token",
+    "current_token",
+    "erase",
+    "export",
+    "exports",
+    "get_me",
+    "list_tokens",
+    "login",
+    "logout",
+    "patch_me",
+    "register",
+    "request_reset",
+    "revoke_token",
+    "rotate_token",
+    "verify",
+    "verify_email",
+]

@@ -1,0 +1,105 @@
+"""What goes by mail: proving an address, and setting a new password without the old one.
+
+A link belongs to an address. Asking for one writes the same row whether or not there is an account, in the same round
+trip that looks for it; the mail goes out later. So neither the answer nor its time tells who has an account here.
+"""
+
+import secrets
+from functools import lru_cache
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Q
+from django.db.models.functions import Lower, Now
+from psycopg import sql
+from uuid_utils.compat import uuid7
+
+from accounts import mails, passwords, tokens
+from accounts.models import EmailLink, User
+from accounts.queries.errors import LinkInvalid
+from accounts.queries.unit import NEW_USER, NOW
+from todoproject.database import statements
+from todoproject.database.pool import pool
+from todoproject.database.statements import Parameter
+from todoproject.database.unit import Rows, Statement
+from todoproject.mail.outbox import outbox
+
+_NEW_LINK = ("id", "purpose", "email", "digest", "password")
+
+
+@lru_cache
+def _new_link() -> Statement:
+    """Write a link, forget some that have expired, and return who has the address, if anybody."""
+    expiry = sql.SQL("statement_timestamp() + make_interval(secs => %(lifetime)s)")
+    link = statements.insert(EmailLink, statements.placeholders(_NEW_LINK) | {"expires_at": expiry}, ["email"])
+    known = User.objects.annotate(lower_email=Lower("email")).filter(lower_email=Lower(Parameter("email")))
+    owner = statements.select(known.values("id", "email", "is_active"))
+    expired = statements.select(EmailLink.objects.filter(expires_at__lte=Now()).values("id"))
+    purge = f"DELETE FROM email_links WHERE id IN ({expired} LIMIT 100 FOR UPDATE SKIP LOCKED)"  # noqa: S608 -- ours
+    return Statement.open(
+        f"WITH link AS ({link}), purged AS ({purge}), owner AS ({owner})"  # noqa: S608 -- ours
+        " SELECT owner.id, owner.email FROM link LEFT JOIN owner ON owner.is_active OR %(purpose)s = 'verify'"
+    )
+
+
+async def _write_link(purpose: EmailLink.Purpose, email: str, lifetime: int, password: str = "") -> tuple[str, Rows]:
+    secret = secrets.token_urlsafe(32)
+    parameters = {
+        "id": uuid7(),
+        "purpose": purpose.value,
+        "email": email,
+        "digest": tokens.digest(secret),
+        "password": password,
+        "lifetime": lifetime,
+    }
+    return secret, await pool.run(_new_link(), parameters)
+
+
+async def request_verification(email: str, encoded: str) -> None:
+    """Mail a link that opens an account with this password hash; or, where there is one, mail that there is."""
+    lifetime = settings.EMAIL_VERIFICATION_LIFETIME
+    secret, owner = await _write_link(EmailLink.Purpose.VERIFY, email, lifetime, encoded)
+    if owner.value(0, 0) is None:
+        outbox.post(mails.verify(email, secret))
+    else:
+        outbox.post(mails.already_registered(owner.text(0, 1), owner.text(0, 0)))
+
+
+async def request_reset(email: str) -> None:
+    """Mail a link that sets a new password, if there is an active account with this address."""
+    secret, owner = await _write_link(EmailLink.Purpose.RESET, email, settings.PASSWORD_RESET_LIFETIME)
+    if owner.value(0, 0) is not None:
+        # To the address as it is stored: one that only looks the same in lower case may be a stranger's.
+        outbox.post(mails.reset(owner.text(0, 1), secret, owner.text(0, 0)))
+
+
+@lru_cache
+def _open_account() -> Statement:
+    """Use up a link and make the account it is for; of two links for an address, one does."""
+    live = EmailLink.objects.filter(Q(expires_at__gt=Now()), digest=Parameter("digest"), purpose="verify")
+    condition = statements.select(live.values("id")).split(" WHERE ", 1)[1]
+    link = f"DELETE FROM email_links WHERE {condition} RETURNING email, password"  # noqa: S608 -- ours
+    taken_over = {name: sql.SQL(f"(SELECT {name} FROM link)") for name in ("email", "password")}  # noqa: S608 -- ours
+    values = {"id": sql.Placeholder("id"), "email_verified_at": NOW, **taken_over, **NEW_USER}
+    user = statements.insert(User, values, ["id"], condition="EXISTS (SELECT FROM link)")
+    once = user.replace(" RETURNING ", " ON CONFLICT (lower(email)) DO NOTHING RETURNING ")
+    return Statement.open(f"WITH link AS ({link}) {once}")
+
+
+async def verify_email(secret: str) -> None:
+    """Make the account that somebody registered for, now that they have proved its address. Raises LinkInvalid."""
+    if not await pool.run(_open_account(), {"digest": tokens.digest(secret), "id": uuid7()}):
+        raise LinkInvalid
+
+
+_RESET = Statement.open("SELECT * FROM reset_password(%(digest)s, %(password)s, %(revoke_tokens)s)")
+
+
+async def confirm_reset(secret: str, password: str, *, revoke_tokens: bool) -> None:
+    """Set a new password, and end every session, with `revoke_tokens` every token. Raises LinkInvalid."""
+    encoded = await passwords.hash_password(password)
+    parameters = {"digest": tokens.digest(secret), "password": encoded, "revoke_tokens": revoke_tokens}
+    changed = await pool.run(_RESET, parameters)
+    if not changed:
+        raise LinkInvalid
+    outbox.post(mails.password_changed(changed.text(0, 1), str(UUID(changed.text(0, 0)))))

@@ -1,0 +1,132 @@
+"""Register, log in, log out."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+
+from django.conf import settings
+from django.db.models.functions import Lower
+from django.utils import timezone
+from psycopg import sql
+from uuid_utils.compat import uuid7
+
+from accounts import passwords, tokens
+from accounts.models import AccessToken, Scope, User
+from accounts.queries import links
+from accounts.queries.errors import EmailTaken, WrongCredentials
+from accounts.queries.tokens import live
+from accounts.queries.unit import NEW_TOKEN, NEW_USER, NOW, USER_FIELDS, fenced
+from accounts.tokens import Credentials
+from todoproject.database import statements
+from todoproject.database.errors import ConstraintViolated, NotUnique
+from todoproject.database.pool import pool
+from todoproject.database.statements import CurrentToken, Parameter
+from todoproject.database.unit import Rows, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A new login: the token, shown once, and the rest as JSON."""
+
+    token: str
+    expires_at: str
+    user: bytes
+
+
+def _with_token(new_user: str) -> Statement:
+    """Make a session token for the user that `new_user` writes; return the user's JSON and the token's expiry."""
+    values = {name: sql.Placeholder(f"token_{name}") for name in NEW_TOKEN} | {
+        "user": sql.SQL("(SELECT id FROM new_user)")
+    }
+    new_token = statements.insert(AccessToken, values, ["expires_at"])
+    user = statements.as_json("SELECT * FROM new_user", User, USER_FIELDS)
+    expiry = statements.as_json("SELECT * FROM new_token", AccessToken, ["expires_at"])
+    return Statement.open(
+        f"WITH new_user AS ({new_user}), new_token AS ({new_token}) SELECT ({user}), ({expiry})->>'expires_at'"
+    )
+
+
+def _token_parameters(token: str) -> dict[str, object]:
+    return {
+        "token_id": uuid7(),
+        "token_kind": AccessToken.Kind.SESSION.value,
+        "token_name": "login",
+        "token_digest": tokens.digest(token),
+        "token_scopes": Scope.values,
+        "token_expires_at": timezone.now() + timedelta(days=settings.TOKEN_LIFETIME_DAYS),
+    }
+
+
+@lru_cache
+def _register() -> Statement:
+    values = statements.placeholders(["id", "email", "password"]) | NEW_USER
+    return _with_token(statements.insert(User, values, USER_FIELDS))
+
+
+async def register(email: str, password: str) -> SessionRow | None:
+    """Create an account and log it in, or, where addresses must be proved, send a mail to this one and return None.
+
+    Raises EmailTaken, but only where nothing is mailed: who asks learns nothing about an address that is not theirs.
+    """
+    encoded = await passwords.hash_password(password)
+    if settings.EMAIL_VERIFICATION == "required":
+        await links.request_verification(email, encoded)
+        return None
+    token = tokens.generate()
+    parameters = {"id": uuid7(), "email": email, "password": encoded, **_token_parameters(token)}
+    try:
+        return _session(token, await pool.run(_register(), parameters))
+    except NotUnique:
+        raise EmailTaken from None
+
+
+@lru_cache
+def _find_password() -> Statement:
+    known = User.objects.annotate(lower_email=Lower("email")).filter(lower_email=Lower(Parameter("email")))
+    return Statement.open(statements.select(known.filter(is_active=True).values("id", "password")), repeatable=True)
+
+
+@lru_cache
+def _login() -> Statement:
+    # Looked up once more: since the check the account may have been closed, or its password changed. That change
+    # ends all sessions, and one that begins behind its back would outlive it.
+    user = User.objects.filter(id=Parameter("id"), password=Parameter("encoded"), is_active=True)
+    return _with_token(statements.update(user, {"last_login": NOW}, USER_FIELDS))
+
+
+async def login(email: str, password: str) -> SessionRow:
+    """Make a session token for the account. Raises WrongCredentials, as late for an unknown e-mail as for a known."""
+    rows = await pool.run(_find_password(), {"email": email})
+    encoded = rows.text(0, 1) if rows else None
+    if not await passwords.verify_password(password, encoded):
+        raise WrongCredentials
+    token = tokens.generate()
+    parameters = {"id": rows.text(0, 0), "encoded": encoded, **_token_parameters(token)}
+    try:
+        return _session(token, await pool.run(_login(), parameters))
+    except ConstraintViolated:  # there is no such user any more whom the token could belong to
+        raise WrongCredentials from None
+
+
+def _session(token: str, rows: Rows) -> SessionRow:
+    return SessionRow(token, rows.text(0, 1), rows.bytes(0, 0))
+
+
+@lru_cache
+def _logout() -> Statement:
+    return fenced(statements.update(live().filter(id=CurrentToken()), {"revoked_at": NOW}, ["id"]), scope=None)
+
+
+async def logout(credentials: Credentials) -> None:
+    """End the token in use, whatever its scopes."""
+    await pool.run(_logout(), {"token_digest": credentials.digest})
+
+
+@lru_cache
+def _verify() -> Statement:
+    return fenced("SELECT 1", scope=None, repeatable=True)
+
+
+async def verify(credentials: Credentials) -> None:
+    """Check the token and nothing else. Raises InvalidToken."""
+    await pool.run(_verify(), {"token_digest": credentials.digest})

@@ -1,0 +1,165 @@
+"""Personal access tokens: list, make, rotate, revoke."""
+
+import json
+from datetime import timedelta
+from functools import lru_cache
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Now
+from psycopg import sql
+from uuid_utils.compat import uuid7
+
+from accounts import tokens
+from accounts.models import AccessToken
+from accounts.queries.errors import ScopeNotHeld, TokenNotFound, TokenRotated
+from accounts.queries.unit import NEW_TOKEN, NOW, TOKEN_FIELDS, fenced
+from accounts.schemas import LAST_EXPIRY, TokenCreate
+from accounts.tokens import Credentials
+from todoproject.database import statements
+from todoproject.database.pool import pool
+from todoproject.database.statements import CurrentToken, CurrentUser, Parameter
+from todoproject.database.unit import Statement
+
+
+def live() -> "QuerySet[AccessToken]":
+    """Return the account's tokens that are neither revoked nor expired."""
+    return AccessToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), user=CurrentUser(), revoked_at=None)
+
+
+@lru_cache
+def _list_tokens() -> Statement:
+    rows = statements.select(live().order_by("-created_at", "-id").values(*TOKEN_FIELDS))
+    return fenced(statements.as_json(rows, AccessToken, TOKEN_FIELDS), repeatable=True)
+
+
+async def list_tokens(credentials: Credentials) -> bytes:
+    """Return the live tokens of the account as JSON, newest first."""
+    rows = await pool.run(_list_tokens(), {"token_digest": credentials.digest})
+    return b'{"items":[%b]}' % b",".join([rows.bytes(row, 0) for row in range(len(rows))])
+
+
+@lru_cache
+def _current_token() -> Statement:
+    rows = statements.select(live().filter(id=CurrentToken()).values(*TOKEN_FIELDS))
+    return fenced(statements.as_json(rows, AccessToken, TOKEN_FIELDS), scope=None, repeatable=True)
+
+
+async def current_token(credentials: Credentials) -> bytes:
+    """Return the token in use as JSON."""
+    return (await pool.run(_current_token(), {"token_digest": credentials.digest})).bytes(0, 0)
+
+
+def _held() -> str:
+    # Locked until the new token is there: whoever ends this one must find that one too.
+    current = live().filter(id=CurrentToken()).values("scopes")
+    return f"(SELECT scopes FROM ({statements.select(current)} FOR SHARE) AS held)"  # noqa: S608 -- ours
+
+
+@lru_cache
+def _create_token() -> Statement:
+    # Nothing is inserted where the token in use does not hold every scope of the new one.
+    values = {name: sql.Placeholder(f"new_{name}") for name in NEW_TOKEN} | {"user": statements.CURRENT_USER}
+    write = statements.insert(
+        AccessToken, values, TOKEN_FIELDS, condition=f"%(new_scopes)s::varchar[] <@ {_held()}::varchar[]"
+    )
+    return fenced(statements.written_as_json(write, AccessToken, TOKEN_FIELDS))
+
+
+async def create_token(credentials: Credentials, new: TokenCreate) -> tuple[str, bytes]:
+    """Make a personal token; return the token, shown once, and the rest as JSON. Raises ScopeNotHeld."""
+    token = tokens.generate()
+    parameters = {
+        "token_digest": credentials.digest,
+        "new_id": uuid7(),
+        "new_kind": AccessToken.Kind.PERSONAL.value,
+        "new_name": new.name,
+        "new_digest": tokens.digest(token),
+        "new_scopes": [scope.value for scope in dict.fromkeys(new.scopes)],
+        "new_expires_at": new.expires_at,
+    }
+    rows = await pool.run(_create_token(), parameters)
+    if not rows:
+        raise ScopeNotHeld([scope.value for scope in new.scopes], await _held_scopes(credentials))
+    return token, rows.bytes(0, 0)
+
+
+async def _held_scopes(credentials: Credentials) -> list[str]:
+    held: list[str] = json.loads(await current_token(credentials))["scopes"]
+    return held
+
+
+_COPIED = ("id", "kind", "name", "scopes", "created_at", "expires_at")
+# As long as its predecessor was to live, but to no date that Python could not read.
+_SAME_LIFETIME = sql.SQL(
+    "(SELECT CASE WHEN expires_at IS NOT NULL"
+    " THEN least(statement_timestamp() + (expires_at - created_at), {}) END FROM old)"
+).format(sql.Literal(LAST_EXPIRY))
+_END_OF_OVERLAP = sql.SQL("least(expires_at, statement_timestamp() + %(overlap)s)")
+
+
+@lru_cache
+def _rotate() -> Statement:
+    """Give a token a successor and, when the overlap is over at the latest, its end."""
+    chosen = live().filter(id=Parameter("id"), rotated_at=None).values(*_COPIED)
+    old = f"{statements.select(chosen)} AND scopes <@ {_held()} FOR UPDATE"
+    cut = AccessToken.objects.filter(id=RawSQL("SELECT id FROM old", ()))
+    values = {
+        "id": sql.Placeholder("new_id"),
+        "digest": sql.Placeholder("new_digest"),
+        "user": statements.CURRENT_USER,
+        **{name: sql.SQL(f"(SELECT {name} FROM old)") for name in ("kind", "name", "scopes")},  # noqa: S608 -- ours
+        "expires_at": _SAME_LIFETIME,
+    }
+    new = statements.insert(AccessToken, values, TOKEN_FIELDS, condition="EXISTS (SELECT FROM old)")
+    ended = statements.update(cut, {"rotated_at": NOW, "expires_at": _END_OF_OVERLAP}, ["id"])
+    document = statements.as_json("SELECT * FROM new", AccessToken, TOKEN_FIELDS)
+    return fenced(f"WITH old AS ({old}), ended AS ({ended}), new AS ({new}) {document}")
+
+
+async def rotate_token(credentials: Credentials, token_id: UUID) -> tuple[str, bytes]:
+    """Make a token like this one, which then lives on for the overlap; return the new one as `create_token` does.
+
+    Raises TokenNotFound, TokenRotated, and ScopeNotHeld where the token can do more than the one in use.
+    """
+    token = tokens.generate()
+    parameters = {
+        "token_digest": credentials.digest,
+        "id": token_id,
+        "new_id": uuid7(),
+        "new_digest": tokens.digest(token),
+        "overlap": timedelta(seconds=settings.TOKEN_ROTATION_OVERLAP),
+    }
+    rows = await pool.run(_rotate(), parameters)
+    if not rows:
+        raise await _why_not_rotated(credentials, token_id)
+    return token, rows.bytes(0, 0)
+
+
+@lru_cache
+def _get_token() -> Statement:
+    rows = statements.select(live().filter(id=Parameter("id")).values(*TOKEN_FIELDS))
+    return fenced(statements.as_json(rows, AccessToken, TOKEN_FIELDS), repeatable=True)
+
+
+async def _why_not_rotated(credentials: Credentials, token_id: UUID) -> Exception:
+    rows = await pool.run(_get_token(), {"token_digest": credentials.digest, "id": token_id})
+    if not rows:
+        return TokenNotFound()
+    token = json.loads(rows.bytes(0, 0))
+    if token["rotated_at"] is not None:
+        return TokenRotated()
+    return ScopeNotHeld(token["scopes"], await _held_scopes(credentials))
+
+
+@lru_cache
+def _revoke() -> Statement:
+    return fenced(statements.update(live().filter(id=Parameter("id")), {"revoked_at": NOW}, ["id"]))
+
+
+async def revoke_token(credentials: Credentials, token_id: UUID) -> None:
+    """End a token of the account at once, on every process. Raises TokenNotFound."""
+    if not await pool.run(_revoke(), {"token_digest": credentials.digest, "id": token_id}):
+        raise TokenNotFound
