@@ -176,6 +176,21 @@ async def test_creator_that_had_to_wait_is_told_what_the_other_one_made(alice: P
     assert assert_problem(await request, 412)["task"]["title"] == "First"
 
 
+async def test_creator_and_writer_of_one_id_do_not_lock_each_other_out(alice: Person) -> None:
+    task = await alice.task()
+
+    with connect() as other:
+        other.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [task["id"]])
+        request = asyncio.create_task(
+            alice.http.put(f"/v1/tasks/{task['id']}", json={"title": "Again"}, headers={"If-None-Match": "*"})
+        )
+        await lock_queue()
+        other.execute("UPDATE tasks SET title = 'Changed' WHERE id = %s", [task["id"]])
+        other.commit()
+
+    assert assert_problem(await request, 412)["task"]["title"] == "Changed"
+
+
 @pytest.mark.parametrize("tag", ['"1"', 'W/"1"', "*", '"0", "1"'])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_unchanged_task_is_not_sent_again(alice: Person, method: str, tag: str) -> None:

@@ -54,6 +54,16 @@ async def test_repeated_creation_is_refused_with_the_task_that_is_there(alice: P
     assert (await alice.http.get(f"/v1/tasks/{task_id}")).json() == task
 
 
+async def test_refused_creation_is_no_change(alice: Person) -> None:
+    """Clients that synchronise by the owner's counter have nothing to fetch."""
+    task_id = uuid.uuid4()
+    for _ in range(3):
+        await put(alice, task_id, CREATE, title="Once")
+
+    with connect() as connection:
+        assert connection.execute("SELECT change_no FROM users WHERE id = %s", [alice.id]).fetchone() == (1,)
+
+
 async def test_of_fifty_concurrent_creations_one_succeeds(alice: Person) -> None:
     task_id = uuid.uuid4()
 
