@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.urls import register_converter
 from ninja import Path, Query, Router
 
 from tasks import queries
@@ -21,6 +22,7 @@ from tasks.schemas import (
     TaskPatch,
 )
 from todoproject import logs
+from todoproject.converters import AnyCaseUUID
 from todoproject.openapi import answers
 from todoproject.preconditions import etag, headers, if_match, is_creation, is_not_modified
 from todoproject.problems import (
@@ -38,6 +40,7 @@ from todoproject.responses import json_response, no_content, not_modified
 if TYPE_CHECKING:
     from accounts.auth import AuthenticatedRequest
 
+register_converter(AnyCaseUUID, "any_case_uuid")
 router = Router(tags=["tasks"])
 
 DENIALS = (UNAUTHENTICATED, SCOPE_MISSING)
@@ -98,7 +101,7 @@ def _result(request: "AuthenticatedRequest", operation: BatchOperation, result: 
 
 
 @router.get(
-    "/{uuid:task_id}",
+    "/{any_case_uuid:task_id}",
     operation_id="get_task",
     summary="Show a task",
     response=answers({200: Task, 304: None}, *DENIALS, NOT_FOUND),
@@ -110,7 +113,7 @@ async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRespon
 
 
 @router.put(
-    "/{uuid:task_id}",
+    "/{any_case_uuid:task_id}",
     operation_id="put_task",
     summary="Create a task under an id of yours, or replace it",
     description="`If-None-Match: *` creates; `If-Match` replaces, and members that are left out take their defaults. "
@@ -126,7 +129,7 @@ async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], ta
 
 
 @router.patch(
-    "/{uuid:task_id}",
+    "/{any_case_uuid:task_id}",
     operation_id="patch_task",
     summary="Change a task (JSON merge patch)",
     response=answers({200: Task}, *CHANGES, INVALID),
@@ -138,7 +141,7 @@ async def patch_task(request: "AuthenticatedRequest", task_id: UUID, task: TaskP
 
 
 @router.delete(
-    "/{uuid:task_id}",
+    "/{any_case_uuid:task_id}",
     operation_id="delete_task",
     summary="Delete a task; it can be restored until it is purged",
     response=answers({204: None}, *CHANGES),
@@ -151,7 +154,7 @@ async def delete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRes
 
 
 @router.post(
-    "/{uuid:task_id}/complete",
+    "/{any_case_uuid:task_id}/complete",
     operation_id="complete_task",
     summary="Complete a task; safe to repeat",
     response=answers({200: Task}, *CHANGES),
@@ -163,7 +166,7 @@ async def complete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpR
 
 
 @router.post(
-    "/{uuid:task_id}/reopen",
+    "/{any_case_uuid:task_id}/reopen",
     operation_id="reopen_task",
     summary="Reopen a task; safe to repeat",
     response=answers({200: Task}, *CHANGES),
@@ -175,7 +178,7 @@ async def reopen_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRes
 
 
 @router.post(
-    "/{uuid:task_id}/restore",
+    "/{any_case_uuid:task_id}/restore",
     operation_id="restore_task",
     summary="Restore a deleted task; safe to repeat",
     response=answers({200: Task}, *CHANGES),

@@ -41,6 +41,7 @@ Title = Annotated[
     Text,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_MAX_LENGTH),
     AfterValidator(_not_blank),
+    Field(json_schema_extra={"pattern": r"\S"}),
 ]
 Description = Annotated[Text, StringConstraints(max_length=DESCRIPTION_MAX_LENGTH)]
 DueDay = Annotated[Day, Field(ge=FIRST_DATE, le=LAST_DATE)]
@@ -68,11 +69,18 @@ def _is_an_id(task_id: UUID) -> UUID:
 NewTaskId = Annotated[UUID, AfterValidator(_is_an_id), Field(json_schema_extra={"not": {"enum": [*map(str, _NO_IDS)]}})]
 
 
-class _OneDue(Strict):
-    model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"properties": {name: {"type": "null"}}} for name in ("due_on", "due_at")]}
-    )
+# What every task of the document's examples is like.
+_EXAMPLE = {"title": "Buy milk", "description": "Two litres", "priority": "high", "due_on": "2026-12-01"}
+_NEW = {"is_completed": False, "completed_at": None, "due_at": None, "deleted_at": None, "version": 1}
+_TIMES = dict.fromkeys(("created_at", "updated_at"), "2026-11-22T08:00:00.000000Z")
+_STORED: dict[str, Any] = {"id": "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04", **_EXAMPLE, **_NEW, **_TIMES}
 
+
+# The rule below in JSON Schema: one of the two is null or absent.
+_one_due_schema: dict[str, Any] = {"anyOf": [{"properties": {name: {"type": "null"}}} for name in ("due_on", "due_at")]}
+
+
+class _OneDue(Strict):
     due_on: DueDay | None = None
     due_at: DueInstant | None = None
 
@@ -86,6 +94,8 @@ class _OneDue(Strict):
 class TaskCreate(_OneDue):
     """A new task. Only the title is required."""
 
+    model_config = ConfigDict(json_schema_extra=_one_due_schema | {"example": _EXAMPLE})
+
     title: Title = Field(examples=["Buy milk"])
     description: Description = ""
     is_completed: bool = False
@@ -94,6 +104,8 @@ class TaskCreate(_OneDue):
 
 class TaskPatch(_OneDue):
     """A JSON merge patch (RFC 7396): absent means unchanged, null means cleared. A title cannot be cleared."""
+
+    model_config = ConfigDict(json_schema_extra=_one_due_schema | {"example": {"priority": "low", "due_on": None}})
 
     title: Title = Field(default="", examples=["Buy oat milk"])
     description: Description | None = ""
@@ -109,6 +121,8 @@ class TaskPatch(_OneDue):
 
 class Task(Output):
     """A task. Times are RFC 3339 in UTC."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _STORED})
 
     id: UUID
     title: str
@@ -126,6 +140,8 @@ class Task(Output):
 
 class TaskPage(Output):
     """A page of tasks; `next_cursor` is null on the last one. `total` is there only if it is asked for."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"items": [_STORED], "next_cursor": None}})
 
     items: list[Task]
     next_cursor: str | None

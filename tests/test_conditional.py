@@ -1,11 +1,13 @@
 """Entity tags and the conditions that clients put on them (RFC 9110, section 13)."""
 
 import asyncio
+import uuid
 from typing import Any
 
 import pytest
 
 from tasks.schemas import Task
+from tests.databases import connect
 from tests.people import Person
 from tests.test_errors import assert_problem
 
@@ -125,6 +127,68 @@ async def test_of_fifty_concurrent_conditional_changes_one_succeeds(alice: Perso
     # Each loser is told what the task is now, not what it was when the loser began to wait.
     assert all((answer.json()["task"], answer.headers["ETag"]) == (winner, '"2"') for answer in lost)
     assert (await alice.http.get(path)).json() == winner
+
+
+async def lock_queue() -> None:
+    """Wait until somebody waits for a lock."""
+    with connect(autocommit=True) as connection:
+        for _ in range(500):
+            row = connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
+            if row != (0,):
+                return
+            await asyncio.sleep(0.01)
+    raise AssertionError("nobody waits for the lock")
+
+
+@pytest.mark.parametrize(("method", "suffix", "body"), [change for change in CHANGES if change[2] != {}])
+async def test_writer_that_had_to_wait_is_told_what_the_other_one_wrote(
+    alice: Person, method: str, suffix: str, body: dict[str, Any] | None
+) -> None:
+    task = await alice.task()
+    url = f"/v1/tasks/{task['id']}{suffix}"
+
+    with connect() as other:
+        other.execute("UPDATE tasks SET title = 'First' WHERE id = %s", [task["id"]])
+        request = asyncio.create_task(alice.http.request(method, url, json=body, headers={"If-Match": '"1"'}))
+        await lock_queue()
+        other.commit()
+    response = await request
+
+    assert assert_problem(response, 412)["task"]["title"] == "First"
+    assert response.headers["ETag"] == '"2"'
+    assert (await alice.http.get(f"/v1/tasks/{task['id']}")).json() == response.json()["task"]
+
+
+async def test_creator_that_had_to_wait_is_told_what_the_other_one_made(alice: Person) -> None:
+    task_id = str(uuid.uuid4())
+
+    with connect() as other:
+        other.execute(
+            "INSERT INTO tasks (key, id, user_id, title) VALUES (gen_random_uuid(), %s, %s, 'First')",
+            [task_id, alice.id],
+        )
+        request = asyncio.create_task(
+            alice.http.put(f"/v1/tasks/{task_id}", json={"title": "Second"}, headers={"If-None-Match": "*"})
+        )
+        await lock_queue()
+        other.commit()
+
+    assert assert_problem(await request, 412)["task"]["title"] == "First"
+
+
+async def test_creator_and_writer_of_one_id_do_not_lock_each_other_out(alice: Person) -> None:
+    task = await alice.task()
+
+    with connect() as other:
+        other.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [task["id"]])
+        request = asyncio.create_task(
+            alice.http.put(f"/v1/tasks/{task['id']}", json={"title": "Again"}, headers={"If-None-Match": "*"})
+        )
+        await lock_queue()
+        other.execute("UPDATE tasks SET title = 'Changed' WHERE id = %s", [task["id"]])
+        other.commit()
+
+    assert assert_problem(await request, 412)["task"]["title"] == "Changed"
 
 
 @pytest.mark.parametrize("tag", ['"1"', 'W/"1"', "*", '"0", "1"'])

@@ -32,6 +32,16 @@ async def test_task_is_created_under_the_clients_id(alice: Person, make: Any) ->
     assert (await alice.http.get(f"/v1/tasks/{task_id}")).json() == task
 
 
+async def test_id_in_capitals_is_the_same_id(alice: Person) -> None:
+    task_id = str(uuid.uuid4())
+
+    created = await put(alice, task_id.upper(), CREATE, title="From a phone")
+
+    assert (created.json()["id"], created.headers["Location"]) == (task_id, f"/v1/tasks/{task_id}")
+    assert (await alice.http.get(f"/v1/tasks/{task_id.upper()}")).json() == created.json()
+    assert_problem(await put(alice, task_id, CREATE, title="Again"), 412)
+
+
 async def test_repeated_creation_is_refused_with_the_task_that_is_there(alice: Person) -> None:
     """A client whose answer was lost learns from the 412 that its task has arrived."""
     task_id = uuid.uuid4()
@@ -42,6 +52,16 @@ async def test_repeated_creation_is_refused_with_the_task_that_is_there(alice: P
     assert assert_problem(again, 412)["task"] == task
     assert again.headers["ETag"] == '"1"'
     assert (await alice.http.get(f"/v1/tasks/{task_id}")).json() == task
+
+
+async def test_refused_creation_is_no_change(alice: Person) -> None:
+    """Clients that synchronise by the owner's counter have nothing to fetch."""
+    task_id = uuid.uuid4()
+    for _ in range(3):
+        await put(alice, task_id, CREATE, title="Once")
+
+    with connect() as connection:
+        assert connection.execute("SELECT change_no FROM users WHERE id = %s", [alice.id]).fetchone() == (1,)
 
 
 async def test_of_fifty_concurrent_creations_one_succeeds(alice: Person) -> None:

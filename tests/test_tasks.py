@@ -54,6 +54,45 @@ async def test_null_clears_a_due_date(alice: Person) -> None:
     assert (response.json()["due_on"], response.json()["due_at"]) == (None, "2026-12-01T08:00:00.000000Z")
 
 
+async def test_null_clears_what_can_be_cleared(alice: Person) -> None:
+    """RFC 7396: null removes a member; what is left is what a new task has that does not name it."""
+    task = await alice.task(description="two litres", priority="high", is_completed=True, due_on="2026-12-01")
+    nothing = dict.fromkeys(("description", "priority", "is_completed", "due_on", "due_at"))
+
+    cleared = (await alice.http.patch(f"/v1/tasks/{task['id']}", json=nothing)).json()
+
+    assert (cleared["description"], cleared["priority"], cleared["due_on"]) == ("", "none", None)
+    assert (cleared["is_completed"], cleared["completed_at"]) == (False, None)
+
+
+async def test_title_cannot_be_cleared(alice: Person) -> None:
+    task = await alice.task()
+
+    response = await alice.http.patch(f"/v1/tasks/{task['id']}", json={"title": None})
+
+    assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "#/title")
+
+
+async def test_document_declares_what_the_operations_on_tasks_take_and_give(alice: Person) -> None:
+    paths = (await alice.http.get("/v1/openapi.json")).json()["paths"]
+    one, restore = paths["/v1/tasks/{task_id}"], paths["/v1/tasks/{task_id}/restore"]["post"]
+
+    assert {parameter["name"] for parameter in paths["/v1/tasks"]["get"]["parameters"]} == {
+        *("limit", "cursor", "sort", "include", "is_completed", "priority", "due_before", "due_after", "due_on"),
+        *("overdue", "created_after", "updated_after", "q", "deleted"),
+    }
+    for operation, header, statuses in (
+        (one["get"], "If-None-Match", {"200", "304", "404"}),
+        (one["put"], "If-None-Match", {"200", "201", "404", "409", "412", "428"}),
+        (one["put"], "If-Match", {"200"}),
+        (one["patch"], "If-Match", {"200", "404", "412", "422"}),
+        (one["delete"], "If-Match", {"204", "404", "412"}),
+        (restore, "If-Match", {"200", "404", "412"}),
+    ):
+        assert header in {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "header"}
+        assert statuses <= set(operation["responses"])
+
+
 async def test_completing_is_safe_to_repeat(alice: Person) -> None:
     task = await alice.task()
 

@@ -40,7 +40,7 @@ BEGIN
     END IF;
     -- A day stands where it begins in UTC, for everybody: an order cannot depend on who looks at it.
     NEW.sort_due := coalesce(NEW.due_at, NEW.due_on::timestamp AT TIME ZONE 'UTC', timestamptz '9999-12-31 23:59:59.999999+00');
-    NEW.sort_title := {schema}.fold(NEW.title);
+    NEW.sort_title := left({schema}.fold(NEW.title), 255); -- folding may make one character many: an index has limits
     RETURN NEW;
 END $$;
 

@@ -112,12 +112,29 @@ def creation(task: TaskCreate) -> Plan:
 
 @lru_cache
 def _create_as() -> Statement:
+    """Create the task unless the owner has the id already; give what is there, created or not.
+
+    Looking first takes the locks in the order of every other write, the task's before its owner's, so that no two can
+    wait for each other. A task that is being created at this moment is not seen: its insertion is waited for, then
+    updated to what it is, so that it can be given. The key tells whose insertion it was.
+    """
+    members = statements.columns(Task, FIELDS)
     values = statements.placeholders(("key", "id", *TaskCreate.model_fields)) | {"user": statements.CURRENT_USER}
-    # Where the owner has the id already, this update changes nothing (the trigger leaves the books alone) but returns
-    # the row, also one that another client is inserting at this moment. The key tells whose insert it was.
-    conflict = "ON CONFLICT (id, user_id) DO UPDATE SET title = tasks.title"
-    write = statements.insert(Task, values, [*FIELDS, "key"], conflict=conflict)
-    return _write(f"WITH result AS ({write})", done="key = %(key)s")
+    write = statements.insert(
+        Task,
+        values,
+        [*FIELDS, "key"],
+        condition="NOT EXISTS (SELECT FROM existing)",
+        conflict="ON CONFLICT (id, user_id) DO UPDATE SET title = tasks.title",
+    )
+    result = f"""
+        WITH existing AS MATERIALIZED ({statements.select(_live_or_deleted().values(*FIELDS))} FOR UPDATE),
+             written AS ({write}),
+             result AS (SELECT {members}, key = %(key)s AS is_done FROM written
+                        UNION ALL
+                        SELECT {members}, false FROM existing)
+    """  # noqa: S608 -- composed of our own statements
+    return _write(result, done="is_done")
 
 
 def creation_as(task_id: UUID, task: TaskCreate) -> Plan:

@@ -66,7 +66,7 @@ def _removals(rows: "QuerySet[Any]") -> Iterator[int]:
         with transaction.atomic():
             # One statement finds, locks and deletes: a task that is restored meanwhile is locked, or no longer found.
             batch = rows.order_by().select_for_update(skip_locked=True).values("pk")[:BATCH]
-            count = model._default_manager.filter(pk__in=batch)._raw_delete(rows.db)  # type: ignore[attr-defined]
+            count = model._default_manager.filter(pk__in=batch)._raw_delete(rows.db)
         if count == 0:
             return
         yield count
