@@ -48,20 +48,21 @@ class UserAdmin(ModelAdmin):
     search_fields = ("email",)
     search_help_text = "E-mail, or the whole id"
     autocomplete_fields = ("groups",)
-    readonly_fields = ("id", "created_at", "last_login", "change_no", "tasks", "tokens")
+    readonly_fields = ("id", "email_verified_at", "created_at", "last_login", "change_no", "tasks", "tokens")
     fieldsets = (
         (None, {"fields": ("email", "timezone", "is_active")}),
         ("What belongs to them", {"fields": ("tasks", "tokens")}),
         ("Rights in this admin", {"fields": ("is_staff", "is_superuser", "groups")}),
-        ("Bookkeeping", {"fields": ("id", "created_at", "last_login", "change_no")}),
+        ("Bookkeeping", {"fields": ("id", "email_verified_at", "created_at", "last_login", "change_no")}),
     )
     add_fieldsets = (  # type: ignore[assignment]  # Unfold's default is an empty tuple
         (
             None,
             {
                 "fields": ("email", "timezone"),
-                "description": "The account starts without a password, and nobody can log in to it before an "
-                "operator has set one with “manage.py changepassword”. Staff neither see nor set passwords.",
+                "description": "The account starts without a password, and nobody can log in to it before its owner "
+                "has set one with the code that POST /v1/auth/password-reset mails, or an operator with "
+                "“manage.py changepassword”. Staff neither see nor set passwords.",
             },
         ),
     )
@@ -126,10 +127,10 @@ class AccessTokenAdmin(ModelAdmin):
     search_help_text = "Name, the owner's e-mail, or the whole id"
     fieldsets = (
         (None, {"fields": ("name", "owner", "kind", "granted", "state")}),
-        ("Times", {"fields": ("created_at", "expires_at", "last_used_at", "revoked_at")}),
+        ("Times", {"fields": ("created_at", "expires_at", "last_used_at", "rotated_at", "revoked_at")}),
         ("Bookkeeping", {"fields": ("id",)}),
     )
-    readonly_fields = ("owner", "granted", "state", "created_at", "last_used_at", "id")
+    readonly_fields = ("owner", "granted", "state", "created_at", "last_used_at", "rotated_at", "id")
     actions = ("revoke",)
 
     @display(description="Owner")

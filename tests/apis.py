@@ -7,10 +7,10 @@ from todoproject.handler import ApiHandler
 
 def api_client(address: str = "192.0.2.1", **headers: str) -> httpx.AsyncClient:
     """Return a client, at an address of one's own, of an API made just now."""
-    from todoproject.api import query_parameters
+    from todoproject.api import api, query_parameters
     from todoproject.urls import api_patterns
 
-    return client_of(ApiHandler(api_patterns, query_parameters()), address, **headers)
+    return client_of(ApiHandler(api_patterns, query_parameters(), api.on_exception), address, **headers)
 
 
 def client_of(handler: ApiHandler, address: str, **headers: str) -> httpx.AsyncClient:

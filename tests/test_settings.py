@@ -21,6 +21,7 @@ SECRET = "kW3n-Zq8vT_5mXr1LdJ9cPyB7hGfA2sE0uKiNo4"
 URL = "postgresql://todo:s3same@db.example.com/todo"
 ENVIRONMENT = {"ENV_FILE": os.devnull, "ENVIRONMENT": "development", "SECRET_KEY": SECRET, "DATABASE_URL": "embedded"}
 PRODUCTION = {"ENVIRONMENT": "production", "ALLOWED_HOSTS": "api.example.com", "DATABASE_URL": URL}
+MAIL = {"EMAIL_URL": "smtps://user:s3same@mail.example.com", "DEFAULT_FROM_EMAIL": "todo@example.com"}
 
 PROGRAM = """
 import gc, json, os, sys, tempfile
@@ -146,6 +147,17 @@ def assert_helps(outcome: Outcome, name: str) -> None:
         ("DATABASE_STATEMENT_TIMEOUT_SECONDS", "0"),
         ("FIRST_STAFF_EMAIL", "admin"),
         ("TOKEN_LIFETIME_DAYS", "forever"),
+        ("TOKEN_ROTATION_OVERLAP_SECONDS", "-1"),
+        ("EMAIL_VERIFICATION", "true"),
+        ("EMAIL_VERIFICATION_LIFETIME_SECONDS", "0"),
+        ("PASSWORD_RESET_LIFETIME_SECONDS", "1 hour"),
+        ("EMAIL_URL", "mail.example.com"),
+        ("EMAIL_URL", "smtps://user:s3same#@mail.example.com"),
+        ("EMAIL_URL", "smtp://user:s3same@mail.example.com"),
+        ("DEFAULT_FROM_EMAIL", "Todo"),
+        ("PUBLIC_URL", "todo.example.com"),
+        ("PUBLIC_URL", "https://todo.example.com/?page=1"),
+        ("PUBLIC_URL", "https://user@todo.example.com"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
         ("ENV_FILE", "/nowhere/env"),
@@ -208,6 +220,11 @@ def test_missing_value_is_named(starter: Starter, name: str) -> None:
         ("ALLOWED_HOSTS", {"ALLOWED_HOSTS": "*"}),
         ("ALLOWED_HOSTS", {"ALLOWED_HOSTS": "api.example.com,*"}),
         ("SECRET_KEY", {"SECRET_KEY": "generate-me"}),
+        ("EMAIL_URL", {"EMAIL_URL": "console"}),
+        ("EMAIL_URL", {"EMAIL_VERIFICATION": "required", "PUBLIC_URL": "https://todo.example.com"}),
+        ("PUBLIC_URL", {"EMAIL_VERIFICATION": "required", **MAIL}),
+        ("PUBLIC_URL", {"PUBLIC_URL": "http://todo.example.com"}),
+        ("DEFAULT_FROM_EMAIL", {"EMAIL_URL": "smtps://mail.example.com"}),
     ],
 )
 def test_production_refuses_what_is_fit_for_a_laptop(starter: Starter, name: str, changes: dict[str, str]) -> None:

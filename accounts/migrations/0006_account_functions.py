@@ -129,12 +129,13 @@ REVOKE EXECUTE ON FUNCTION {schema}.reset_password(bytea, text, boolean) FROM PU
 
 # Tables are found by their column user_id, so that one that is added later cannot be forgotten.
 OWNED_TABLES = """
-CREATE FUNCTION {schema}.owned_tables() RETURNS TABLE (name name, has_uuid boolean)
+CREATE FUNCTION {schema}.owned_tables() RETURNS TABLE (name name, key name)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT c.relname,
-           EXISTS (SELECT FROM pg_catalog.pg_attribute i
-                    WHERE i.attrelid = c.oid AND i.attname = 'id' AND i.atttypid = 'uuid'::regtype)
+           (SELECT k.attname FROM pg_catalog.pg_index x JOIN pg_catalog.pg_attribute k
+                ON k.attrelid = x.indrelid AND k.attnum = x.indkey[0]
+             WHERE x.indrelid = c.oid AND x.indisprimary AND x.indnkeyatts = 1 AND k.atttypid = 'uuid'::regtype)
       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
      WHERE c.relnamespace = '{schema}'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
        AND a.attname = 'user_id' AND a.atttypid = 'uuid'::regtype AND NOT a.attisdropped
@@ -151,9 +152,9 @@ DECLARE
     owned record;
 BEGIN
     FOR owned IN SELECT * FROM {schema}.owned_tables() LOOP
-        IF owned.has_uuid THEN -- the admin's log tells titles and addresses
+        IF owned.key IS NOT NULL THEN -- the admin's log tells titles and addresses, by primary key (only UUIDs mean one thing)
             EXECUTE format('DELETE FROM {schema}.django_admin_log WHERE object_id IN '
-                           '(SELECT id::text FROM {schema}.%I WHERE user_id = $1)', owned.name) USING owner;
+                           '(SELECT %I::text FROM {schema}.%I WHERE user_id = $1)', owned.key, owned.name) USING owner;
         END IF;
         EXECUTE format('DELETE FROM {schema}.%I WHERE user_id = $1', owned.name) USING owner;
     END LOOP;
