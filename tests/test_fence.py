@@ -123,6 +123,8 @@ async def test_account_role_reads_neither_passwords_nor_digests_nor_other_accoun
         "SELECT password FROM users",
         "SELECT digest FROM access_tokens",
         "SELECT title FROM tasks",
+        "SELECT title FROM search_tasks('milk')",
+        "SELECT owner_today()",
         "UPDATE users SET is_staff = true",
         "UPDATE access_tokens SET scopes = '{account}'",
     ):
