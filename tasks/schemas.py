@@ -102,10 +102,17 @@ class TaskCreate(_OneDue):
     priority: PriorityWord = "none"
 
 
+def _patch_schema(schema: dict[str, Any]) -> None:
+    """Take out the defaults: what a patch leaves out stays as it is, and generated clients must not fill it in."""
+    for member in schema["properties"].values():
+        member.pop("default", None)
+    schema |= _one_due_schema | {"example": {"priority": "low", "due_on": None}}
+
+
 class TaskPatch(_OneDue):
     """A JSON merge patch (RFC 7396): absent means unchanged, null means cleared. A title cannot be cleared."""
 
-    model_config = ConfigDict(json_schema_extra=_one_due_schema | {"example": {"priority": "low", "due_on": None}})
+    model_config = ConfigDict(json_schema_extra=_patch_schema)
 
     title: Title = Field(default="", examples=["Buy oat milk"])
     description: Description | None = ""

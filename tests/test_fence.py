@@ -135,6 +135,8 @@ async def test_account_role_reads_neither_passwords_nor_digests_nor_other_accoun
         "SELECT erase_owned(gen_random_uuid())",
         "UPDATE users SET password = 'x'",
         "DELETE FROM users",
+        "SELECT title FROM search_tasks('milk')",
+        "SELECT owner_today()",
         "UPDATE users SET is_staff = true",
         "UPDATE access_tokens SET scopes = '{account}'",
     ):

@@ -74,7 +74,8 @@ async def test_title_cannot_be_cleared(alice: Person) -> None:
 
 
 async def test_document_declares_what_the_operations_on_tasks_take_and_give(alice: Person) -> None:
-    paths = (await alice.http.get("/v1/openapi.json")).json()["paths"]
+    document = (await alice.http.get("/v1/openapi.json")).json()
+    paths, schemas = document["paths"], document["components"]["schemas"]
     one, restore = paths["/v1/tasks/{task_id}"], paths["/v1/tasks/{task_id}/restore"]["post"]
 
     assert {parameter["name"] for parameter in paths["/v1/tasks"]["get"]["parameters"]} == {
@@ -91,6 +92,8 @@ async def test_document_declares_what_the_operations_on_tasks_take_and_give(alic
     ):
         assert header in {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "header"}
         assert statuses <= set(operation["responses"])
+    assert not any("default" in member for member in schemas["TaskPatch"]["properties"].values())
+    assert all(schemas[name]["example"] for name in ("Task", "TaskCreate", "TaskPatch", "TaskPage"))
 
 
 async def test_completing_is_safe_to_repeat(alice: Person) -> None:

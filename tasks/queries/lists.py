@@ -50,13 +50,15 @@ def _list(shape: _Shape) -> Statement:
     text = statements.as_json(f"{_select(page.order_by(*order), shape)} LIMIT %(limit)s", Task, FIELDS, [key, "id"])
     if shape.has_total:
         text = _with_total(text, _select(rows.values("key"), shape), key, "DESC" if descending else "ASC")
+    if shape.is_search:
+        text = f"WITH found AS (SELECT * FROM search_tasks(%(q)s)) {text}"  # noqa: S608 -- composed of our own statements
     return Statement.fenced(text, scope=Scope.TASKS_READ, repeatable=True)
 
 
 def _select(rows: "QuerySet[Task, Any]", shape: _Shape) -> str:
-    """Compile a queryset; a search reads from a function instead of the table (migrations/0003 says why)."""
+    """Compile a queryset; in a search, over what a function has found (migrations/0003 says why)."""
     text = statements.select(rows)
-    return text.replace('FROM "tasks"', 'FROM search_tasks(%(q)s) AS "tasks"', 1) if shape.is_search else text
+    return text.replace('FROM "tasks"', 'FROM found AS "tasks"', 1) if shape.is_search else text
 
 
 def _with_total(page: str, rows: str, key: str, direction: str) -> str:
