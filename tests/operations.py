@@ -1,0 +1,69 @@
+"""Every operation of the API, read from its own document: tests that loop over these cover new ones unasked."""
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests import contract
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    return contract.live()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation: how to call it, and what it says it answers."""
+
+    method: str
+    path: str
+    details: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.details["operationId"])
+
+    @property
+    def responses(self) -> Mapping[str, Any]:
+        responses: Mapping[str, Any] = self.details["responses"]
+        return responses
+
+    @property
+    def needs_token(self) -> bool:
+        return bool(self.details.get("security"))
+
+    @property
+    def body(self) -> Any:
+        """The example of a body; None where it takes none."""
+        content = self.details.get("requestBody", {}).get("content", {})
+        return content["application/json"]["example"] if content else None
+
+    @property
+    def content(self) -> bytes:
+        """The same as it is sent."""
+        return b"" if self.body is None else json.dumps(self.body).encode()
+
+    def parameters(self, place: str) -> dict[str, Any]:
+        """Return the parameters in `path`, `query` or `header`, by name."""
+        found = [self.resolve(parameter) for parameter in self.details.get("parameters", [])]
+        return {parameter["name"]: parameter for parameter in found if parameter["in"] == place}
+
+    def resolve(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what a reference leads to, or the node itself."""
+        if "$ref" not in node:
+            return node
+        _, _, kind, name = node["$ref"].split("/")
+        target: Mapping[str, Any] = document()["components"][kind][name]
+        return target
+
+
+def operations() -> list[Operation]:
+    """Return all operations, in the document's order."""
+    return [
+        Operation(method.upper(), path, details)
+        for path, methods in document()["paths"].items()
+        for method, details in methods.items()
+    ]
