@@ -72,7 +72,7 @@ requirements:
 
 clean:
 	@rm -rf .venv .venv-* .venv.* .coverage .coverage.* htmlcov staticfiles
-	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/clients/node_modules
 	@find . -path './.postgres*' -prune -o -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Checks that load the settings get these, and nothing of the developer's shell or .env. That database is nowhere:
