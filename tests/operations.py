@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+import jsonschema_rs
+
 from tests import contract
+
+# Headers that belong to the contract. Others, such as Cache-Control, are the business of HTTP.
+_PROMISED = {"etag", "location", "retry-after", "ratelimit", "ratelimit-policy", "idempotency-replayed", "x-request-id"}
 
 
 @functools.cache
@@ -58,6 +64,20 @@ class Operation:
         _, _, kind, name = node["$ref"].split("/")
         target: Mapping[str, Any] = document()["components"][kind][name]
         return target
+
+    def conforms(self, response: httpx.Response) -> bool:
+        """Whether an answer is one that the document declares: status, headers and body. Explains by failing."""
+        declared = self.responses.get(str(response.status_code))
+        assert declared is not None, f"{self.id} does not declare {response.status_code}: {response.text}"
+        headers = {name.lower(): self.resolve(header) for name, header in declared["headers"].items()}
+        sent = {name.lower() for name in response.headers}
+        assert sent & _PROMISED <= headers.keys(), f"{self.id} {response.status_code}"
+        assert {name for name, of in headers.items() if of["required"]} <= sent, f"{self.id} {response.status_code}"
+        if response.content and response.request.method != "HEAD":
+            schema = declared["content"][response.headers["Content-Type"]]["schema"]
+            whole = {**schema, "components": document()["components"]}
+            jsonschema_rs.Draft202012Validator(whole, validate_formats=True).validate(response.json())
+        return True
 
 
 def operations() -> list[Operation]:

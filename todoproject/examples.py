@@ -6,10 +6,10 @@ A schema's own `examples` come first.
 
 from typing import Any
 
-_ID = "01991f3e-7c00-7000-8000-0000000000a1"
+ID = "01991f3e-7c00-7000-8000-0000000000a1"
 _PAST = "2026-11-22T08:00:00.000000Z"
 _NOUNS: dict[str, Any] = {
-    "id": _ID,
+    "id": ID,
     "title": "Buy milk",
     "description": "Two bottles, the blue ones",
     "priority": "high",
@@ -28,7 +28,7 @@ _NOUNS: dict[str, Any] = {
     "latency_ms": 0.42,
     "connected": True,
 }
-_BY_FORMAT = {"uuid": _ID, "date-time": _PAST, "date": "2026-12-24", "email": "alice@example.com"}
+_BY_FORMAT = {"uuid": ID, "date-time": _PAST, "date": "2026-12-24", "email": "alice@example.com"}
 _BY_TYPE: dict[str, Any] = {"string": "text", "integer": 1, "number": 1.5, "boolean": False, "null": None, "object": {}}
 
 Schema = dict[str, Any]
