@@ -18,9 +18,11 @@ from django.core.handlers.asgi import ASGIHandler
 from todoproject import lifespan
 from todoproject.api import query_parameters
 from todoproject.handler import ApiHandler
+from todoproject.request import Request
 from todoproject.urls import api_patterns
 
 _django = ASGIHandler()
+_django.request_class = Request
 _api = ApiHandler(api_patterns, query_parameters())
 
 
