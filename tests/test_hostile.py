@@ -10,7 +10,6 @@ import logging
 import string
 import uuid
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -609,9 +608,3 @@ def test_nothing_that_follows_a_refused_body_is_a_request(mallory: Mallory) -> N
 
     assert (answer.status, mallory.connection.read().status) == (413, 0)
     assert mallory.ask("GET", b"/v1/tasks").document["items"] == []
-
-
-def test_id_in_capitals_is_the_same_id(mallory: Mallory) -> None:
-    task: Any = mallory.ask("POST", b"/v1/tasks", TASK).document
-
-    assert mallory.ask("GET", f"/v1/tasks/{task['id'].upper()}".encode()).document == task

@@ -54,6 +54,8 @@ def request(schema: Schema, schemas: dict[str, Schema], *, is_patch: bool) -> An
 
 def _value(schema: Schema, schemas: dict[str, Schema], noun: str, *, is_patch: bool) -> Any:
     schema = resolve(schema, schemas)
+    if "example" in schema:
+        return schema["example"]
     if "examples" in schema:
         return schema["examples"][0]
     if "const" in schema:

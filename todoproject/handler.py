@@ -22,8 +22,6 @@ from todoproject.middleware import ApiMiddleware
 from todoproject.problems import MALFORMED_REQUEST, METHOD_NOT_ALLOWED, Problem
 from todoproject.request import ApiRequest
 
-# Swift prints them in capitals, and on the way in both mean the same (RFC 9562, section 4).
-_UUID = re.compile(r"(?<=/)[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?=/|\Z)")
 # For each path template and method, the query parameters that the operation knows.
 Operations = Mapping[str, Mapping[str, frozenset[str]]]
 
@@ -65,7 +63,7 @@ class ApiHandler(ASGIHandler):
 
     def _resolve(self, request: ApiRequest) -> tuple[Any, dict[str, Any], Mapping[str, frozenset[str]]]:
         try:
-            match = self._resolver.resolve(_UUID.sub(lambda found: found[0].lower(), request.path_info))
+            match = self._resolver.resolve(request.path_info)
         except Resolver404:
             raise problems.not_found() from None
         request.resolver_match, request.route = match, template(match.route)
