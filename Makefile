@@ -8,7 +8,7 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 PRODUCTION := requirements.txt
 EVERYTHING := requirements.txt tests/requirements.txt
 
-.PHONY: help run test lint format requirements clean
+.PHONY: help run test lint format openapi requirements clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo '                    some tests and nothing else: make test ARGS="-k name"'
 	@echo 'make lint           formatting, lint and types only'
 	@echo 'make format         format the code and fix what can be fixed'
+	@echo 'make openapi        write tests/openapi.json anew; refuses what would break clients'
 	@echo 'make requirements   lock the ranges of pyproject.toml; newest versions: ARGS=--upgrade'
 	@echo 'make clean          remove what make has made; data and .env stay'
 
@@ -54,6 +55,10 @@ format:
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
 
+openapi:
+	@$(call install,$(EVERYTHING))
+	@$(PY) -m tests.contract
+
 COMPILE = .venv-uv/bin/python -m uv --quiet --no-config pip compile pyproject.toml --universal --fork-strategy fewest \
   --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
   --custom-compile-command 'make requirements' $(ARGS)
@@ -67,7 +72,7 @@ requirements:
 
 clean:
 	@rm -rf .venv .venv-* .venv.* .coverage .coverage.* htmlcov staticfiles
-	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/clients/node_modules
 	@find . -path './.postgres*' -prune -o -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Checks that load the settings get these, and nothing of the developer's shell or .env. That database is nowhere:

@@ -28,7 +28,7 @@ from todoproject.database.unit import ACCOUNT_ROLE, Statement
 LIFETIME = timedelta(hours=24)
 _KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")  # 1 to 255 printable ASCII characters
 # Outcomes of the write itself. What a client can mend and send again (its input, its token) is none.
-_OUTCOMES = frozenset({200, 201, 202, 204, 207, 404, 409, 412})
+OUTCOMES = frozenset({200, 201, 202, 204, 207, 404, 409, 412})
 _HEADERS = ("Content-Type", "ETag", "Location", "Cache-Control")
 _SAVEPOINT = "before_write"
 
@@ -75,7 +75,7 @@ async def _run_and_store(
     response = await run()
     if transaction.has_failed:  # the database refused the write; that refusal is an answer, too
         await transaction.command(f"ROLLBACK TO {_SAVEPOINT}")
-    if response.status_code in _OUTCOMES:
+    if response.status_code in OUTCOMES:
         await transaction.run(_store(), {**names, "answer": _seal(key, response)})
     elif response.status_code >= 400:
         await transaction.command("ROLLBACK")

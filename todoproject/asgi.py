@@ -20,10 +20,12 @@ from todoproject import lifespan
 from todoproject.addresses import ProxiedScopes
 from todoproject.api import api, query_parameters
 from todoproject.handler import ApiHandler
+from todoproject.request import Request
 from todoproject.urls import api_patterns
 
 _proxied = ProxiedScopes(settings.TRUSTED_PROXIES)
 _django = ASGIHandler()
+_django.request_class = Request
 _api = ApiHandler(api_patterns, query_parameters(), api.on_exception)
 
 

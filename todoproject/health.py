@@ -6,6 +6,7 @@ from typing import Literal
 import orjson
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
+from pydantic import Field
 
 from todoproject.database import readiness
 from todoproject.database.errors import DatabaseNotReady, DatabaseUnavailable
@@ -27,14 +28,14 @@ class Health(Output):
 
     status: Literal["ok"]
     database: Literal["connected"]
-    version: str
+    version: str = Field(examples=[VERSION])
 
 
 class DatabaseHealth(Output):
     """The database answers."""
 
     status: Literal["ok"]
-    database: str
+    database: str = Field(examples=["todo"])
     connected: bool
     latency_ms: float
 

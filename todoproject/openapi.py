@@ -1,12 +1,25 @@
-"""The OpenAPI 3.1 document: what Django Ninja derives from the operations, completed with every error they can give."""
+"""The OpenAPI 3.1 document: what Django Ninja derives from the operations, completed by rules that hold for all.
 
-from collections.abc import Mapping
-from typing import Any
+An operation says what is its own (`answers`): good statuses and problems. What follows from its method, its security
+or its statuses is said once, here: headers, the idempotency key, errors that anything can give, and examples.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 import orjson
+from pydantic import WithJsonSchema
 
+from accounts.idempotency import OUTCOMES
+from todoproject import examples, tidy
 from todoproject.problems import (
+    CATALOGUE,
+    CONFLICT,
+    IN_FLIGHT,
     INTERNAL_ERROR,
+    INVALID,
+    KEY_REUSED,
     MALFORMED_REQUEST,
     MEDIA_TYPE,
     TOO_LARGE,
@@ -17,43 +30,204 @@ from todoproject.problems import (
 )
 from todoproject.schemas import ProblemDocument
 
-_ALWAYS = (MALFORMED_REQUEST, TOO_MANY_REQUESTS, INTERNAL_ERROR, UNAVAILABLE)
-_WITH_BODY = (TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
+# 413: the body is read before it is known whether anybody wants it. 422: an unknown query parameter.
+_ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, INTERNAL_ERROR, UNAVAILABLE)
+_WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
+_WITH_KEY = (IN_FLIGHT, CONFLICT, KEY_REUSED)
+_CODES = "x-codes"  # a response's problems on their way through Ninja; not in the finished document
+
+_TAGS = {
+    "accounts": "Registering, logging in and out, and the account itself.",
+    "tokens": "Personal access tokens for scripts and devices, each with the scopes it needs.",
+    "tasks": "The tasks of the account that the token belongs to.",
+    "health": "For monitors and load balancers; no token needed.",
+}
+_SECURITY = (
+    "A token from register, log in or `POST /v1/tokens`. It is shown once, and ends when it is revoked or expires."
+)
+_TEXT = {"type": "string"}
+_HEADERS = {
+    "X-Request-ID": ("The request's id, to find it in the logs: the client's own, or a new one.", _TEXT),
+    "WWW-Authenticate": ("How to authenticate (RFC 6750).", {"const": "Bearer", "type": "string"}),
+    "Retry-After": ("After how many seconds to try again.", {"type": "integer", "minimum": 1}),
+    "RateLimit": ("What is left of the limit.", _TEXT),
+    "RateLimit-Policy": ("The limit.", _TEXT),
+    "ETag": ("The version in quotes, for `If-Match` and `If-None-Match`.", _TEXT),
+    "Location": ("Where the new object is.", {"type": "string", "format": "uri-reference"}),
+    "Idempotency-Replayed": ("Only there, and `true`, where this answer was stored under the key before.", _TEXT),
+}
+_OPTIONAL_HEADERS = {"Idempotency-Replayed"}
+_HEADERS_OF_STATUS = {
+    304: ("ETag",),
+    401: ("WWW-Authenticate",),
+    412: ("ETag",),
+    429: ("Retry-After", "RateLimit", "RateLimit-Policy"),
+    503: ("Retry-After",),
+}
+_PARAMETERS = {
+    "X-Request-ID": {
+        "description": "An id of yours for this request, 1 to 128 printable ASCII characters; any other is replaced.",
+        "schema": _TEXT,
+    },
+    "Idempotency-Key": {
+        "description": "New for each write, the same when it is sent again: the write happens once. Kept for 24 hours.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+        "example": "7b5f4a52-6c52-4bd9-9d5a-0d7e6a7d5c11",
+    },
+}
+
+Operation = dict[str, Any]
 
 
 def answers(good: Mapping[int, Any], *problems: ProblemType) -> dict[int, Any]:
     """Declare what an operation answers: its good statuses, its own problems, and those that any operation has."""
-    statuses = sorted({problem.status for problem in (*problems, *_ALWAYS)})
-    return {**good, **dict.fromkeys(statuses, ProblemDocument)}
+    codes: dict[int, list[str]] = {}
+    for problem in (*problems, *_ALWAYS):
+        if problem.code not in codes.setdefault(problem.status, []):
+            codes[problem.status].append(problem.code)
+    return {
+        **good,
+        **{status: Annotated[ProblemDocument, WithJsonSchema({_CODES: codes[status]})] for status in sorted(codes)},
+    }
 
 
 def complete(document: dict[str, Any]) -> bytes:
-    """Give problems their media type and operations with a body their two errors; return the document as JSON."""
-    for path in document["paths"].values():
-        for operation in path.values():
-            _complete_operation(operation)
+    """Complete Ninja's document by what holds for all operations; return it as JSON."""
+    components = document["components"]
+    components["schemas"] |= _problem_schemas()
+    components["headers"] = {name: _header(name) for name in _HEADERS}
+    components["parameters"] = {name: {"in": "header", "name": name, **of} for name, of in _PARAMETERS.items()}
+    components["examples"] = {code: _problem_example(problem) for code, problem in CATALOGUE.items()}
+    for scheme in components["securitySchemes"].values():
+        scheme |= {"bearerFormat": "todo_…", "description": _SECURITY}
+    document["info"] |= {
+        "description": Path(__file__).with_name("guide.md").read_text(),
+        "license": {"name": "MIT", "identifier": "MIT"},
+        "contact": {"name": "The operators of this server"},
+    }
+    document["servers"] = [{"url": "/", "description": "This server"}]
+    operations = list(_operations(document))
+    tidy.schemas(document)
+    for method, operation in operations:
+        _complete(method, operation, components["schemas"])
+    used = dict.fromkeys(tag for _, operation in operations for tag in operation["tags"])
+    document["tags"] = [{"name": tag, "description": _TAGS.get(tag, "")} for tag in used]
+    tidy.drop_unused(document)
     return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
 
 
-def _complete_operation(operation: dict[str, Any]) -> None:
-    responses = operation["responses"]
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
+    for path in document["paths"].values():
+        yield from path.items()
+
+
+def _problem_schemas() -> dict[str, Any]:
+    schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs"), "ProblemDocument": schema}
+
+
+def _header(name: str) -> dict[str, Any]:
+    description, schema = _HEADERS[name]
+    return {"description": description, "required": name not in _OPTIONAL_HEADERS, "schema": schema}
+
+
+def _problem_example(problem: ProblemType) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "type": problem.uri,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.description,
+        "instance": "/v1/tasks",
+        "code": problem.code,
+        "request_id": "01991f3e-7c00-7000-8000-00000000beef",
+        "errors": [],
+    }
+    if problem.code == INVALID.code:
+        detail = "Unknown member; did you mean title?"
+        document |= {"detail": detail, "errors": [{"pointer": "#/titel", "code": "unknown", "detail": detail}]}
+    return {"summary": problem.title, "value": document}
+
+
+# --- One operation --------------------------------------------------------------------------------
+
+
+def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> None:
+    takes_key = method in ("post", "patch") and "security" in operation
+    names = ["X-Request-ID", *(["Idempotency-Key"] if takes_key else [])]
+    operation["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in names]
     if "requestBody" in operation:
-        for problem in _WITH_BODY:
-            responses[problem.status] = {"description": problem.title, "content": _problem_content()}
-    for status, response in responses.items():
-        if status >= 400:
-            response["content"] = _problem_content()
+        _complete_body(method, operation["requestBody"], schemas)
+    more = (*(_WITH_BODY if "requestBody" in operation else ()), *(_WITH_KEY if takes_key else ()))
+    operation["responses"] = _responses(operation["responses"], more)
+    for status, response in operation["responses"].items():
+        if status < 400:
+            _complete_good(response, schemas)
+        response["headers"] = _headers(status, response, schemas, takes_key=takes_key) | response.get("headers", {})
 
 
-def _problem_content() -> dict[str, Any]:
-    return {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+def _complete_body(method: str, body: dict[str, Any], schemas: dict[str, Any]) -> None:
+    is_patch = method == "patch"
+    for content in body["content"].values():
+        content.setdefault("example", examples.request(content["schema"], schemas, is_patch=is_patch))
+    if is_patch:
+        body["content"]["application/merge-patch+json"] = body["content"]["application/json"]
+
+
+def _responses(declared: dict[int, Any], more: Iterable[ProblemType]) -> dict[int, Any]:
+    """Return the responses in order, each error with the problems it may be."""
+    codes = {status: _codes(response) for status, response in declared.items() if status >= 400}
+    for problem in more:
+        codes[problem.status] = [*dict.fromkeys([*codes.get(problem.status, []), problem.code])]
+    problems = {status: _problem_response(codes[status]) for status in codes}
+    return dict(sorted({**declared, **problems}.items()))
+
+
+def _codes(response: dict[str, Any]) -> list[str]:
+    schema = response["content"]["application/json"]["schema"]
+    codes: list[str] = schema[_CODES]
+    return codes
+
+
+def _problem_response(codes: list[str]) -> dict[str, Any]:
+    return {
+        "description": "; ".join(f"{CATALOGUE[code].title} (`{code}`)" for code in codes),
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/ProblemDocument"},
+                "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
+            }
+        },
+    }
+
+
+def _complete_good(response: dict[str, Any], schemas: dict[str, Any]) -> None:
+    for content in response.get("content", {}).values():
+        content.setdefault("example", examples.answer(content["schema"], schemas))
+
+
+def _headers(
+    status: int, response: dict[str, Any], schemas: dict[str, Any], *, takes_key: bool
+) -> dict[str, dict[str, str]]:
+    names = ["X-Request-ID", *_HEADERS_OF_STATUS.get(status, ())]
+    if status < 300 and _has_version(response, schemas):
+        names += ["ETag", *(["Location"] if status == 201 else [])]
+    if takes_key and status in OUTCOMES:
+        names.append("Idempotency-Replayed")
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _has_version(response: dict[str, Any], schemas: dict[str, Any]) -> bool:
+    """Whether the answer is one object with a version: its ETag says the same, and a new one has a place of its own."""
+    contents = response.get("content", {}).values()
+    members = [examples.resolve(content["schema"], schemas).get("required", []) for content in contents]
+    return any({"id", "version"} <= {*required} for required in members)
 
 
 def query_parameters(document: bytes) -> dict[str, dict[str, frozenset[str]]]:
     """Return the names of each operation's query parameters, by path template and method."""
     return {
         path: {
-            method.upper(): frozenset(p["name"] for p in operation.get("parameters", ()) if p["in"] == "query")
+            method.upper(): frozenset(p["name"] for p in operation.get("parameters", ()) if p.get("in") == "query")
             for method, operation in operations.items()
         }
         for path, operations in orjson.loads(document)["paths"].items()

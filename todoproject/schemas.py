@@ -26,7 +26,10 @@ class Output(BaseModel):
 def _storable(text: str) -> str:
     if "\x00" in text:
         raise PydanticCustomError("nul", "The NUL character cannot be stored.")
-    return text  # lone surrogates are refused by pydantic's own check of strings
+    # A lone surrogate. Pydantic itself refuses one only where another rule has it look at the characters.
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise PydanticCustomError("string_unicode", "This is not valid Unicode text.")
+    return text
 
 
 Text = Annotated[str, AfterValidator(_storable)]

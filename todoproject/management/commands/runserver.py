@@ -15,6 +15,7 @@ from django.db import IntegrityError, connection
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from todoproject import startup
+from todoproject.protocol import Protocol
 
 APPLICATION = "todoproject.asgi:application"
 
@@ -103,6 +104,7 @@ def _banner(url: str, password: str | None) -> str:
 def _serve(listener: socket.socket, *, workers: int, reload: bool) -> None:
     config = uvicorn.Config(
         APPLICATION,
+        http=Protocol,
         log_config=None,
         access_log=False,  # ours is todoproject/middleware.py's
         server_header=False,
