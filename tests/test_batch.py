@@ -1,5 +1,6 @@
 """Batches: many writes in one request, all or nothing or each by itself."""
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -195,8 +196,8 @@ async def test_hundred_operations_are_few_messages(alice: Person, monkeypatch: p
     answer = await batch(alice, *[CREATE] * 100)
 
     assert answer.status_code == 200
-    # The hundred in one message behind BEGIN, the step back and the token check; then COMMIT.
-    assert sent == [103, 1]
+    # The hundred in one message behind BEGIN, the step back, the token check and the locks; then COMMIT.
+    assert sent == [104, 1]
     assert len(await titles(alice)) == 100
 
 
@@ -209,3 +210,22 @@ async def test_token_must_hold_the_scope(alice: Person) -> None:
     await pool.close()
     await pool.open()  # whatever connection it was on is in order
     assert await titles(alice) == []
+
+
+async def test_batches_and_single_writes_never_wait_for_each_other_in_a_circle(alice: Person) -> None:
+    tasks = [await alice.task(f"Task {number}") for number in range(6)]
+
+    def operations(order: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{"op": "update", "id": task["id"], "data": {"description": uuid.uuid4().hex}} for task in order]
+
+    answers = await asyncio.gather(
+        *(batch(alice, *operations(tasks[:: 1 if turn % 2 else -1]), atomic=turn % 3 > 0) for turn in range(12)),
+        *(
+            alice.http.patch(f"/v1/tasks/{tasks[turn % 6]['id']}", json={"description": str(turn)})
+            for turn in range(60)
+        ),
+    )
+
+    assert {answer.status_code for answer in answers} == {200, 207}
+    versions = [(await alice.http.get(f"/v1/tasks/{task['id']}")).json()["version"] for task in tasks]
+    assert versions == [1 + 12 + 10] * 6

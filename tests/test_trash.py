@@ -1,6 +1,7 @@
 """Deleted tasks: out of sight, restorable, and gone for good after a while."""
 
 import asyncio
+import hashlib
 import json
 from typing import Any
 
@@ -87,6 +88,10 @@ async def purge(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(await run_purge(capsys, "--json", *arguments))
 
 
+def done(tasks: int, *, dry_run: bool = False) -> dict[str, Any]:
+    return {"dry_run": dry_run, "tasks": tasks, "tokens": 0, "mail_codes": 0, "stored_answers": 0}
+
+
 def age(person: Person, days: int) -> None:
     """Let the person's deleted tasks have been deleted that long ago."""
     with connect() as direct:
@@ -111,9 +116,9 @@ async def test_purge_removes_what_was_deleted_long_ago_and_nothing_else(
     age(alice, 31)
     age(bob, 29)
 
-    assert await purge(capsys, "--dry-run") == {"dry_run": True, "tasks": 3, "tokens": 0}
-    assert await purge(capsys) == {"dry_run": False, "tasks": 3, "tokens": 0}
-    assert await purge(capsys) == {"dry_run": False, "tasks": 0, "tokens": 0}
+    assert await purge(capsys, "--dry-run") == done(3, dry_run=True)
+    assert await purge(capsys) == done(3)
+    assert await purge(capsys) == done(0)
 
     assert_problem(await alice.http.post(f"{old[0]}/restore"), 404)
     assert (await bob.http.post(f"{young[0]}/restore")).status_code == 200
@@ -164,3 +169,27 @@ async def test_purge_tells_how_far_it_is(alice: Person, capsys: pytest.CaptureFi
     age(alice, 31)
 
     assert await run_purge(capsys) == "  tasks: 1\nRemoved 1 tasks and 0 tokens.\n"
+
+
+async def test_expired_codes_and_answers_are_purged(alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    await alice.http.post("/v1/tasks", json={"title": "x"}, headers={"Idempotency-Key": "old"})
+    await alice.http.post("/v1/tasks", json={"title": "x"}, headers={"Idempotency-Key": "new"})
+    with connect() as connection:
+        connection.execute(
+            "UPDATE idempotency_keys SET created_at = now() - interval '25 hours' WHERE user_id = %s"
+            " AND key_digest = sha256('old')",
+            [alice.id],
+        )
+        connection.execute(
+            "INSERT INTO email_links (id, purpose, email, digest, password, created_at, expires_at) VALUES"
+            " (gen_random_uuid(), 'reset', %s, sha256(%s), '', now(), now() - interval '1 second')",
+            [alice.email, alice.id.encode()],
+        )
+
+    await purge(capsys)
+
+    with connect() as connection:
+        kept = connection.execute("SELECT key_digest FROM idempotency_keys WHERE user_id = %s", [alice.id]).fetchall()
+        codes = connection.execute("SELECT count(*) FROM email_links WHERE email = %s", [alice.email]).fetchone()
+    assert kept == [(hashlib.sha256(b"new").digest(),)]
+    assert codes == (0,)

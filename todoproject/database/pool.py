@@ -108,7 +108,7 @@ class Pool:
         try:
             return await self._run_once(statement, parameters)
         except OperationalError as error:
-            if not (statement.repeatable and _connection_lost(error)):
+            if not (_was_undone(error) or (statement.repeatable and _connection_lost(error))):
                 raise
         # Jitter, so that the requests which one broken server has hit do not return in step.
         await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 -- not a secret
@@ -145,6 +145,11 @@ class Pool:
 
 
 pool = Pool()
+
+
+def _was_undone(error: OperationalError) -> bool:
+    """Tell whether the server has rolled the statement back in favour of another one: a deadlock, a conflict."""
+    return error.sqlstate is not None and error.sqlstate.startswith("40")
 
 
 def _connection_lost(error: OperationalError) -> bool:

@@ -41,7 +41,7 @@ def fence_parameters() -> dict[str, Any]:
     """Return the parameters of OPEN_FENCES."""
     return {
         "roles": [API_ROLE, ACCOUNT_ROLE],
-        "tables": ["users", "access_tokens", "tasks"],
+        "tables": ["users", "access_tokens", "email_links", "idempotency_keys", "tasks"],
         "schema": settings.DATABASE_SCHEMA,
     }
 

@@ -12,7 +12,8 @@ from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
-from accounts.models import AccessToken
+from accounts import idempotency
+from accounts.models import AccessToken, EmailLink, IdempotencyKey
 from tasks.models import Task
 
 # A batch is a transaction of its own: it holds few locks for a short while, and what is done stays done.
@@ -22,8 +23,8 @@ TOKEN_RETENTION = timedelta(days=30)  # long enough to answer "which token was t
 
 class Command(BaseCommand):
     help = (
-        "Remove tasks deleted more than TASK_RETENTION_DAYS ago, and tokens that ended more than 30 days ago. Run it"
-        " every day; it can be stopped at any moment. Exit code 0: done; 1: failed, and what was removed stays removed."
+        "Remove tasks deleted more than TASK_RETENTION_DAYS ago, tokens that ended more than 30 days ago, and codes from"
+        " mails and stored answers that have expired. Run it every day; it can be stopped at any moment. Exit code 0: done; 1: failed, and what was removed stays removed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -40,7 +41,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({"dry_run": dry_run, **report}))
         else:
             verb = "Would remove" if dry_run else "Removed"
-            self.stdout.write(f"{verb} {report['tasks']} tasks and {report['tokens']} tokens.")
+            counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.items())
+            self.stdout.write(f"{verb} {counts}.")
 
     def _remove(self, name: str, rows: "QuerySet[Any]", *, quiet: bool) -> int:
         total = 0
@@ -56,6 +58,8 @@ def _outlived(now: datetime) -> "dict[str, QuerySet[Any]]":
     return {
         "tasks": Task.objects.filter(deleted_at__lt=now - timedelta(days=settings.TASK_RETENTION_DAYS)),
         "tokens": AccessToken.objects.filter(Q(expires_at__lt=ended) | Q(revoked_at__lt=ended)),
+        "mail_codes": EmailLink.objects.filter(expires_at__lt=now),
+        "stored_answers": IdempotencyKey.objects.filter(created_at__lt=now - idempotency.LIFETIME),
     }
 
 
