@@ -23,8 +23,9 @@ TOKEN_RETENTION = timedelta(days=30)  # long enough to answer "which token was t
 
 class Command(BaseCommand):
     help = (
-        "Remove tasks deleted more than TASK_RETENTION_DAYS ago, tokens that ended more than 30 days ago, and codes from"
-        " mails and stored answers that have expired. Run it every day; it can be stopped at any moment. Exit code 0: done; 1: failed, and what was removed stays removed."
+        "Remove for good: tasks deleted more than TASK_RETENTION_DAYS ago, tokens that ended more than 30 days ago,"
+        " expired codes from mails, expired answers to idempotency keys. Run it every day; it can be stopped at any"
+        " moment. Exit code 0: done; 1: failed, and what was removed stays removed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
