@@ -214,4 +214,6 @@ async def _call_with_scopes(app: httpx.ASGITransport, operation: Operation, *sco
     # Somebody new each time: an operation may end an account, or its other tokens.
     async with register(app, "dora") as dora:
         token = await _new_token(dora, *scopes)
-        return await _call(dora.http, operation, Authorization=f"Bearer {token['token']}")
+        # Where a precondition is required, its absence would be told first.
+        condition = _conditions(operation)[-1] if "428" in operation.responses else {}
+        return await _call(dora.http, operation, Authorization=f"Bearer {token['token']}", **condition)

@@ -216,8 +216,8 @@ def test_breaking_change_is_found(change: Callable[[dict[str, Any]], None], foun
 def _add(raw: dict[str, Any]) -> None:
     """Do all that is allowed at once."""
     raw["paths"]["/v1/new"] = raw["paths"]["/v1/me"]
-    _operation(raw, "get_task")["responses"]["429"] = _operation(raw, "get_task")["responses"]["404"]
-    _operation(raw, "list_tasks")["parameters"].append({"in": "query", "name": "q", "schema": {"type": "string"}})
+    _operation(raw, "get_task")["responses"]["451"] = _operation(raw, "get_task")["responses"]["404"]
+    _operation(raw, "list_tasks")["parameters"].append({"in": "query", "name": "new", "schema": {"type": "string"}})
     _schema("Task")(raw)["properties"]["new"] = {"type": "string"}
     _schema("Task")(raw)["required"].append("new")
     _schema("TaskCreate")(raw)["properties"]["new"] = {"type": "string"}

@@ -46,7 +46,6 @@ from todoproject.version import VERSION
 
 logger = logging.getLogger("todoproject.api")
 
-DESCRIPTION = "Tasks that a team owns. Log in, send the token as `Authorization: Bearer …`, and see only what is yours."
 View = Callable[..., Awaitable[HttpResponse]]
 
 
@@ -68,7 +67,6 @@ bearer = Bearer()
 api = API(
     title="Todo",
     version=VERSION,
-    description=DESCRIPTION,
     parser=StrictParser(),
     auth=bearer,
     # Both are served by our own views: Ninja's would start a thread, and its document lacks the errors.

@@ -56,12 +56,12 @@ _HEADERS = {
     "Location": ("Where the new object is.", {"type": "string", "format": "uri-reference"}),
     "Idempotency-Replayed": ("Only there, and `true`, where this answer was stored under the key before.", _TEXT),
 }
-_OPTIONAL_HEADERS = {"Idempotency-Replayed"}
+_OPTIONAL_HEADERS = {"Idempotency-Replayed", "RateLimit", "RateLimit-Policy"}
 _HEADERS_OF_STATUS = {
     304: ("ETag",),
     401: ("WWW-Authenticate",),
     412: ("ETag",),
-    429: ("Retry-After", "RateLimit", "RateLimit-Policy"),
+    429: ("Retry-After",),
     503: ("Retry-After",),
 }
 _PARAMETERS = {
@@ -159,10 +159,13 @@ def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> Non
         _complete_body(method, operation["requestBody"], schemas)
     more = (*(_WITH_BODY if "requestBody" in operation else ()), *(_WITH_KEY if takes_key else ()))
     operation["responses"] = _responses(operation["responses"], more)
+    always = ["X-Request-ID", *(["RateLimit", "RateLimit-Policy"] if 429 in operation["responses"] else [])]
     for status, response in operation["responses"].items():
         if status < 400:
             _complete_good(response, schemas)
-        response["headers"] = _headers(status, response, schemas, takes_key=takes_key) | response.get("headers", {})
+        names = [*always, *_header_names(status, response, schemas, takes_key=takes_key)]
+        headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+        response["headers"] = headers | response.get("headers", {})
 
 
 def _complete_body(method: str, body: dict[str, Any], schemas: dict[str, Any]) -> None:
@@ -205,15 +208,13 @@ def _complete_good(response: dict[str, Any], schemas: dict[str, Any]) -> None:
         content.setdefault("example", examples.answer(content["schema"], schemas))
 
 
-def _headers(
-    status: int, response: dict[str, Any], schemas: dict[str, Any], *, takes_key: bool
-) -> dict[str, dict[str, str]]:
-    names = ["X-Request-ID", *_HEADERS_OF_STATUS.get(status, ())]
+def _header_names(status: int, response: dict[str, Any], schemas: dict[str, Any], *, takes_key: bool) -> list[str]:
+    names = [*_HEADERS_OF_STATUS.get(status, ())]
     if status < 300 and _has_version(response, schemas):
         names += ["ETag", *(["Location"] if status == 201 else [])]
     if takes_key and status in OUTCOMES:
         names.append("Idempotency-Replayed")
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return names
 
 
 def _has_version(response: dict[str, Any], schemas: dict[str, Any]) -> bool:

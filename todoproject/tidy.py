@@ -69,7 +69,10 @@ def _parts(schema: Schema) -> Iterator[Schema]:
 
 
 def _tidy(schema: Schema) -> None:
-    if "properties" not in schema:
+    if "properties" in schema:
+        # A rule about several members; generators take it for a choice of types, and lose the members.
+        schema.pop("anyOf", None)
+    else:
         schema.pop("title", None)  # "Due On" tells nobody more than `due_on`
     if "default" in schema and schema["default"] is None:
         del schema["default"]  # absent and null are the same then
