@@ -38,7 +38,7 @@ else
 	@$(AS_PRODUCTION) $(PY) -W 'ignore:Got an error checking' manage.py makemigrations --check --dry-run
 	@echo '== Tests'
 	@rm -f .coverage .coverage.*
-	@$(PY) -m pytest --cov
+	@$(PY) -m pytest -n auto --dist loadfile --cov
 endif
 
 lint:

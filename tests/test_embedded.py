@@ -25,6 +25,8 @@ import pytest
 from todoproject.database import embedded
 from todoproject.database.embedded.folders import ROOT_HOME, run_directory
 
+pytestmark = pytest.mark.faults
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 AS_ROOT = os.geteuid() == 0
 root_only = pytest.mark.skipif(not AS_ROOT, reason="only root can become another user; CI runs as root")

@@ -25,6 +25,8 @@ from todoproject.body import MAX_BYTES
 from todoproject.problems import CATALOGUE, MEDIA_TYPE
 from todoproject.schemas import ProblemDocument
 
+pytestmark = pytest.mark.fuzz
+
 ALL = operations()
 JSON = {"Content-Type": "application/json"}
 EACH = pytest.mark.parametrize("operation", [pytest.param(operation, id=operation.id) for operation in ALL])

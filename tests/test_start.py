@@ -16,6 +16,8 @@ from tests.people import PASSWORD
 from tests.servers import ROOT, Server, free_port
 from todoproject.database import embedded
 
+pytestmark = pytest.mark.faults
+
 
 def refuse(*arguments: str, timeout: float = 30, **settings: str) -> str:
     """Start a server that must not start; return the one line that says why."""
@@ -91,7 +93,6 @@ def test_asked_to_end_it_ends_in_order(server: Server, number: signal.Signals) -
         assert "Traceback" not in asked.log
 
 
-@pytest.mark.faults
 def test_embedded_server_that_crashed_is_started_again(postgres: None) -> None:
     """The app goes on without help when its PostgreSQL was killed under it."""
     folder = FOLDER / "crash" / "postgres"
