@@ -1,4 +1,6 @@
-"""The README's quickstart does what it says: its blocks run in order, in one shell, against a server of their own."""
+"""The README does what it says: the blocks of the quickstart and of the examples that follow it run in order, in one
+shell, against a server of their own.
+"""
 
 import json
 import re
@@ -20,6 +22,7 @@ from todoproject import settings
 
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(sh server|sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXAMPLE = re.compile(r"^```sh\n((?:(?!```).*\n)+)```\n(?:\n```text\n((?:(?!```).*\n)+)```\n)?", re.MULTILINE)
 URL = "http://127.0.0.1:8000"
 END_OF_BLOCK = "\x1e"
 
@@ -92,7 +95,7 @@ def quickstart(postgres: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with Server(EMBEDDED_DATA_DIR=data, FIRST_STAFF_EMAIL="admin@example.com") as server:
         quickstart = Quickstart(server, folder)
         with quickstart.shell:
-            for kind, text in BLOCK.findall(section("Quickstart")):
+            for kind, text in BLOCK.findall(section("Quickstart") + section("The API by example")):
                 quickstart.follow(kind, text)
         yield quickstart
 
@@ -159,6 +162,36 @@ def test_pasted_banner_is_the_real_one(quickstart: Quickstart) -> None:
     assert re.sub(r"password \S+ ", "password 0f29… ", pasted[0]) in re.sub(
         r"password \S+ ", "password 0f29… ", printed
     )
+
+
+# --- The API by example ---------------------------------------------------------------------------
+
+EXAMPLES = EXAMPLE.findall(section("The API by example"))
+
+
+@pytest.mark.parametrize(("text", "shown"), EXAMPLES, ids=range(1, len(EXAMPLES) + 1))
+def test_example_prints_what_is_shown(quickstart: Quickstart, text: str, shown: str) -> None:
+    printed = quickstart.answer(text)
+
+    assert re.fullmatch(".*".join(re.escape(part) for part in shown.split("…")), printed), printed
+
+
+def test_every_block_of_the_examples_is_checked() -> None:
+    assert [text for _, text in BLOCK.findall(section("The API by example"))] == [text for text, _ in EXAMPLES]
+    assert all(shown for _, shown in EXAMPLES[1:])  # the first one defines helpers
+
+
+def test_code_for_a_new_password_is_printed_by_the_server(quickstart: Quickstart) -> None:
+    mail = r"^To: alice@example\.com$.*?^To go on, use this code:\n\n[\w-]{43}$"
+    deadline = time.monotonic() + 10
+    while not (found := re.search(mail, quickstart.server.log, re.MULTILINE | re.DOTALL)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    assert "Subject: Set a new password" in quickstart.server.log[: found.end()]
+
+
+# --- Samples and tables ---------------------------------------------------------------------------
 
 
 def sample(title: str) -> dict[str, Any]:
