@@ -176,7 +176,7 @@ class Tasks(RuleBasedStateMachine):
         assert self._list(deleted="true") == [task for task in in_order if task["deleted_at"] is not None]
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz  # generated sequences, a lot of them
 def test_any_order_of_writes_leaves_what_the_model_says(server: Server) -> None:
     machine = type("TasksOfServer", (Tasks,), {"url": server.url})
     run_state_machine_as_test(  # type: ignore[no-untyped-call]  # Hypothesis does not annotate it
