@@ -61,20 +61,13 @@ def _wait_for_database() -> None:
 
 
 def _check_version() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW server_version_num")
-        version = int(cursor.fetchone()[0])
-    if version < readiness.MINIMUM_VERSION:
-        raise StartFailed(
-            f"PostgreSQL {version // 10_000} is too old: version {readiness.MINIMUM_VERSION // 10_000} is needed"
-        )
+    if (problem := readiness.outdated(connection)) is not None:
+        raise StartFailed(problem)
 
 
 def _check_fence() -> None:
     """Refuse to serve in production where row-level security would not bind the API."""
-    with connection.cursor() as cursor:
-        cursor.execute(readiness.OPEN_FENCES, readiness.fence_parameters())
-        open_fences = "; ".join(row[0] for row in cursor.fetchall())
+    open_fences = "; ".join(readiness.open_fences(connection))
     if open_fences and settings.PRODUCTION:
         raise StartFailed(f"the fence around users' data is open: {open_fences}")
     if open_fences:

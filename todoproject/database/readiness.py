@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from todoproject.database.errors import DatabaseNotReady
@@ -44,6 +45,23 @@ def fence_parameters() -> dict[str, Any]:
         "tables": ["users", "access_tokens", "email_links", "idempotency_keys", "tasks"],
         "schema": settings.DATABASE_SCHEMA,
     }
+
+
+def outdated(connection: BaseDatabaseWrapper) -> str | None:
+    """Return the sentence that says so where the server is too old."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version_num")
+        version = int(cursor.fetchone()[0])
+    if version >= MINIMUM_VERSION:
+        return None
+    return f"PostgreSQL {version // 10_000} is too old: version {MINIMUM_VERSION // 10_000} is needed"
+
+
+def open_fences(connection: BaseDatabaseWrapper) -> list[str]:
+    """Return the ways in which the fence is open, a sentence each."""
+    with connection.cursor() as cursor:
+        cursor.execute(OPEN_FENCES, fence_parameters())
+        return [row[0] for row in cursor.fetchall()]
 
 
 @cache
