@@ -61,7 +61,7 @@ async def answer_once(
         "fingerprint": hashlib.sha256(request).digest(),
     }
     async with pool.transaction() as transaction:
-        claimed = await transaction.run(_claim(), names)
+        claimed = await transaction.run(_claim(), names, savepoint=_SAVEPOINT)
         if claimed.value(0, 0) is not None:
             if claimed.text(0, 0) != "t":
                 raise KeyReused
@@ -86,7 +86,7 @@ async def _run_and_store(
 def _claim() -> Statement:
     query = "SELECT fingerprint = %(fingerprint)s, encode(answer, 'hex') FROM claim_idempotency_key(%(key_digest)s, {})"
     lifetime = sql.Literal(LIFETIME).as_string(None)
-    return _fenced(f"{query.format(lifetime)};\nSAVEPOINT {_SAVEPOINT}")
+    return _fenced(query.format(lifetime))
 
 
 @lru_cache

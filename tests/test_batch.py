@@ -8,6 +8,7 @@ import pytest
 
 from tasks.schemas import BatchResults
 from tests.people import Person
+from todoproject.database.connection import Connection
 from todoproject.database.pool import pool
 
 CREATE = {"op": "create", "data": {"title": "New"}}
@@ -182,21 +183,19 @@ async def test_failed_batch_with_a_key_leaves_nothing(alice: Person) -> None:
     assert await titles(alice) == []
 
 
-async def test_hundred_operations_are_few_messages(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    from todoproject.database import messages
-
+async def test_hundred_operations_are_few_round_trips(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = []
-    send = messages.send
+    send = Connection.send
 
-    async def counting(connection: Any, commands: Any) -> Any:
+    async def counting(self: Connection, commands: Any, *, prepare: bool) -> Any:
         sent.append(len(commands))
-        return await send(connection, commands)
+        return await send(self, commands, prepare=prepare)
 
-    monkeypatch.setattr(messages, "send", counting)
+    monkeypatch.setattr(Connection, "send", counting)
     answer = await batch(alice, *[CREATE] * 100)
 
     assert answer.status_code == 200
-    # The hundred in one message behind BEGIN, the step back, the token check and the locks; then COMMIT.
+    # The hundred in one piece behind BEGIN, the step back, the token check and the locks; then COMMIT.
     assert sent == [104, 1]
     assert len(await titles(alice)) == 100
 

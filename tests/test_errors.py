@@ -274,7 +274,7 @@ async def test_body_over_the_limit_is_refused_while_it_is_read(app: httpx.ASGITr
     await asyncio.wait_for(app.app(scope, receive, send), timeout=5)  # type: ignore[arg-type]  # httpx types it wider
 
     assert (sent[0]["status"], taken) == (413, 17)
-    assert dict(sent[0]["headers"])[b"Connection"] == b"close"
+    assert dict(sent[0]["headers"])[b"connection"] == b"close"
 
 
 @pytest.mark.parametrize("sent", ["req-1", "x" * 128])
@@ -330,7 +330,7 @@ async def test_rule_about_the_row_as_it_will_be_is_a_422(
 
 
 async def test_text_is_kept_to_the_letter(alice: Person) -> None:
-    """Quotes, escapes, percent signs and placeholders: what client-side binding must get right."""
+    """Quotes, escapes, percent signs and placeholders: what binding must get right."""
     for title in ("'; DROP TABLE tasks; --", "\\'", "%s %(id)s %%", "$1 ${x}", "a\tb\nc", "🐄 e\u0301", "\\u0000", '"'):
         task = await alice.task(title, description=title)
         assert (task["title"], task["description"]) == (title.strip(), title)

@@ -24,6 +24,7 @@ from tests.servers import Server
 from tests.wire import Wire
 from todoproject.database import embedded, errors
 from todoproject.database import pool as pool_module
+from todoproject.database.command import Command
 from todoproject.database.pool import Pool, pool
 from todoproject.database.unit import Rows, Statement
 
@@ -196,8 +197,8 @@ async def wire(app: httpx.ASGITransport) -> AsyncIterator[Wire]:
             pool_module, "_connection_parameters", return_value={**parameters, "host": str(wire.directory)}
         ):
             await pool.open()
-        yield wire
-        await pool.close()
+            yield wire
+            await pool.close()
     await pool.open()
 
 
@@ -232,8 +233,8 @@ async def test_every_operation_is_one_round_trip(wire: Wire, alice: Person) -> N
         wire.reset()
         response = await alice.http.request(method, url, json=body)
         assert response.is_success or name == "made-up code", (name, response.text)
-        # One simple-protocol message there, one ReadyForQuery back, and nothing else asked.
-        assert (dict(wire.sent), wire.received["Z"]) == ({"Q": 1}, 1), name
+        # One Sync there, one ReadyForQuery back, and nothing else asked.
+        assert (wire.sent["S"], wire.sent["Q"], wire.received["Z"]) == (1, 0, 1), name
 
 
 async def test_a_precondition_costs_no_second_round_trip(wire: Wire, alice: Person) -> None:
@@ -256,7 +257,7 @@ async def test_a_precondition_costs_no_second_round_trip(wire: Wire, alice: Pers
         wire.reset()
         response = await alice.http.request(method, url, json=document, headers={header: value})
         assert response.status_code == status, response.text
-        assert (dict(wire.sent), wire.received["Z"]) == ({"Q": 1}, 1), (method, url)
+        assert (wire.sent["S"], wire.sent["Q"], wire.received["Z"]) == (1, 0, 1), (method, url)
 
 
 # --- Revocation -----------------------------------------------------------------------------------
@@ -406,9 +407,11 @@ async def single(app: httpx.ASGITransport) -> AsyncIterator[Pool]:
 
 
 _WHO = Statement(
-    "",
-    "SELECT current_setting('app.user_id', true), current_setting('app.token_id', true), current_user,"
-    " pg_backend_pid(), pg_current_xact_id_if_assigned()",
+    None,
+    Command.parse(
+        "SELECT current_setting('app.user_id', true), current_setting('app.token_id', true), current_user,"
+        " pg_backend_pid(), pg_current_xact_id_if_assigned()"
+    ),
     repeatable=True,
     is_fenced=False,
 )

@@ -43,7 +43,7 @@ class StrictParser(Parser):
             raise Problem(UNSUPPORTED_MEDIA_TYPE, f"Send the body as {' or '.join(sorted(allowed))}.")
         if (request.content_params or {}).get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
             raise Problem(UNSUPPORTED_MEDIA_TYPE, "Send the body in UTF-8.")
-        if request.headers.get("Content-Encoding", "identity") != "identity":
+        if request.META.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
             raise Problem(UNSUPPORTED_MEDIA_TYPE, "Send the body as it is, without Content-Encoding.")
         return loads(request.body)
 

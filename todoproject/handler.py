@@ -1,26 +1,25 @@
-"""The API's way through Django: the URL resolver and the view, and nothing that would start a thread.
+"""The API's way through Django: the route and the view, and nothing that would start a thread.
 
 Django's own handler sends `request_started` to synchronous receivers, closes responses in a thread and keeps two
 tasks to watch for a disconnect, on every request. The API touches no synchronous ORM, so it needs none of that.
 """
 
 import io
-import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpResponse
-from django.urls import Resolver404, URLPattern, URLResolver
-from django.urls.resolvers import RegexPattern
+from django.urls import URLPattern, URLResolver
 
 from todoproject import body, problems
 from todoproject.middleware import ApiMiddleware
 from todoproject.problems import MALFORMED_REQUEST, METHOD_NOT_ALLOWED, Problem
 from todoproject.request import ApiRequest
+from todoproject.routes import Routes
 
 # For each path template and method, the query parameters that the operation knows.
 Operations = Mapping[str, Mapping[str, frozenset[str]]]
@@ -37,17 +36,18 @@ class ApiHandler(ASGIHandler):
         self, patterns: Sequence[URLPattern | URLResolver], operations: Operations, respond_to: RespondTo
     ) -> None:
         # Not super().__init__(): it would load Django's middleware.
-        self._resolver = URLResolver(RegexPattern(r"^/"), list(patterns))
+        self._routes = Routes(patterns)
         self._operations = operations
         self._respond_to = respond_to
         self._respond = ApiMiddleware(self._get_response)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         try:
-            response = await self._respond(scope, receive)
+            answer = await self._respond(scope, receive)
         except RequestAborted:
             return  # the client left before it had sent its request
-        await _send(response, send)
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
 
     async def _get_response(self, request: ApiRequest, receive: Any) -> HttpResponse:
         _refuse_unreadable_url(request)
@@ -67,26 +67,10 @@ class ApiHandler(ASGIHandler):
         return response
 
     def _resolve(self, request: ApiRequest) -> tuple[Any, dict[str, Any], Mapping[str, frozenset[str]]]:
-        try:
-            match = self._resolver.resolve(request.path_info)
-        except Resolver404:
-            raise problems.not_found() from None
-        request.resolver_match, request.route = match, template(match.route)
-        return match.func, match.kwargs, self._operations[request.route]
-
-
-async def _send(response: HttpResponse, send: Any) -> None:
-    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
-    if response.status_code not in (204, 304):  # neither has a body, and 0 is not the length of a 304's task
-        headers.append((b"Content-Length", str(len(response.content)).encode()))
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    await send({"type": "http.response.body", "body": response.content})
-
-
-@lru_cache
-def template(route: str) -> str:
-    """Return a route as OpenAPI writes it: `v1/tasks/<uuid:task_id>` → `/v1/tasks/{task_id}`."""
-    return "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.removeprefix("^/"))
+        if (found := self._routes.find(request.path_info)) is None:
+            raise problems.not_found()
+        (request.route, view), arguments = found
+        return view, arguments, self._operations[request.route]
 
 
 def _refuse_unreadable_url(request: ApiRequest) -> None:

@@ -106,6 +106,8 @@ class ConsoleFormatter(logging.Formatter):
 
 def configure() -> None:
     """Set up logging for the whole process: everything goes to standard error, one line an event."""
+    # Nobody reads these, and finding them out costs as much as the rest of a line (logging HOWTO, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     formatter = JSONFormatter if settings.LOG_FORMAT == "json" else ConsoleFormatter
     logging.config.dictConfig(
         {

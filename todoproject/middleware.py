@@ -4,13 +4,13 @@ import io
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import RequestAborted
 from django.http import HttpResponse
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 from todoproject import logs, problems
 from todoproject.addresses import limited_as
@@ -26,6 +26,14 @@ _REQUEST_ID = re.compile(r"[!-~]{1,128}")  # printable ASCII, no spaces
 GetResponse = Callable[[ApiRequest, Any], Awaitable[HttpResponse]]
 
 
+class Answer(NamedTuple):
+    """An answer as ASGI sends it."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
 class ApiMiddleware:
     """Run one request of the API and log it. Every answer has a request id; every error is a problem document."""
 
@@ -35,7 +43,7 @@ class ApiMiddleware:
         self._limiter = _limiter()
         self._origins = AllowedOrigins(settings.CORS_ALLOWED_ORIGINS)
 
-    async def __call__(self, scope: dict[str, Any], receive: Any) -> HttpResponse:
+    async def __call__(self, scope: dict[str, Any], receive: Any) -> Answer:
         """Return the answer to a request. Raises RequestAborted where the client left before it had sent it."""
         started = time.perf_counter()
         headers = dict(scope["headers"])
@@ -43,14 +51,11 @@ class ApiMiddleware:
         token = logs.context.set(current)
         try:
             response, route = await self._answer_within_limits(scope, headers, receive, current)
-            for name, value in self._headers.items():
-                response.headers[name] = value
-            response.headers.setdefault("Cache-Control", "private, no-cache")  # a new token says no-store
-            response.headers["X-Request-ID"] = current.request_id
             if scope["path"].startswith("/v1"):
                 self._origins.admit(headers, scope["method"], response)
-            _log(scope, route, response.status_code, time.perf_counter() - started, current)
-            return response
+            answer = _answer(response, current.request_id, self._headers)
+            _log(scope, route, answer.status, time.perf_counter() - started, current)
+            return answer
         finally:
             logs.context.reset(token)
 
@@ -86,7 +91,18 @@ class ApiMiddleware:
         return response, request.route
 
 
-def _constant_headers() -> dict[str, str]:
+def _answer(response: HttpResponse, request_id: str, constant: Sequence[tuple[bytes, bytes]]) -> Answer:
+    headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
+    headers += constant
+    headers.append((b"x-request-id", request_id.encode("ascii")))
+    if "Cache-Control" not in response.headers:  # a new token says no-store
+        headers.append((b"cache-control", b"private, no-cache"))
+    if response.status_code not in (204, 304):  # neither has a body, and 0 is not the length of a 304's task
+        headers.append((b"content-length", str(len(response.content)).encode()))
+    return Answer(response.status_code, headers, response.content)
+
+
+def _constant_headers() -> list[tuple[bytes, bytes]]:
     headers = {
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
@@ -97,7 +113,7 @@ def _constant_headers() -> dict[str, str]:
     }
     if settings.SECURE_HSTS_SECONDS:
         headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains"
-    return headers
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 def _limiter() -> Limiter | None:

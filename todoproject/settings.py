@@ -273,6 +273,8 @@ DATABASE_CONNECT_TIMEOUT = _read("DATABASE_CONNECT_TIMEOUT_SECONDS", _number(1, 
 DATABASE_START_TIMEOUT = _read("DATABASE_START_TIMEOUT_SECONDS", _number(0, 600), example="30", default=30)
 # No statement of ours needs a tenth of this; what takes longer is cancelled so that it cannot fill the pool.
 DATABASE_STATEMENT_TIMEOUT = _read("DATABASE_STATEMENT_TIMEOUT_SECONDS", _number(1, 600), example="10", default=10)
+# Statements that the server keeps ready for the next time. A pooler must know about them: PgBouncer since 1.21, Neon's.
+DATABASE_PREPARED_STATEMENTS = _read("DATABASE_PREPARED_STATEMENTS", _boolean, example="true", default=True)
 
 _connection = {
     "ENGINE": "todoproject.database.postgres",

@@ -1,4 +1,4 @@
-"""Many writes of one user in one request, and in one message to the database."""
+"""Many writes of one user in one request, and in one round trip to the database."""
 
 from collections.abc import Sequence
 from functools import lru_cache

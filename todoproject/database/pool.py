@@ -1,37 +1,45 @@
 """The API's connections to PostgreSQL: one pool for each process and event loop.
 
-Most requests are one statement (`run`): one message, one round trip. A request that needs several steps takes a
-`transaction`, and whatever is run inside it joins it.
+Most requests are one statement (`run`): one round trip. A request that needs several steps takes a `transaction`, and
+whatever is run inside it joins it.
+
+The pool is ours because it stands in the way of every request, and because of what a server does that sleeps: a
+connection ends the moment the server ends it, whoever waits is told why no new one comes, and tries to connect go on
+at a steady pace for as long as somebody waits.
 """
 
 import asyncio
+import logging
 import random
-import select
 import time
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
-from weakref import WeakSet
 
 from django.conf import settings
 from django.db import connections
-from psycopg import Error, OperationalError
-from psycopg.errors import Diagnostic
+from psycopg import AsyncConnection, Error, OperationalError
 from psycopg.pq import TransactionStatus
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from todoproject import logs
-from todoproject.database import embedded, messages
-from todoproject.database.errors import DatabaseUnavailable, translate
-from todoproject.database.messages import Connection
+from todoproject.database import embedded, transaction
+from todoproject.database.connection import Connection
+from todoproject.database.errors import DatabaseUnavailable, translate, worth_another_try
 from todoproject.database.transaction import Transaction
 from todoproject.database.unit import Parameters, Rows, Statement
 
-# psycopg_pool waits ever longer between its tries to reach a lost server. Give up early: the next request starts
-# anew, so that the pool is back within a second of the server, however long that was away.
-_RECONNECT_TIMEOUT_SECONDS = 5
+logger = logging.getLogger("todoproject.database")
 
+_KEPT_OPEN = 2  # connections that stay when there is nothing to do; the server may still end them
+_IDLE_SECONDS = 600.0
+_LIFETIME_SECONDS = 3600.0  # a new server behind the same name, or a new password, is met within the hour
+# Between two tries of one connection: short enough that whoever waits is answered soon after the server wakes.
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.5
+# A pooler has given us another server session than the one that has prepared the statement, or that has it already.
+_NO_SUCH_STATEMENT = ("26000", "42P05")
+_CACHED_PLAN = "cached plan must not change result type"  # a migration has changed a table under it
 
 _transaction: ContextVar[Transaction | None] = ContextVar("transaction", default=None)
 
@@ -40,27 +48,30 @@ class Pool:
     """The connections of one process and one event loop."""
 
     def __init__(self) -> None:
-        self._pool: AsyncConnectionPool[Connection] | None = None
+        self._is_open = False
+        self._prepare = True
+        self._idle: deque[Connection] = deque()  # the one used last is at the right, and used next
+        self._all: set[Connection] = set()
+        self._waiting: deque[asyncio.Future[Connection]] = deque()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._trouble: Exception | None = None  # why the last try to connect has failed
 
     async def open(self) -> None:
         """Open the pool; its connections are made in the background."""
-        self._pool = AsyncConnectionPool(
-            kwargs=_connection_parameters,
-            min_size=min(2, settings.DATABASE_POOL_SIZE),
-            max_size=settings.DATABASE_POOL_SIZE,
-            timeout=settings.DATABASE_POOL_TIMEOUT,
-            reconnect_timeout=_RECONNECT_TIMEOUT_SECONDS,
-            configure=_configure,
-            name="api",
-            open=False,
-        )
-        await self._pool.open()
+        self._is_open, self._prepare = True, settings.DATABASE_PREPARED_STATEMENTS
+        for _ in range(min(_KEPT_OPEN, settings.DATABASE_POOL_SIZE)):
+            self._connect_one_more()
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        self._is_open = False
+        for task in self._connecting:
+            task.cancel()
+        await asyncio.gather(*self._connecting, return_exceptions=True)
+        for waiter in self._waiting:
+            _refuse(waiter, DatabaseUnavailable("the pool is closed"))
+        for connection in [*self._all]:
+            connection.end()
 
     async def run(self, statement: Statement, parameters: Parameters) -> Rows:
         """Send one statement, in the transaction at hand if there is one, and return the rows of its last part.
@@ -72,8 +83,8 @@ class Pool:
             if (transaction := _transaction.get()) is not None:
                 return await transaction.run(statement, parameters)
             return await self._run_again_if_safe(statement, parameters)
-        except (Error, PoolTimeout, PoolClosed) as error:
-            raise translate(error) from error
+        except Error as error:
+            raise self._translated(error) from error
         finally:
             logs.add_database_time(time.perf_counter() - started)
 
@@ -87,102 +98,168 @@ class Pool:
             async with outer.part():
                 yield outer
             return
-        try:
-            connection = await self._live_connection()
-        except (Error, PoolTimeout, PoolClosed) as error:
-            raise translate(error) from error
-        transaction = Transaction(connection)
+        connection = await self._take()
+        transaction = Transaction(connection, prepare=self._prepare)
         token = _transaction.set(transaction)
         try:
             yield transaction
             await transaction.end("COMMIT")
         except Error as error:
-            raise translate(error) from error
+            raise self._translated(error) from error
         finally:
             _transaction.reset(token)
-            with suppress(Error):  # a connection that is lost is a transaction that is undone
+            with suppress(Error, DatabaseUnavailable):  # a connection that is lost is a transaction that is undone
                 await transaction.end("ROLLBACK")
-            await self._give_back(connection)
+            self._give_back(connection)
 
     async def _run_again_if_safe(self, statement: Statement, parameters: Parameters) -> Rows:
         try:
             return await self._run_once(statement, parameters)
-        except OperationalError as error:
-            if not (_was_undone(error) or (statement.repeatable and _connection_lost(error))):
+        except Error as error:
+            if not (_was_undone(error) or self._was_stale(error) or (statement.repeatable and _connection_lost(error))):
                 raise
         # Jitter, so that the requests which one broken server has hit do not return in step.
         await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 -- not a secret
         return await self._run_once(statement, parameters)
 
     async def _run_once(self, statement: Statement, parameters: Parameters) -> Rows:
-        connection = await self._live_connection()
+        connection = await self._take()
         try:
-            return await messages.run(connection, statement, parameters)
+            return await transaction.run(connection, statement, parameters, prepare=self._prepare)
         finally:
-            await self._give_back(connection)
+            self._give_back(connection)
 
-    async def _live_connection(self) -> Connection:
-        """Take a connection that nobody has closed. After a sleep of the server all are dead: drop them together."""
-        pool = self._opened()
-        connection = await pool.getconn()
-        while _is_dead(connection):
-            await connection.close()
-            await pool.putconn(connection)
-            await pool.drain()
-            connection = await pool.getconn()
-        return connection
+    def _was_stale(self, error: Error) -> bool:
+        """Tell whether only the prepared form of a statement has failed: nothing was done, and it may be sent again."""
+        if error.sqlstate in _NO_SUCH_STATEMENT and self._prepare:
+            self._prepare = False
+            logger.warning("the pooler does not keep prepared statements: set DATABASE_PREPARED_STATEMENTS=false")
+        if _CACHED_PLAN in str(error):
+            for connection in [*self._idle]:  # the others have such plans, too
+                connection.end()
+        return error.sqlstate in _NO_SUCH_STATEMENT or _CACHED_PLAN in str(error)
 
-    async def _give_back(self, connection: Connection) -> None:
-        if connection.pgconn.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
-            # Cancelled between two results, or a statement of ours opened a transaction: nobody may inherit that.
-            await connection.close()
-        await self._opened().putconn(connection)
+    def _translated(self, error: Error) -> Exception:
+        return DatabaseUnavailable(str(error)) if self._was_stale(error) else translate(error)
 
-    def _opened(self) -> "AsyncConnectionPool[Connection]":
-        if self._pool is None:
+    # --- Taking and giving back -------------------------------------------------------------------
+
+    async def _take(self) -> Connection:
+        """Return a connection that nobody else uses. Raises DatabaseUnavailable."""
+        while self._idle:
+            if (connection := self._idle.pop()).is_alive():
+                return connection
+        if not self._is_open:
             raise DatabaseUnavailable("the pool is not open")
-        return self._pool
+        waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        if len(self._connecting) < len(self._waiting):
+            self._connect_one_more()
+        timer = asyncio.get_running_loop().call_later(settings.DATABASE_POOL_TIMEOUT, self._expire, waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._give_back(waiter.result())
+            raise
+        finally:
+            timer.cancel()
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.is_ended:
+            return
+        now = connection.idle_since = asyncio.get_running_loop().time()
+        # An open transaction: cancelled between two steps, or begun by a statement of ours. Nobody may inherit that.
+        is_clean = connection.transaction_status == TransactionStatus.IDLE
+        if not is_clean or not self._is_open or now - connection.opened_at > _LIFETIME_SECONDS:
+            connection.end()
+            return
+        self._hand_over(connection)
+        if len(self._all) > _KEPT_OPEN and self._idle and now - self._idle[0].idle_since > _IDLE_SECONDS:
+            self._idle.popleft().end()
+
+    def _hand_over(self, connection: Connection) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        self._idle.append(connection)
+
+    def _expire(self, waiter: "asyncio.Future[Connection]") -> None:
+        reason = f"no connection within {settings.DATABASE_POOL_TIMEOUT} s"
+        if self._trouble is None:
+            reason += f": all {len(self._all)} are in use"
+        else:
+            reason += f": {str(self._trouble).strip()}"
+        _refuse(waiter, DatabaseUnavailable(reason))
+
+    def _forget(self, connection: Connection) -> None:
+        """Take out a connection that has ended, and replace it if somebody waits."""
+        self._all.discard(connection)
+        with suppress(ValueError):
+            self._idle.remove(connection)
+        if any(not waiter.done() for waiter in self._waiting):
+            self._connect_one_more()
+
+    # --- Connecting -------------------------------------------------------------------------------
+
+    def _connect_one_more(self) -> None:
+        if self._is_open and len(self._all) + len(self._connecting) < settings.DATABASE_POOL_SIZE:
+            task = asyncio.get_running_loop().create_task(self._connect())
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self) -> None:
+        """Add a connection; try for as long as somebody waits for one and the reason may pass by itself."""
+        for pause in _pauses():
+            try:
+                connection = await _connected(self._forget)
+            except (OSError, Error, embedded.EmbeddedServerError) as error:
+                self._trouble = error
+                if not worth_another_try(str(error)):
+                    self._refuse_all(error)
+                    return
+            else:
+                self._trouble = None
+                self._all.add(connection)
+                self._hand_over(connection)
+                return
+            if all(waiter.done() for waiter in self._waiting):
+                return
+            await asyncio.sleep(pause)
+
+    def _refuse_all(self, error: Exception) -> None:
+        """Tell everybody who waits, unless connections are in use: then they may yet be given one."""
+        if self._all:
+            return
+        for waiter in self._waiting:
+            _refuse(waiter, DatabaseUnavailable(str(error).strip()))
 
 
 pool = Pool()
 
 
-def _was_undone(error: OperationalError) -> bool:
+def _refuse(waiter: "asyncio.Future[Connection]", error: DatabaseUnavailable) -> None:
+    if not waiter.done():
+        waiter.set_exception(error)
+
+
+def _pauses() -> Iterator[float]:
+    """Yield what to wait between tries, with jitter: workers that one broken server has hit do not return in step."""
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 -- not a secret
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def _was_undone(error: Error) -> bool:
     """Tell whether the server has rolled the statement back in favour of another one: a deadlock, a conflict."""
     return error.sqlstate is not None and error.sqlstate.startswith("40")
 
 
-def _connection_lost(error: OperationalError) -> bool:
-    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
-
-
-def _is_dead(connection: Connection) -> bool:
-    """Tell without a round trip whether the server has ended an idle connection: its farewell is still unread."""
-    try:
-        while not connection.closed and _is_readable(connection):
-            connection.pgconn.consume_input()
-            connection.pgconn.is_busy()  # reads what has come in, and hands a farewell to the handler below
-    except OperationalError:
-        return True
-    return connection.closed or connection in _farewells
-
-
-# Connections whose server has said that it ends them, perhaps a moment before it closes the socket.
-_farewells: WeakSet[Connection] = WeakSet()
-
-
-def _listen_for_farewell(connection: Connection) -> None:
-    def note(message: Diagnostic) -> None:
-        if message.severity_nonlocalized in ("FATAL", "PANIC"):
-            _farewells.add(connection)
-
-    connection.add_notice_handler(note)
-
-
-def _is_readable(connection: Connection) -> bool:
-    poller = select.poll()
-    poller.register(connection.fileno(), select.POLLIN)
-    return bool(poller.poll(0))
+def _connection_lost(error: Error) -> bool:
+    return isinstance(error, OperationalError) and (error.sqlstate is None or error.sqlstate.startswith(("08", "57P")))
 
 
 async def _connection_parameters() -> dict[str, Any]:
@@ -192,12 +269,13 @@ async def _connection_parameters() -> dict[str, Any]:
     parameters = connections["default"].get_connection_params()
     for of_django in ("cursor_factory", "context"):
         parameters.pop(of_django, None)
-    return {**parameters, "autocommit": True, "prepare_threshold": None}
+    return {**parameters, "autocommit": True}
 
 
-async def _configure(connection: Connection) -> None:
-    """Prepare a new connection; refuse a server on which client-side binding would not be safe."""
-    status = connection.pgconn.parameter_status
-    if status(b"standard_conforming_strings") != b"on" or status(b"client_encoding") != b"UTF8":
-        raise OperationalError("the server must use standard_conforming_strings=on and client_encoding=UTF8")
-    _listen_for_farewell(connection)
+async def _connected(on_end: Any) -> Connection:
+    """Open a connection; refuse a server whose texts we could not read."""
+    connection = await AsyncConnection.connect(**await _connection_parameters())
+    if connection.pgconn.parameter_status(b"client_encoding") != b"UTF8":
+        await connection.close()
+        raise OperationalError("the server must use client_encoding=UTF8")
+    return Connection(connection, on_end)

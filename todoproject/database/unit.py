@@ -1,18 +1,20 @@
 """The request unit: what of a request travels to PostgreSQL together, and what comes back.
 
-A unit is two statements in one simple-protocol message. The first checks the token, binds its user and takes on a
-role without rights of its own; the second is the request's statement. PostgreSQL runs them as one implicit
-transaction: an error undoes both, and role and user end with it, whatever happens. Parameters are bound by psycopg.
+A unit is two commands that travel as one round trip. The first checks the token, binds its user and takes on a role
+without rights of its own; the second is the request's statement. PostgreSQL runs them as one implicit transaction: an
+error undoes both, and role and user end with it, whatever happens.
 """
 
 import builtins
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 from django.conf import settings
 from psycopg import sql
 from psycopg.pq.abc import PGresult
+
+from todoproject.database.command import Command
 
 Parameters = Mapping[str, object]
 
@@ -28,30 +30,26 @@ class Statement:
     `is_fenced` says that it begins with the token check, which returns the user.
     """
 
-    opening: str
-    query: str
+    opening: Command | None
+    query: Command
     repeatable: bool
     is_fenced: bool
-    text: str = field(init=False)  # the whole message, put together once
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "text", self.opening + self.query)
 
     @classmethod
     def fenced(cls, query: str, *, scope: str | None, role: str = API_ROLE, repeatable: bool = False) -> "Statement":
         """Put the token check, the user and the role in front of `query`. With no `scope`, any live token will do."""
         opening = (
-            sql.SQL("SELECT {}.open_request(%(token_digest)s, {}), set_config('role', {}, true);\n")
+            sql.SQL("SELECT {}.open_request(%(token_digest)s, {}), set_config('role', {}, true)")
             .format(sql.Identifier(settings.DATABASE_SCHEMA), sql.Literal(scope), sql.Literal(role))
             .as_string(None)
         )
-        return cls(opening, query, repeatable, is_fenced=True)
+        return cls(Command.parse(opening), Command.parse(query), repeatable, is_fenced=True)
 
     @classmethod
     def open(cls, query: str, *, repeatable: bool = False) -> "Statement":
         """Put only the search_path in front: for what happens before anybody is known, register and login."""
-        path = sql.SQL("SELECT set_config('search_path', {}, true);\n").format(sql.Literal(settings.DATABASE_SCHEMA))
-        return cls(path.as_string(None), query, repeatable, is_fenced=False)
+        path = sql.SQL("SELECT set_config('search_path', {}, true)").format(sql.Literal(settings.DATABASE_SCHEMA))
+        return cls(Command.parse(path.as_string(None)), Command.parse(query), repeatable, is_fenced=False)
 
 
 @dataclass(frozen=True, slots=True)

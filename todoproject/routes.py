@@ -1,0 +1,57 @@
+"""Which view answers a path: Django's patterns and converters, found by the path's shape, not one after another."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from django.urls import URLPattern, URLResolver
+from django.urls.resolvers import RoutePattern
+
+_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+
+# How many slashes, the segment after the first slash, and the last one unless it is a parameter.
+_Shape = tuple[int, str, str | None]
+
+
+class Route(NamedTuple):
+    """A path template as OpenAPI writes it, `/v1/tasks/{task_id}`, and the view behind it."""
+
+    template: str
+    view: Callable[..., Any]
+
+
+class Routes:
+    """All routes of the API. No parameter of theirs can hold a slash or is the second segment."""
+
+    def __init__(self, patterns: Sequence[URLPattern | URLResolver]) -> None:
+        self._routes: defaultdict[_Shape, list[tuple[RoutePattern, Route]]] = defaultdict(list)
+        for route, view in _flat(patterns, ""):
+            count, second, last = _shape(route)
+            shape = (count, second, None if "<" in last else last)
+            found = Route("/" + _PARAMETER.sub(r"{\1}", route), view)
+            self._routes[shape].append((RoutePattern(route, is_endpoint=True), found))
+
+    def find(self, path: str) -> tuple[Route, dict[str, Any]] | None:
+        """Return the route of a path and what its parameters are, or None."""
+        path = path[1:]
+        count, second, last = _shape(path)
+        for shape in ((count, second, last), (count, second, None)):
+            for pattern, route in self._routes.get(shape, ()):
+                if (match := pattern.match(path)) is not None:
+                    return route, match[2]
+        return None
+
+
+def _shape(path: str) -> tuple[int, str, str]:
+    segments = path.split("/")
+    return len(segments) - 1, segments[1] if len(segments) > 1 else "", segments[-1]
+
+
+def _flat(patterns: Sequence[URLPattern | URLResolver], prefix: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _flat(pattern.url_patterns, route)
+        else:
+            yield route, pattern.callback
