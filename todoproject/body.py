@@ -55,7 +55,7 @@ def loads(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise Problem(MALFORMED_REQUEST, "The body is not UTF-8.") from None
     try:
-        document = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        document = _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise Problem(MALFORMED_REQUEST, "The body is not JSON.") from None
     _refuse_depth(document, _MAX_DEPTH)
@@ -71,6 +71,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity are JavaScript, not JSON
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 
 def _refuse_depth(document: Any, depth: int) -> None:

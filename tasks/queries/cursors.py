@@ -6,6 +6,9 @@ from typing import NamedTuple
 from django.core.signing import BadSignature, Signer
 
 
+_SHORT = 50  # characters
+
+
 class InvalidCursor(Exception):
     """The cursor was not made by this list, for this user, with these filters."""
 
@@ -20,7 +23,8 @@ class Position(NamedTuple):
 
 def write(position: Position, made_for: Sequence[object]) -> str:
     """Return a cursor that only a list of the same sort and filters will take."""
-    return _signer(made_for).sign_object(position, compress=True)
+    # Titles can be long, and a cursor has to fit into a URL; what is short does not become shorter.
+    return _signer(made_for).sign_object(position, compress=len(position.key) > _SHORT)
 
 
 def read(cursor: str, made_for: Sequence[object]) -> Position:
