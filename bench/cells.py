@@ -34,6 +34,11 @@ class Cell:
     generator_busy: float  # the share of one processor that the generator took
     items: int
 
+    @property
+    def is_bad(self) -> bool:
+        """Tell whether something was not answered as it should: such a cell counts in no figure."""
+        return self.errors > 0 or self.answered == 0
+
 
 def measure(
     server: Server,

@@ -6,18 +6,19 @@ ratio is one of neighbours in time.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import cells, fill, operations, processes
+from bench import cells, fill, limit, operations, processes
 from bench.cells import Cell
-from bench.dataset import Sizes
+from bench.errors import BenchError
 from bench.load import write_requests
 from bench.operations import Operation, Targets
-from bench.peers import Peer
+from bench.peers import OURS, Peer
+from bench.plan import Plan
 from bench.postgres import Postgres
 from bench.progress import Progress
 from bench.servers import Server
@@ -25,109 +26,114 @@ from bench.servers import Server
 _WARM_UP_SECONDS = 1
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to compare."""
-
-    peers: Sequence[Peer]
-    operations: Sequence[Operation]
-    connections: Sequence[int]
-    rounds: int
-    seconds: float
-    workers: int
-    sizes: Sizes
-
-    def turns(self) -> Iterator[tuple[int, int, Operation, Peer]]:
-        """Yield round, connections, operation and peer, in the order of measurement."""
-        for turn in range(self.rounds):
-            first = turn % len(self.peers)
-            for operation in self.operations:
-                for connections in self.connections:
-                    for peer in (*self.peers[first:], *self.peers[:first]):
-                        if can(peer, operation):
-                            yield turn, connections, operation, peer
-
-
 def can(peer: Peer, operation: Operation) -> bool:
-    """Tell whether the peer has the operation: batches are ours alone."""
-    return peer.has_batch or operation.name != "batch"
+    """Tell whether the peer has the operation: batches are ours alone, and an empty answer is one for all."""
+    return operation.name == "get" if peer.is_ceiling else peer.has_batch or operation.name != "batch"
 
 
-def run(postgres: Postgres, plan: Plan, progress: Progress, logs: Path) -> dict[str, Any]:
-    """Measure all, and return the cells and what memory the servers have at the end."""
+def turns(plan: Plan) -> Iterator[tuple[int, int, Operation, Peer]]:
+    """Yield round, connections, operation and peer, in the order of measurement."""
+    for turn in range(plan.rounds):
+        for operation in plan.operations:
+            for connections in plan.connections:
+                for peer in plan.in_turn(turn):
+                    if can(peer, operation):
+                        yield turn, connections, operation, peer
+
+
+def run(postgres: Postgres, plan: Plan, progress: Progress) -> dict[str, Any]:
+    """Measure all; return the cells, PostgreSQL's own limit, and what memory the servers have at the end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="todo-bench-")))
+        comparison = Comparison(postgres, plan, progress, folder)
+        targets = comparison.prepare()
         for peer in plan.peers:
-            progress.tell(f"preparing {peer.title}")
-            template = fill.template(postgres, peer.family, plan.sizes, progress.tell)
-            fill.copy(postgres, peer.family, template, peer.name)
-        targets = operations.targets(postgres, plan.peers[0].name)
-        servers = {
-            peer.name: stack.enter_context(
-                Server(peer, postgres.url(peer.name), plan.workers, logs / f"{peer.name}.log")
-            )
-            for peer in plan.peers
-        }
-        _write_requests(plan, targets, folder)
-        _warm_up(postgres, plan, servers, folder, progress)
-        measured = list(_measure(postgres, plan, servers, folder, progress))
-        memory = {name: asdict(processes.memory(server.pid)) for name, server in servers.items()}
-    return {"cells": [asdict(cell) for cell in measured], "memory": memory}
+            server = Server(peer, postgres.url(peer.name), plan.workers, plan.logs / f"{peer.name}.log")
+            comparison.servers[peer.name] = stack.enter_context(server)
+        comparison.write_requests(targets)
+        comparison.warm_up()
+        measured = [asdict(cell) for cell in comparison.measure()]
+        memory = {name: asdict(processes.memory(server.pid)) for name, server in comparison.servers.items()}
+    return {"cells": measured, "limits": comparison.limits, "memory": memory}
 
 
-def _write_requests(plan: Plan, targets: Targets, folder: Path) -> None:
-    for peer in plan.peers:
-        for operation in plan.operations:
-            if can(peer, operation):
-                write_requests(_requests(folder, peer, operation), operation.requests(peer, targets))
+@dataclass
+class Comparison:
+    """What the steps of a run share."""
 
+    postgres: Postgres
+    plan: Plan
+    progress: Progress
+    folder: Path
+    servers: dict[str, Server] = field(default_factory=dict)
+    scripts: dict[str, list[Path]] = field(default_factory=dict)
+    limits: list[dict[str, Any]] = field(default_factory=list)
 
-def _requests(folder: Path, peer: Peer, operation: Operation) -> Path:
-    return folder / f"{peer.name}-{operation.name}"
+    @property
+    def databases(self) -> list[Peer]:
+        """Those that have a database."""
+        return [peer for peer in self.plan.peers if not peer.is_ceiling]
 
+    def prepare(self) -> Targets:
+        """Make the databases; return what the load will be about."""
+        for peer in self.databases:
+            self.progress.begin(f"preparing {peer.title}")
+            fill.prepare(self.postgres, peer, self.plan.sizes, self.progress.tell)
+        targets = operations.targets(self.postgres, self.databases[0].name)
+        if OURS in self.plan.peers:
+            try:
+                self.scripts = limit.scripts(self.postgres, self.plan, targets, self.folder)
+            except BenchError as error:
+                self.progress.tell(f"PostgreSQL's own limit is left out: {error}")
+        return targets
 
-def _warm_up(postgres: Postgres, plan: Plan, servers: dict[str, Server], folder: Path, progress: Progress) -> None:
-    pairs = [(peer, operation) for peer in plan.peers for operation in plan.operations if can(peer, operation)]
-    for peer, operation in progress.track(pairs, "warming up"):
-        requests = _requests(folder, peer, operation)
-        cells.measure(
-            servers[peer.name], postgres, operation, requests, connections=8, seconds=_WARM_UP_SECONDS, turn=-1
-        )
-        _restore(postgres, peer, operation)
+    def write_requests(self, targets: Targets) -> None:
+        """Write the requests of all peers and operations, so that making them is no part of the load."""
+        for peer, operation in self._pairs():
+            write_requests(self._requests(peer, operation), operation.requests(peer, targets))
 
+    def warm_up(self) -> None:
+        """Let each server do everything once: compile, cache, prepare."""
+        for peer, operation in self.progress.track(self._pairs(), "warming up"):
+            self._cell(peer, operation, 8, _WARM_UP_SECONDS, -1)
 
-def _measure(
-    postgres: Postgres, plan: Plan, servers: dict[str, Server], folder: Path, progress: Progress
-) -> Iterator[Cell]:
-    last = -1
-    for turn, connections, operation, peer in progress.track(list(plan.turns()), "measuring"):
-        if turn != last:
-            _vacuum(postgres, plan.peers)
-            last = turn
-        progress.note(f"round {turn + 1}: {operation.title}, {connections} connections, {peer.title}")
-        requests = _requests(folder, peer, operation)
+    def measure(self) -> Iterator[Cell]:
+        """Yield the cells, round by round."""
+        last = -1
+        for turn, connections, operation, peer in self.progress.track(list(turns(self.plan)), "measuring"):
+            if turn != last:
+                self._begin_round(turn)
+                last = turn
+            self.progress.note(f"round {turn + 1}: {operation.title}, {connections} connections, {peer.title}")
+            cell = self._cell(peer, operation, connections, self.plan.seconds, turn)
+            if cell.is_bad:
+                what = f"{peer.title}, {operation.title}, {connections} connections, round {turn + 1}"
+                self.progress.tell(f"{what}: {cell.answered} answers, {cell.errors} errors")
+            yield cell
+
+    def _pairs(self) -> list[tuple[Peer, Operation]]:
+        return [(peer, kind) for peer in self.plan.peers for kind in self.plan.operations if can(peer, kind)]
+
+    def _requests(self, peer: Peer, operation: Operation) -> Path:
+        return self.folder / f"{peer.name}-{operation.name}"
+
+    def _cell(self, peer: Peer, operation: Operation, connections: int, seconds: int, turn: int) -> Cell:
         cell = cells.measure(
-            servers[peer.name],
-            postgres,
+            self.servers[peer.name],
+            self.postgres,
             operation,
-            requests,
+            self._requests(peer, operation),
             connections=connections,
-            seconds=plan.seconds,
+            seconds=seconds,
             turn=turn,
         )
-        if cell.errors:
-            progress.tell(f"{peer.title}, {operation.title}, {connections} connections: {cell.errors} errors")
-        _restore(postgres, peer, operation)
-        yield cell
+        if operation.writes:  # the next cell is to find what this one has found
+            fill.restore(self.postgres, peer)
+        return cell
 
-
-def _restore(postgres: Postgres, peer: Peer, operation: Operation) -> None:
-    """Take back what was written, so that the next cell finds what this one has found."""
-    if operation.writes:
-        postgres.execute(peer.name, *peer.family.restore.split(";"))
-
-
-def _vacuum(postgres: Postgres, peers: Sequence[Peer]) -> None:
-    for peer in peers:
-        postgres.execute(peer.name, "VACUUM (ANALYZE)")
-    postgres.execute("postgres", "CHECKPOINT")
+    def _begin_round(self, turn: int) -> None:
+        self.progress.note(f"round {turn + 1}: PostgreSQL's own limit")
+        for peer in self.databases:
+            self.postgres.execute(peer.name, "VACUUM (ANALYZE)")
+        self.postgres.execute("postgres", "CHECKPOINT")
+        self.limits += limit.measure(self.postgres, self.scripts, self.plan.seconds, turn)

@@ -14,7 +14,7 @@ from pathlib import Path
 from bench import dataset
 from bench.dataset import Sizes
 from bench.errors import BenchError
-from bench.peers import ROOT, Family
+from bench.peers import ROOT, Family, Peer
 from bench.postgres import Postgres
 
 _STAGE = """
@@ -53,11 +53,16 @@ def template(server: Postgres, family: Family, sizes: Sizes, tell: Callable[[str
     return name
 
 
-def copy(server: Postgres, family: Family, source: str, name: str) -> None:
+def prepare(server: Postgres, peer: Peer, sizes: Sizes, tell: Callable[[str], None]) -> None:
     """Make the database that a peer has in this run: fresh, whatever earlier runs have written."""
-    server.create(name, source)
+    server.create(peer.name, template(server, peer.family, sizes, tell))
     # What belongs to a database but is not in it, such as a role's search_path, is not copied: migrate sets it.
-    _run(family.migrate, family.environment(server.url(name)))
+    _run(peer.family.migrate, peer.family.environment(server.url(peer.name)))
+
+
+def restore(server: Postgres, peer: Peer) -> None:
+    """Take back what a load has created and deleted."""
+    server.execute(peer.name, *peer.family.restore.split(";"))
 
 
 def _fingerprint(family: Family) -> str:

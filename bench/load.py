@@ -55,11 +55,15 @@ def write_requests(path: Path, requests: Iterable[bytes]) -> None:
         file.writelines(request + b"\0" for request in requests)
 
 
-def http_request(method: str, path: str, bearer: str, body: bytes | None = None) -> bytes:
-    """Return a whole HTTP/1.1 request."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {bearer}"]
+def http_request(
+    method: str, path: str, bearer: str | None = None, body: bytes | None = None, kind: str = "application/json"
+) -> bytes:
+    """Return a whole HTTP/1.1 request; `kind` is the body's media type."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
+    if bearer is not None:
+        lines.append(f"Authorization: Bearer {bearer}")
     if body is not None:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        lines += [f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
 
 

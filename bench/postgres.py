@@ -12,6 +12,8 @@ from psycopg import sql
 from bench import processes
 from bench.errors import BenchError
 from todoproject.database import embedded
+from todoproject.database.embedded import binaries
+from todoproject.database.embedded.account import server_account
 
 OWNER = embedded.OWNER
 
@@ -91,6 +93,14 @@ class Postgres:
         with self.connect() as connection:
             query = "SELECT FROM pg_database WHERE datname = %s"
             return connection.execute(query, [database]).rowcount == 1
+
+    def program(self, name: str) -> Path:
+        """Return a program of the same version as the server. Raises BenchError where it is absent."""
+        major = int((self.directory / "PG_VERSION").read_text())
+        path = binaries.find(major, server_account(self.directory), self.directory)[name]
+        if not path.exists():
+            raise BenchError(f"{path} is missing")
+        return path
 
     def settings(self) -> dict[str, str]:
         """Return the server's settings that matter for speed."""

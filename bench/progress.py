@@ -41,6 +41,10 @@ class Progress:
         """Say what is being done just now."""
         self._progress.update(self._task, note=text)
 
+    def begin(self, description: str) -> None:
+        """Say what is being done that has no steps to count."""
+        self._progress.reset(self._task, total=None, description=description, note="")
+
     def track(self, steps: Sequence[T], description: str) -> Iterator[T]:
         """Yield the steps; the bar moves on when the next is asked for."""
         self._progress.reset(self._task, total=len(steps), description=description, note="")

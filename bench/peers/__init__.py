@@ -1,11 +1,15 @@
 """Who is compared: how each is started, where its data is, and what its clients prove themselves with."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlencode
+
+from bench.load import http_request
 
 ROOT = Path(__file__).parent.parent.parent
 PEERS = Path(__file__).parent
@@ -37,6 +41,14 @@ class Family:
 
 
 @dataclass(frozen=True)
+class Login:
+    """The requests that register an account and log it in, by its e-mail."""
+
+    register: Callable[[str], bytes]
+    login: Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
 class Peer:
     """A server to be measured."""
 
@@ -45,7 +57,9 @@ class Peer:
     family: Family
     command: Callable[[int, int], list[str]]  # from a port and the number of workers
     bearer: Callable[[Credentials], str]
+    login: Login | None = None
     has_batch: bool = False
+    is_ceiling: bool = False  # no peer, but what can be reached at all
 
 
 def python(*arguments: str) -> list[str]:
@@ -90,6 +104,21 @@ def _jwt(credentials: Credentials) -> str:
     return str(jwt.encode({"exp": expires, "sub": credentials.user_id}, SECRET, algorithm="HS256"))
 
 
+_PASSWORD = "correct horse battery staple"
+
+
+def _post_account(path: str) -> Callable[[str], bytes]:
+    def request(email: str) -> bytes:
+        return http_request("POST", path, body=json.dumps({"email": email, "password": _PASSWORD}).encode())
+
+    return request
+
+
+def _post_form(email: str) -> bytes:
+    body = urlencode({"username": email, "password": _PASSWORD}).encode()
+    return http_request("POST", "/v1/login/access-token", body=body, kind="application/x-www-form-urlencoded")
+
+
 OURS_FAMILY = Family(
     name="ours",
     migrate=python("manage.py", "migrate", "--verbosity=0"),
@@ -100,7 +129,7 @@ OURS_FAMILY = Family(
         DELETE FROM todo.tasks WHERE created_at > '2026-07-01';
         UPDATE todo.tasks SET deleted_at = NULL WHERE deleted_at > '2026-07-01'
     """,
-    sources=("*/migrations/*.py", "bench/peers/ours.sql"),
+    sources=("accounts/migrations/*.py", "tasks/migrations/*.py", "bench/peers/ours.sql"),
 )
 SQLMODEL_FAMILY = Family(
     name="sqlmodel",
@@ -114,12 +143,25 @@ SQLMODEL_FAMILY = Family(
     sources=("bench/peers/fastapi_sqlmodel/models.py", "bench/peers/fastapi_sqlmodel/fill.sql"),
 )
 
+NINJA_FAMILY = Family(
+    name="ninja",
+    migrate=python("-m", "django", "migrate", "--verbosity=0", "--settings=bench.peers.django_ninja.settings"),
+    environment=_peer_environment,
+    fill=PEERS / "django_ninja" / "fill.sql",
+    restore="""
+        DELETE FROM django_ninja_task WHERE created_at > '2026-07-01';
+        INSERT INTO django_ninja_task SELECT * FROM bench.spare ON CONFLICT DO NOTHING
+    """,
+    sources=("bench/peers/django_ninja/migrations/*.py", "bench/peers/django_ninja/fill.sql"),
+)
+
 OURS = Peer(
     name="ours",
     title="ours",
     family=OURS_FAMILY,
     command=lambda port, workers: python("manage.py", "runserver", f"127.0.0.1:{port}", f"--workers={workers}"),
     bearer=lambda user: user.token,
+    login=Login(_post_account("/v1/auth/register"), _post_account("/v1/auth/login")),
     has_batch=True,
 )
 SQLMODEL = Peer(
@@ -128,6 +170,14 @@ SQLMODEL = Peer(
     family=SQLMODEL_FAMILY,
     command=uvicorn("bench.peers.fastapi_sqlmodel.main:app"),
     bearer=_jwt,
+    login=Login(_post_account("/v1/users/signup"), _post_form),
+)
+NINJA = Peer(
+    name="ninja",
+    title="Django Ninja, stock",
+    family=NINJA_FAMILY,
+    command=uvicorn("bench.peers.django_ninja.asgi:application"),
+    bearer=lambda user: user.key,
 )
 FLOOR = Peer(
     name="floor",
@@ -136,5 +186,13 @@ FLOOR = Peer(
     command=uvicorn("bench.peers.floor:application", "--no-access-log"),
     bearer=lambda user: user.user_id,
 )
+HELLO = Peer(
+    name="hello",
+    title="empty answer",
+    family=OURS_FAMILY,
+    command=uvicorn("bench.peers.hello:application", "--no-access-log", "--lifespan=off"),
+    bearer=lambda user: user.token,
+    is_ceiling=True,
+)
 
-ALL: Mapping[str, Peer] = {peer.name: peer for peer in (OURS, SQLMODEL, FLOOR)}
+ALL: Mapping[str, Peer] = {peer.name: peer for peer in (OURS, SQLMODEL, NINJA, FLOOR, HELLO)}

@@ -13,9 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bench.peers.fastapi_sqlmodel.models import TokenPayload, User
-
-SECRET_KEY = os.environ["SECRET_KEY"]
-ALGORITHM = "HS256"
+from bench.peers.fastapi_sqlmodel.security import ALGORITHM, SECRET_KEY
 
 engine = create_async_engine(os.environ["DATABASE_URL"], pool_size=int(os.environ["POOL_SIZE"]), max_overflow=0)
 oauth2 = OAuth2PasswordBearer(tokenUrl="/v1/login/access-token")

@@ -1,11 +1,14 @@
 """The application."""
 
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, status
+from fastapi import Depends, FastAPI, HTTPException, status
+from fastapi.concurrency import run_in_threadpool
+from fastapi.security import OAuth2PasswordRequestForm
 from sqlmodel import col, or_, select
 
+from bench.peers.fastapi_sqlmodel import security
 from bench.peers.fastapi_sqlmodel.deps import CurrentUser, SessionDep
 from bench.peers.fastapi_sqlmodel.models import (
     Priority,
@@ -14,7 +17,10 @@ from bench.peers.fastapi_sqlmodel.models import (
     TaskPublic,
     TasksPublic,
     TaskUpdate,
+    Token,
     User,
+    UserPublic,
+    UserRegister,
     now,
 )
 
@@ -84,3 +90,24 @@ async def update_task(session: SessionDep, current_user: CurrentUser, task_id: u
 async def delete_task(session: SessionDep, current_user: CurrentUser, task_id: uuid.UUID) -> None:
     await session.delete(await _own(session, current_user, task_id))
     await session.commit()
+
+
+# The template hashes in plain `def` routes, which FastAPI runs in threads; with async sessions this is the same.
+@app.post("/v1/users/signup", response_model=UserPublic)
+async def register_user(session: SessionDep, user_in: UserRegister) -> Any:
+    if (await session.exec(select(User).where(User.email == user_in.email))).first():
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, "The user with this email already exists in the system")
+    hashed_password = await run_in_threadpool(security.get_password_hash, user_in.password)
+    user = User(email=user_in.email, hashed_password=hashed_password)
+    session.add(user)
+    await session.commit()
+    await session.refresh(user)
+    return user
+
+
+@app.post("/v1/login/access-token")
+async def login_access_token(session: SessionDep, form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
+    user = (await session.exec(select(User).where(User.email == form.username))).first()
+    if not user or not await run_in_threadpool(security.verify_password, form.password, user.hashed_password):
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, "Incorrect email or password")
+    return Token(access_token=security.create_access_token(user.id))

@@ -28,6 +28,17 @@ class User(SQLModel, table=True):
     is_superuser: bool = False
 
 
+class UserRegister(SQLModel):
+    email: str = Field(max_length=255)
+    password: str = Field(min_length=8, max_length=128)
+
+
+class UserPublic(SQLModel):
+    id: uuid.UUID
+    email: str
+    is_active: bool
+
+
 class TaskBase(SQLModel):
     title: str = Field(min_length=1, max_length=255)
     description: str = Field(default="", max_length=10_000, sa_type=Text)
