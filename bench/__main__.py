@@ -21,6 +21,7 @@ from bench import (
     peers,
     postgres,
     profile,
+    ratios,
     report,
     scale,
     start,
@@ -101,7 +102,8 @@ def _run(chosen: Any) -> int:
             results[part] = _PARTS[part](server, plan, progress)
             _save(results, chosen.json)  # what is measured is not lost with what fails later
     tables.show(results, Console())
-    return int(any(cell["errors"] for cell in results.get("compare", {}).get("cells", [])))
+    cells = [cell for part in ("compare", "scale") for cell in results.get(part, {}).get("cells", [])]
+    return int(len(ratios.good(cells)) < len(cells))
 
 
 def _save(results: dict[str, Any], path: Path) -> None:

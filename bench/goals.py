@@ -89,10 +89,9 @@ def _scale(cells: Cells) -> Iterator[Goal]:
 
 
 def _login(storms: list[dict[str, Any]]) -> Iterator[Goal]:
-    for name in dict.fromkeys(storm["peer"] for storm in storms):
-        own = [storm for storm in storms if storm["peer"] == name and not storm["errors"]]
-        growth = spread(storm["beside_p99_ms"] / storm["alone_p99_ms"] for storm in own)
-        yield Goal(f"login storm, {name}: p99 of the others beside it to alone", 2, False, growth)
+    own = [storm for storm in storms if storm["peer"] == "ours" and not storm["errors"]]
+    growth = spread(storm["beside_p99_ms"] / storm["alone_p99_ms"] for storm in own)
+    yield Goal("login storm: p99 of the others beside it to alone", 2, False, growth)
 
 
 def _both(cells: Cells, one: str, other: str, operation: str, connections: int, name: str) -> tuple[Series, Series]:

@@ -1,4 +1,4 @@
-"""PostgreSQL's own limit: pgbench sends what our server sends, byte for byte, with as many connections as its pool has.
+"""PostgreSQL's own limit: pgbench sends the statements that our server sends, with as many connections as its pool has.
 
 The statements are taken from PostgreSQL's log while our server answers requests, tokens and ids included.
 """
@@ -24,6 +24,10 @@ OPERATIONS = ("get", "list", "create")
 # So many users' requests take turns; pgbench takes at most 128 scripts.
 _SCRIPTS = 100
 _ID = re.compile(rb'"id":"([0-9a-f-]{36})"')
+_STATEMENT = re.compile(r"LOG:  (?:statement|execute [^:]*): (?P<text>.*)", re.DOTALL)
+_PARAMETERS = "DETAIL:  Parameters: "
+_PARAMETER = re.compile(r"(\$\d+) = (NULL|'(?:[^']|'')*')")
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
 _TRANSACTIONS = re.compile(r"number of transactions actually processed: (\d+)")
 _RATE = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
 
@@ -50,33 +54,55 @@ def scripts(postgres: Postgres, plan: Plan, targets: Targets, folder: Path) -> d
         for operation in chosen:
             before = len(entries())
             answers = [server.ask(request)[1] for request in islice(operation.requests(OURS, targets), _SCRIPTS)]
-            texts = list(_statements(entries()[before:]))
-            if len(texts) != len(answers):
-                raise BenchError(f"pgbench: {len(answers)} requests were {len(texts)} plain statements")
-            found[operation.name] = list(_write(folder, operation, texts, answers))
+            messages = _messages(entries()[before:])
+            if len(messages) != len(answers):
+                raise BenchError(f"{len(answers)} requests were {len(messages)} messages in PostgreSQL's log")
+            found[operation.name] = list(_write(folder, operation, messages, answers))
     fill.restore(postgres, OURS)
     return found
 
 
-def _statements(entries: Sequence[str]) -> Iterator[str]:
+def _messages(entries: Sequence[str]) -> list[list[str]]:
+    """Return the statements of each request, parameters written in: a request begins with the token check."""
+    found: list[list[str]] = []
     for entry in entries:
-        text = entry.partition("LOG:  statement: ")[2].strip()
-        if "open_request" in text:
-            yield text
+        if match := _STATEMENT.match(entry):
+            text = match["text"].strip().rstrip(";")
+            found += [[]] if "open_request" in text else []
+            found[-1:] = [[*last, text] for last in found[-1:]]
+        elif found and entry.startswith(_PARAMETERS):
+            found[-1][-1] = _bound(found[-1][-1], entry.removeprefix(_PARAMETERS))
+    return found
 
 
-def _write(folder: Path, operation: Operation, texts: list[str], answers: list[bytes]) -> Iterator[Path]:
-    for number, (text, answer) in enumerate(zip(texts, answers, strict=True)):
+def _bound(text: str, parameters: str) -> str:
+    values = {name: value for name, value in _PARAMETER.findall(parameters)}
+    return re.sub(r"\$\d+", lambda match: values.get(match[0], match[0]), text)
+
+
+def _write(folder: Path, operation: Operation, messages: list[list[str]], answers: list[bytes]) -> Iterator[Path]:
+    for number, (message, answer) in enumerate(zip(messages, answers, strict=True)):
         path = folder / f"pgbench-{operation.name}-{number}.sql"
-        path.write_text(_script(text, _ID.search(answer) if operation.writes else None))
+        path.write_text(script(message, _ID.search(answer) if operation.writes else None))
         yield path
 
 
-def _script(text: str, made: re.Match[bytes] | None) -> str:
-    """Return a message as pgbench reads it: `\\;` sends the statements together, as we do."""
+def script(message: Sequence[str], made: re.Match[bytes] | None = None) -> str:
+    """Return a message as pgbench reads it: several prepared statements in one pipeline, or one plain text."""
+    texts = [_LITERAL.sub(_without_colons, text) for text in message]
     if made is not None:  # an id is new each time; that PostgreSQL makes it here is the one difference to what we send
-        text = re.sub("'{}'".format(made[1].decode().replace("-", "-?")), "gen_random_uuid()", text)
-    return text.rstrip(";\n").replace(";\n", "\\;\n") + ";\n"
+        own = re.compile("'{}'".format(made[1].decode().replace("-", "-?")))
+        texts = [own.sub("gen_random_uuid()", text) for text in texts]
+    if len(texts) == 1:
+        return texts[0].replace(";\n", "\\;\n") + ";\n"
+    return "\\startpipeline\n{};\n\\endpipeline\n".format(";\n".join(texts))
+
+
+def _without_colons(match: re.Match[str]) -> str:
+    """Write a text constant so that pgbench does not take what follows a colon for a variable of its own."""
+    if ":" not in match[0]:
+        return match[0]
+    return "E" + match[0].replace("\\", "\\\\").replace(":", "\\x3a")
 
 
 def measure(postgres: Postgres, files: dict[str, list[Path]], seconds: int, turn: int) -> list[dict[str, Any]]:
@@ -89,7 +115,8 @@ def measure(postgres: Postgres, files: dict[str, list[Path]], seconds: int, turn
 
 
 def _run(postgres: Postgres, operation: str, files: list[Path], connections: int, seconds: int, turn: int) -> Limit:
-    command = [str(postgres.program("pgbench")), "--no-vacuum", "--protocol=simple", f"--time={seconds}"]
+    protocol = "prepared" if files[0].read_text().startswith("\\startpipeline") else "simple"
+    command = [str(postgres.program("pgbench")), "--no-vacuum", f"--protocol={protocol}", f"--time={seconds}"]
     command += [f"--client={connections}", f"--host={postgres.socket}", f"--username={OWNER}", OURS.name]
     command += [f"--file={path}" for path in files]
     before = postgres.cpu_seconds()

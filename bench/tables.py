@@ -17,6 +17,8 @@ _FIGURES = (
     ("p99, ms", "p99_ms", 1),
 )
 
+_GENERATOR = ("generator_cpu_us", "requests_per_second")
+
 
 def show(results: dict[str, Any], console: Console) -> None:
     """Print what was measured."""
@@ -40,12 +42,17 @@ def show(results: dict[str, Any], console: Console) -> None:
 
 def generator(cells: Cells) -> str:
     """Say how much the load generator had left, so that it was not what was measured."""
-    busiest = max((cell["generator_busy"] for cell in cells if cell["peer"] != "hello"), default=0.0)
-    dearest = max((cell["generator_cpu_us"] for cell in cells if cell["peer"] != "hello"), default=0.0)
-    text = f"load generator: at most {busiest:.0%} of one processor, {dearest:.0f} µs a request"
-    ceiling = [cell["requests_per_second"] for cell in cells if cell["peer"] == "hello"]
-    fastest = max((cell["requests_per_second"] for cell in cells if cell["peer"] != "hello"), default=0.0)
-    return f"{text}; {max(ceiling):,.0f} empty answers/s, {fastest:,.0f} others at most" if ceiling else text
+    empty = [cell for cell in cells if cell["peer"] == "hello"]
+    others = [cell for cell in cells if cell["peer"] != "hello"]
+    text = f"load generator: at most {max((cell['generator_busy'] for cell in others), default=0):.0%} of one processor"
+    if not empty or not others:
+        return text
+    cost, ceiling = (max(empty, key=lambda cell: float(cell["requests_per_second"]))[name] for name in _GENERATOR)
+    fastest = max(cell["requests_per_second"] for cell in others)
+    return (
+        f"{text}; {cost:.0f} µs for an empty answer, of which there are {ceiling:,.0f}/s,"
+        f" and at most {fastest:,.0f}/s of the others"
+    )
 
 
 def number(value: Spread | None, digits: int) -> str:
