@@ -1,6 +1,7 @@
 """`python -m bench`: measure, show, and write down."""
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -47,6 +48,7 @@ _TASKS_OF_A_USER = 500
 def main() -> int:
     """Return the exit code: 1 where something is missing or an answer was wrong, 2 for a mistake in the options."""
     chosen = options.parse()
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # an orderly end too, which stops all servers
     try:
         return _command(chosen)
     except BenchError as error:
@@ -74,7 +76,10 @@ def _command(chosen: Any) -> int:
 
 def _plan(chosen: Any) -> Plan:
     logs = chosen.data.with_name(f"{chosen.data.name}-logs")
-    logs.mkdir(parents=True, exist_ok=True)
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BenchError(f"{logs} cannot be made: {error.strerror}") from error
     return Plan(
         chosen.peers,
         chosen.operations,
@@ -96,6 +101,7 @@ def _run(chosen: Any) -> int:
         "options": {name: str(value) for name, value in vars(chosen).items() if name not in ("peers", "operations")},
     }
     plan = _plan(chosen)
+    _save(results, chosen.json)  # what cannot be written is told before an hour has passed
     with Progress() as progress, postgres.running(chosen.data) as server:
         results["postgres"] = server.settings()
         for part in chosen.parts:

@@ -75,7 +75,9 @@ class Comparison:
         return [peer for peer in self.plan.peers if not peer.is_ceiling]
 
     def prepare(self) -> Targets:
-        """Make the databases; return what the load will be about."""
+        """Make the databases; return what the load will be about. Raises BenchError where nobody is to be measured."""
+        if not self.databases:
+            raise BenchError("an empty answer alone compares nothing; name other peers as well")
         for peer in self.databases:
             self.progress.begin(f"preparing {peer.title}")
             fill.prepare(self.postgres, peer, self.plan.sizes, self.progress.tell)

@@ -47,7 +47,7 @@ def _record(pid: int, samples: Path) -> None:
     if program is None:
         raise BenchError("py-spy is missing, which profiles: pip install py-spy")
     command = [program, "record", "--format=raw", f"--rate={_RATE}", f"--duration={_SECONDS}", "--nonblocking"]
-    command += [f"--pid={pid}", f"--output={samples}", "--subprocesses", "--full-filenames"]
+    command += [f"--pid={pid}", f"--output={samples}", "--subprocesses", "--full-filenames", "--function"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise BenchError(f"py-spy failed (it needs the right to trace processes): {result.stderr.strip()[-300:]}")
@@ -60,6 +60,8 @@ def summarize(lines: list[str]) -> dict[str, Any]:
     for line in lines:
         stack, _, count = line.rpartition(" ")
         frame = stack.rpartition(";")[2]
+        if frame.startswith("process "):  # between two frames of Python
+            continue
         packages[package(frame)] += int(count)
         functions[_short(frame)] += int(count)
     total = max(1, packages.total())

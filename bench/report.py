@@ -13,6 +13,11 @@ from bench.ratios import Cells, Series, Spread, series, spread
 README = ROOT / "README.md"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 _PEER = "sqlmodel"
+_PICTURES = {
+    "requests": "Requests per second of each server, by operation",
+    "cpu": "Processor time per request of each server, by operation",
+    "p99": "The slowest hundredth of requests of each server, by operation",
+}
 
 
 def write(path: Path, readme: Path = README) -> None:
@@ -49,16 +54,16 @@ def replaced(text: str, block: str) -> str:
 
 
 def markdown(results: dict[str, Any], pictures: Sequence[Path]) -> str:
-    """Return the block: what it was measured on, pictures, tables, goals that were missed."""
+    """Return the block: what it was measured on, pictures, tables, goals."""
     cells = results["compare"]["cells"]
     parts = [
         _setting(results),
-        "\n".join(f"![{picture.stem}]({_relative(picture)})" for picture in pictures),
+        "\n".join(f"![{_PICTURES[picture.stem]}]({_relative(picture)})" for picture in pictures),
         "Ours to FastAPI + SQLModel, medians of the rounds and their spread; more than 1 is in our favour:",
         _ratios(cells),
         _others(results),
         f"{tables.generator(cells).capitalize()}.",
-        _missed(results),
+        _goals(results),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -135,14 +140,23 @@ def _others(results: dict[str, Any]) -> str:
     return table(["server", "memory after load (PSS)", "start to first answer", "idle CPU"], lines)
 
 
-def _missed(results: dict[str, Any]) -> str:
-    found = [goal for goal in goals.goals(results) if goal.is_met is not None]
-    missed = [goal for goal in found if not goal.is_met]
-    if not missed:
-        return f"All {len(found)} goals are met."
-    lines = [[goal.name, f"{'≥' if goal.at_least else '≤'} {goal.bound:.3g}", _cell(goal.measured)] for goal in missed]
-    return f"{len(found) - len(missed)} of {len(found)} goals are met. Missed:\n\n" + table(
-        ["", "goal", "measured"], lines
+def _goals(results: dict[str, Any]) -> str:
+    """Return how many goals are met, those that the first table does not show, and all that are missed."""
+    found = [goal for goal in goals.goals(results) if goal.measured is not None]
+    shown = [goal for goal in found if goal in goals.of_the_rest(results) or not goal.is_met]
+    lines = [
+        [
+            goal.name,
+            f"{'≥' if goal.at_least else '≤'} {goal.bound:.3g}",
+            _cell(goal.measured),
+            "met" if goal.is_met else "**missed**",
+        ]
+        for goal in shown
+    ]
+    met = sum(goal.is_met is True for goal in found)
+    return (
+        f"{met} of {len(found)} goals are met. Those that are not, and all that the first table does not show:\n\n"
+        + table(["ratio", "goal", "measured", ""], lines)
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench import fill, operations, processes
+from bench.operations import Targets
 from bench.plan import Plan
 from bench.postgres import Postgres
 from bench.progress import Progress
@@ -32,7 +33,7 @@ def run(postgres: Postgres, plan: Plan, progress: Progress) -> dict[str, Any]:
     for peer in peers:
         progress.begin(f"preparing {peer.title}")
         fill.prepare(postgres, peer, plan.sizes, progress.tell)
-    targets = operations.targets(postgres, peers[0].name)
+    targets = operations.targets(postgres, peers[0].name) if peers else Targets([], [], [])
     steps = [(turn, peer) for turn in range(plan.rounds) for peer in plan.in_turn(turn) if peer in peers]
     found = []
     for turn, peer in progress.track(steps, "starting servers"):

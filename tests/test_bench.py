@@ -203,8 +203,8 @@ def test_the_block_in_the_readme_is_made_of_the_results(tmp_path: Path) -> None:
     block = report.markdown(run(), [tmp_path / "requests.svg"])
 
     assert "| get | 5 (5–5) | 6 (6–6) | 9 (9–9) | 2.5 (2.5–2.5) |" in block
-    assert "Missed:" in block
-    assert "CPU to the floor's | ≤ 2 | 2.5 (2.5–2.5) |" in block
+    assert "5 of 6 goals are met" in block
+    assert "| get, 32 conn.: CPU to the floor's | ≤ 2 | 2.5 (2.5–2.5) | **missed** |" in block
 
 
 def test_the_block_goes_between_its_marks_and_nothing_else_changes() -> None:
