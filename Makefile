@@ -3,12 +3,13 @@
 
 # Each PYTHON asked for by name gets an environment of its own; .venv is made with the first one that is new enough.
 VENV       := .venv$(if $(PYTHON),-$(notdir $(PYTHON)))
-PY         := $(VENV)/bin/python
+PY          = $(VENV)/bin/python
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 PRODUCTION := requirements.txt
 EVERYTHING := requirements.txt tests/requirements.txt
+BENCH      := requirements.txt bench/requirements.txt
 
-.PHONY: help run test lint format openapi requirements clean
+.PHONY: help run test lint format openapi bench requirements clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +19,7 @@ help:
 	@echo 'make lint           formatting, lint and types only'
 	@echo 'make format         format the code and fix what can be fixed'
 	@echo 'make openapi        write tests/openapi.json anew; refuses what would break clients'
+	@echo 'make bench          measure against other stacks; shorter: ARGS=--quick; more: ARGS=--help'
 	@echo 'make requirements   lock the ranges of pyproject.toml; newest versions: ARGS=--upgrade'
 	@echo 'make clean          remove what make has made; data and .env stay'
 
@@ -59,6 +61,12 @@ openapi:
 	@$(call install,$(EVERYTHING))
 	@$(PY) -m tests.contract
 
+# An environment of its own, so that the peers' packages are in nobody's way.
+bench: VENV := $(VENV:.venv%=.venv-bench%)
+bench:
+	@$(call install,$(BENCH))
+	@exec $(PY) -m bench $(ARGS)
+
 COMPILE = .venv-uv/bin/python -m uv --quiet --no-config pip compile pyproject.toml --universal --fork-strategy fewest \
   --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
   --custom-compile-command 'make requirements' $(ARGS)
@@ -68,7 +76,8 @@ requirements:
 	@.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13.9,<0.14'
 	@$(COMPILE) --output-file requirements.txt
 	@$(COMPILE) --output-file tests/requirements.txt --group dev --constraint requirements.txt
-	@echo 'Locked requirements.txt and tests/requirements.txt.'
+	@$(COMPILE) --output-file bench/requirements.txt --group bench --constraint tests/requirements.txt
+	@echo 'Locked requirements.txt, tests/requirements.txt and bench/requirements.txt.'
 
 clean:
 	@rm -rf .venv .venv-* .venv.* .coverage .coverage.* htmlcov staticfiles

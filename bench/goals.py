@@ -1,0 +1,112 @@
+"""What was to be reached, and what was: each goal as a ratio with its spread."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bench.ratios import Cells, Series, Spread, series, spread
+
+OBJECTS = ("get", "create", "patch", "delete")
+LISTS = ("list", "filter")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A goal: what is compared, its bound, whether that is the least or the most, and what was measured."""
+
+    name: str
+    bound: float
+    at_least: bool
+    measured: Spread | None
+
+    @property
+    def is_met(self) -> bool | None:
+        """Tell whether the median is on the right side of the bound; None where nothing was measured."""
+        if self.measured is None:
+            return None
+        return self.measured.median >= self.bound if self.at_least else self.measured.median <= self.bound
+
+
+def goals(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]:
+    """Return all goals with what the results say of them."""
+    return [*of_operations(results, peer), *of_the_rest(results, peer)]
+
+
+def of_operations(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]:
+    """Return the goals of single operations."""
+    if "compare" not in results:
+        return []
+    cells = results["compare"]["cells"]
+    connections = sorted({int(cell["connections"]) for cell in cells})
+    return [*_against_peer(cells, connections, peer), *_against_floor(cells, connections)]
+
+
+def of_the_rest(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]:
+    """Return the other goals: batches, memory, large tables, a login storm."""
+    found: list[Goal] = []
+    if "compare" in results:
+        cells = results["compare"]["cells"]
+        found += _batch(cells, sorted({int(cell["connections"]) for cell in cells}), peer)
+        found += _memory(results["compare"]["memory"], peer)
+    if "scale" in results:
+        found += _scale(results["scale"]["cells"])
+    if "login" in results:
+        found += _login(results["login"]["storms"])
+    return found
+
+
+def _against_peer(cells: Cells, connections: list[int], peer: str) -> Iterator[Goal]:
+    for operation in (*OBJECTS, *LISTS):
+        bound = 5 if operation in OBJECTS else 4
+        for count in connections:
+            ours, theirs = _both(cells, "ours", peer, operation, count, "requests_per_second")
+            yield Goal(f"{operation}, {count} conn.: requests/s to the peer's", bound, True, ours.over(theirs))
+            ours, theirs = _both(cells, "ours", peer, operation, count, "server_cpu_us")
+            yield Goal(f"{operation}, {count} conn.: peer's CPU to ours", bound, True, theirs.over(ours))
+            if count > 1:
+                ours, theirs = _both(cells, "ours", peer, operation, count, "p99_ms")
+                yield Goal(f"{operation}, {count} conn.: p99 to the peer's", 1 / 3, False, ours.over(theirs))
+
+
+def _against_floor(cells: Cells, connections: list[int]) -> Iterator[Goal]:
+    for operation in OBJECTS:
+        for count in connections:
+            ours, floor = _both(cells, "ours", "floor", operation, count, "server_cpu_us")
+            yield Goal(f"{operation}, {count} conn.: CPU to the floor's", 2, False, ours.over(floor))
+
+
+def _batch(cells: Cells, connections: list[int], peer: str) -> Iterator[Goal]:
+    for count in connections:
+        ours = series(cells, "ours", "batch", count, "items_per_second")
+        theirs = series(cells, peer, "create", count, "items_per_second")
+        yield Goal(f"batch of 100, {count} conn.: tasks/s to the peer's one by one", 15, True, ours.over(theirs))
+
+
+def _memory(memory: dict[str, dict[str, int]], peer: str) -> Iterator[Goal]:
+    if "ours" in memory and peer in memory:
+        for kind in ("rss", "pss"):
+            ratio = memory["ours"][kind] / memory[peer][kind]
+            yield Goal(f"memory per worker ({kind.upper()}) to the peer's", 1, False, Spread(ratio, ratio, ratio))
+
+
+def _scale(cells: Cells) -> Iterator[Goal]:
+    sizes = sorted({int(cell["tasks"]) for cell in cells})
+    small, large = ([cell for cell in cells if cell["tasks"] == tasks] for tasks in (sizes[0], sizes[-1]))
+    for operation in ("get", "list", "filter", "search"):
+        for name, title in (("p50_ms", "median latency"), ("database_cpu_us", "database CPU")):
+            over, under = (series(part, part[0]["peer"], operation, 1, name) for part in (large, small))
+            goal = f"{operation}: {title} with {sizes[-1]:,} tasks to {sizes[0]:,}"
+            yield Goal(goal, 1.2, False, over.over(under))
+
+
+def _login(storms: list[dict[str, Any]]) -> Iterator[Goal]:
+    own = [storm for storm in storms if storm["peer"] == "ours" and not storm["errors"]]
+    growth = spread(storm["beside_p99_ms"] / storm["alone_p99_ms"] for storm in own)
+    yield Goal("login storm: p99 of the others beside it to alone", 2, False, growth)
+
+
+def _both(cells: Cells, one: str, other: str, operation: str, connections: int, name: str) -> tuple[Series, Series]:
+    return (
+        series(cells, one, operation, connections, name),
+        series(cells, other, operation, connections, name),
+    )

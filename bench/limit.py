@@ -1,0 +1,132 @@
+"""PostgreSQL's own limit: pgbench sends the statements that our server sends, with as many connections as its pool has.
+
+They are taken from PostgreSQL's log while our server answers requests, tokens and ids included. Where we send them
+prepared, in a pipeline, pgbench does too, with the parameters written in as constants: it has no text variables.
+"""
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bench import fill, serverlog
+from bench.errors import BenchError
+from bench.operations import Operation, Targets
+from bench.peers import CONNECTIONS, OURS
+from bench.plan import Plan
+from bench.postgres import OWNER, Postgres
+from bench.servers import Server
+
+OPERATIONS = ("get", "list", "create")
+# So many users' requests take turns. Each connection prepares the statements of each script once, and that must be
+# little beside the measurement.
+_SCRIPTS = 10
+_ID = re.compile(rb'"id":"([0-9a-f-]{36})"')
+_STATEMENT = re.compile(r"LOG:  (?:statement|execute [^:]*): (?P<text>.*)", re.DOTALL)
+_PARAMETERS = "DETAIL:  Parameters: "
+_PARAMETER = re.compile(r"(\$\d+) = (NULL|'(?:[^']|'')*')")
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
+_TRANSACTIONS = re.compile(r"number of transactions actually processed: (\d+)")
+_RATE = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What pgbench got out of PostgreSQL."""
+
+    operation: str
+    connections: int
+    round: int
+    transactions_per_second: float
+    database_cpu_us: float
+
+
+def scripts(postgres: Postgres, plan: Plan, targets: Targets, folder: Path) -> dict[str, list[Path]]:
+    """Write pgbench's scripts for each operation that is measured."""
+    found: dict[str, list[Path]] = {}
+    chosen = [operation for operation in plan.operations if operation.name in OPERATIONS]
+    with (
+        serverlog.logging(postgres, OURS.name, log_statement="all") as entries,
+        Server(OURS, postgres.url(OURS.name), 1, plan.logs / "ours-logged.log") as server,
+    ):
+        for operation in chosen:
+            before = len(entries())
+            answers = [server.ask(request)[1] for request in islice(operation.requests(OURS, targets), _SCRIPTS)]
+            messages = _messages(entries()[before:])
+            if len(messages) != len(answers):
+                raise BenchError(f"{len(answers)} requests were {len(messages)} messages in PostgreSQL's log")
+            found[operation.name] = list(_write(folder, operation, messages, answers))
+    fill.restore(postgres, OURS)
+    return found
+
+
+def _messages(entries: Sequence[str]) -> list[list[str]]:
+    """Return the statements of each request, parameters written in: a request begins with the token check."""
+    found: list[list[str]] = []
+    for entry in entries:
+        if match := _STATEMENT.match(entry):
+            text = match["text"].strip().rstrip(";")
+            found += [[]] if "open_request" in text else []
+            found[-1:] = [[*last, text] for last in found[-1:]]
+        elif found and entry.startswith(_PARAMETERS):
+            found[-1][-1] = _bound(found[-1][-1], entry.removeprefix(_PARAMETERS))
+    return found
+
+
+def _bound(text: str, parameters: str) -> str:
+    values = dict(_PARAMETER.findall(parameters))
+    return re.sub(r"\$\d+", lambda match: values.get(match[0], match[0]), text)
+
+
+def _write(folder: Path, operation: Operation, messages: list[list[str]], answers: list[bytes]) -> Iterator[Path]:
+    for number, (message, answer) in enumerate(zip(messages, answers, strict=True)):
+        path = folder / f"pgbench-{operation.name}-{number}.sql"
+        path.write_text(script(message, _ID.search(answer) if operation.writes else None))
+        yield path
+
+
+def script(message: Sequence[str], made: re.Match[bytes] | None = None) -> str:
+    """Return a message as pgbench reads it: several prepared statements in one pipeline, or one plain text."""
+    texts = [_LITERAL.sub(_without_colons, text) for text in message]
+    if made is not None:  # an id is new each time; that PostgreSQL makes it here is the one difference to what we send
+        own = re.compile("'{}'".format(made[1].decode().replace("-", "-?")))
+        texts = [own.sub("gen_random_uuid()", text) for text in texts]
+    if len(texts) == 1:
+        return texts[0].replace(";\n", "\\;\n") + ";\n"
+    return "\\startpipeline\n{};\n\\endpipeline\n".format(";\n".join(texts))
+
+
+def _without_colons(match: re.Match[str]) -> str:
+    """Write a text constant so that pgbench does not take what follows a colon for a variable of its own."""
+    if ":" not in match[0]:
+        return match[0]
+    return "E" + match[0].replace("\\", "\\\\").replace(":", "\\x3a")
+
+
+def measure(postgres: Postgres, files: dict[str, list[Path]], seconds: int, turn: int) -> list[dict[str, Any]]:
+    """Run pgbench once for each operation and number of connections."""
+    return [
+        asdict(_run(postgres, operation, paths, connections, seconds, turn))
+        for operation, paths in files.items()
+        for connections in (1, CONNECTIONS)
+    ]
+
+
+def _run(postgres: Postgres, operation: str, files: list[Path], connections: int, seconds: int, turn: int) -> Limit:
+    protocol = "prepared" if files[0].read_text().startswith("\\startpipeline") else "simple"
+    command = [str(postgres.program("pgbench")), "--no-vacuum", f"--protocol={protocol}", f"--time={seconds}"]
+    command += [f"--client={connections}", f"--host={postgres.socket}", f"--username={OWNER}", OURS.name]
+    command += [f"--file={path}" for path in files]
+    before = postgres.cpu_seconds()
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    time.sleep(0.1)  # the backends end, and their time is the server's
+    used = postgres.cpu_seconds() - before
+    count, rate = _TRANSACTIONS.search(result.stdout), _RATE.search(result.stdout)
+    if result.returncode or count is None or rate is None:
+        raise BenchError(f"pgbench failed: {result.stderr.strip()[-500:]}")
+    fill.restore(postgres, OURS)
+    return Limit(operation, connections, turn, float(rate[1]), used / int(count[1]) * 1e6)

@@ -1,0 +1,172 @@
+"""From results to the README: plots, and a block of Markdown whose every number comes from the JSON file."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import goals, peers, tables
+from bench.errors import BenchError
+from bench.peers import ROOT
+from bench.ratios import Cells, Series, Spread, series, spread
+
+README = ROOT / "README.md"
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+_PEER = "sqlmodel"
+_PICTURES = {
+    "requests": "Requests per second of each server, by operation",
+    "cpu": "Processor time per request of each server, by operation",
+    "p99": "The slowest hundredth of requests of each server, by operation",
+}
+
+
+def write(path: Path, readme: Path = README) -> None:
+    """Write the plots beside the results, and the block into the README. Raises BenchError."""
+    results = read(path)
+    from bench import plots  # matplotlib takes a second to import, and only this needs it
+
+    pictures = plots.write(results, path.parent)
+    text = readme.read_text(encoding="utf-8")
+    readme.write_text(replaced(text, markdown(results, pictures)), encoding="utf-8")
+    print(f"Wrote {', '.join(picture.name for picture in pictures)} and the block in {readme.name}.")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a file of results. Raises BenchError."""
+    try:
+        results: Any = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BenchError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError:
+        results = None
+    if not isinstance(results, dict) or not results.get("compare", {}).get("cells"):
+        raise BenchError(f"{path} holds no results of a comparison")
+    return results
+
+
+def replaced(text: str, block: str) -> str:
+    """Return a text with the block between its two marks. Raises BenchError where they are missing."""
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise BenchError(f"the README lacks the marks {BEGIN} and {END}")
+    return f"{head}{BEGIN}\n{block}\n{END}{tail}"
+
+
+def markdown(results: dict[str, Any], pictures: Sequence[Path]) -> str:
+    """Return the block: what it was measured on, pictures, tables, goals."""
+    cells = results["compare"]["cells"]
+    parts = [
+        _setting(results),
+        "\n".join(f"![{_PICTURES[picture.stem]}]({_relative(picture)})" for picture in pictures),
+        "Ours to FastAPI + SQLModel, medians of the rounds and their spread; more than 1 is in our favour:",
+        _ratios(cells),
+        _others(results),
+        f"{tables.generator(cells).capitalize()}.",
+        _goals(results),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _relative(path: Path) -> str:
+    resolved = path.resolve()
+    return str(resolved.relative_to(ROOT) if resolved.is_relative_to(ROOT) else resolved)
+
+
+def _setting(results: dict[str, Any]) -> str:
+    machine, versions, options = results["machine"], results["versions"], results["options"]
+    return (
+        f"Measured on {results['started'][:10]} at {versions['commit']}: {machine['processor']},"
+        f" {machine['processors']} processors, PostgreSQL {results['postgres']['server_version']},"
+        f" Python {versions['python']}, {int(options['users']):,} users, {int(options['tasks']):,} tasks,"
+        f" {options['workers']} worker each, {options['rounds']} rounds of {options['seconds']} s."
+        f" FastAPI {versions['fastapi']}, SQLModel {versions['sqlmodel']}, asyncpg {versions['asyncpg']},"
+        f" uvicorn {versions['uvicorn']} for all."
+    )
+
+
+def _ratios(cells: Cells) -> str:
+    counts = sorted({int(cell["connections"]) for cell in cells})
+    many = [count for count in counts if count > 1]
+    columns = [
+        *(f"requests/s, {count} conn." for count in counts),
+        *(f"CPU per request, {count} conn." for count in counts),
+        *(f"p99, {count} conn." for count in many),
+        *(f"CPU to the floor, {count} conn." for count in counts),
+    ]
+    lines = []
+    for kind in dict.fromkeys(cell["operation"] for cell in cells):
+        get = _Getter(cells, kind)
+        values = [
+            *(
+                get("ours", "requests_per_second", count).over(get(_PEER, "requests_per_second", count))
+                for count in counts
+            ),
+            *(get(_PEER, "server_cpu_us", count).over(get("ours", "server_cpu_us", count)) for count in counts),
+            *(get(_PEER, "p99_ms", count).over(get("ours", "p99_ms", count)) for count in many),
+            *(get("ours", "server_cpu_us", count).over(get("floor", "server_cpu_us", count)) for count in counts),
+        ]
+        if kind != "batch":
+            lines.append([kind, *map(_cell, values)])
+    return table(["operation", *columns], lines)
+
+
+class _Getter:
+    """Series of one operation, by peer, figure and connections."""
+
+    def __init__(self, cells: Cells, operation: str) -> None:
+        self._cells = cells
+        self._operation = operation
+
+    def __call__(self, peer: str, name: str, connections: int) -> Series:
+        return series(self._cells, peer, self._operation, connections, name)
+
+
+def _others(results: dict[str, Any]) -> str:
+    """Return memory, start and idle cost of each server."""
+    memory = results["compare"]["memory"]
+    starts = results.get("start", {}).get("starts", [])
+    lines = []
+    for name, used in memory.items():
+        own = [start for start in starts if start["peer"] == name]
+        lines.append(
+            [
+                peers.ALL[name].title,
+                f"{used['pss'] / 2**20:.0f} MiB",
+                _cell(spread(start["seconds"] for start in own), " s"),
+                _cell(spread(start["idle_cpu_ms_per_second"] for start in own), " ms/s"),
+            ]
+        )
+    return table(["server", "memory after load (PSS)", "start to first answer", "idle CPU"], lines)
+
+
+def _goals(results: dict[str, Any]) -> str:
+    """Return how many goals are met, those that the first table does not show, and all that are missed."""
+    found = [goal for goal in goals.goals(results) if goal.measured is not None]
+    shown = [goal for goal in found if goal in goals.of_the_rest(results) or not goal.is_met]
+    lines = [
+        [
+            goal.name,
+            f"{'≥' if goal.at_least else '≤'} {goal.bound:.3g}",
+            _cell(goal.measured),
+            "met" if goal.is_met else "**missed**",
+        ]
+        for goal in shown
+    ]
+    met = sum(goal.is_met is True for goal in found)
+    return (
+        f"{met} of {len(found)} goals are met. Those that are not, and all that the first table does not show:\n\n"
+        + table(["ratio", "goal", "measured", ""], lines)
+    )
+
+
+def _cell(value: Spread | None, unit: str = "") -> str:
+    if value is None:
+        return "–"
+    return f"{value.median:.2g}{unit} ({value.low:.2g}–{value.high:.2g})"
+
+
+def table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    rule = ["---", *("--:" for _ in columns[1:])]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (columns, rule, *lines))

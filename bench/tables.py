@@ -1,0 +1,167 @@
+"""The results as tables for the terminal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import goals, peers, ratios
+from bench.ratios import Cells, Spread, series, spread
+
+_FIGURES = (
+    ("requests/s", "requests_per_second", 0),
+    ("server CPU per request, µs", "server_cpu_us", 0),
+    ("database CPU per request, µs", "database_cpu_us", 0),
+    ("p50, ms", "p50_ms", 1),
+    ("p99, ms", "p99_ms", 1),
+)
+
+_GENERATOR = ("generator_cpu_us", "requests_per_second")
+
+
+def show(results: dict[str, Any], console: Console) -> None:
+    """Print what was measured."""
+    if "compare" in results:
+        for title, name, digits in _FIGURES:
+            console.print(_figures(results["compare"]["cells"], title, name, digits))
+        console.print(_limits(results["compare"]["limits"]))
+        console.print(_memory(results["compare"]["memory"]))
+        console.print(generator(results["compare"]["cells"]), highlight=False)
+    if "start" in results:
+        console.print(_starts(results["start"]["starts"]))
+    if "login" in results:
+        console.print(_storms(results["login"]["storms"]))
+    if "scale" in results:
+        console.print(_scale(results["scale"]["cells"]))
+    if "admin" in results:
+        console.print(_pages(results["admin"]["pages"]))
+    if found := goals.goals(results):
+        console.print(_goals(found))
+
+
+def generator(cells: Cells) -> str:
+    """Say how much the load generator had left, so that it was not what was measured."""
+    empty = [cell for cell in cells if cell["peer"] == "hello"]
+    others = [cell for cell in cells if cell["peer"] != "hello"]
+    text = f"load generator: at most {max((cell['generator_busy'] for cell in others), default=0):.0%} of one processor"
+    if not empty or not others:
+        return text
+    cost, ceiling = (max(empty, key=lambda cell: float(cell["requests_per_second"]))[name] for name in _GENERATOR)
+    fastest = max(cell["requests_per_second"] for cell in others)
+    return (
+        f"{text}; {cost:.0f} µs for an empty answer, of which there are {ceiling:,.0f}/s,"
+        f" and at most {fastest:,.0f}/s of the others"
+    )
+
+
+def number(value: Spread | None, digits: int) -> str:
+    """Return a median with its spread."""
+    if value is None:
+        return "–"
+    return f"{value.median:,.{digits}f} [dim]{value.low:,.{digits}f}–{value.high:,.{digits}f}[/]"
+
+
+def _table(title: str, columns: Sequence[str], first: str = "operation") -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim")
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _title(peer: str) -> str:
+    return peers.ALL[peer].title if peer in peers.ALL else peer
+
+
+def _figures(cells: Cells, title: str, name: str, digits: int) -> Table:
+    names = [peer for peer in peers.ALL if any(cell["peer"] == peer for cell in cells)]
+    table = _table(title, ["conn.", *map(_title, names)])
+    for operation, connections in ratios.rows(cells):
+        found = (series(cells, peer, operation, connections, name).spread() for peer in names)
+        table.add_row(operation, str(connections), *(number(value, digits) for value in found))
+    return table
+
+
+def _limits(limits: list[dict[str, Any]]) -> Table:
+    table = _table(
+        "PostgreSQL's own limit for our statements (pgbench)", ["conn.", "transactions/s", "database CPU, µs"]
+    )
+    for operation, connections in dict.fromkeys((limit["operation"], limit["connections"]) for limit in limits):
+        own = [limit for limit in limits if (limit["operation"], limit["connections"]) == (operation, connections)]
+        rate, cpu = (spread(limit[name] for limit in own) for name in ("transactions_per_second", "database_cpu_us"))
+        table.add_row(operation, str(connections), number(rate, 0), number(cpu, 0))
+    return table
+
+
+def _memory(memory: dict[str, dict[str, int]]) -> Table:
+    table = _table("memory after load, MiB", ["RSS", "PSS", "USS"], "server")
+    for name, used in memory.items():
+        table.add_row(_title(name), *(f"{used[kind] / 2**20:.0f}" for kind in ("rss", "pss", "uss")))
+    return table
+
+
+def _starts(starts: list[dict[str, Any]]) -> Table:
+    table = _table("start to first answer, and idle", ["start, s", "idle CPU, ms/s", "RSS, MiB", "PSS, MiB"], "server")
+    for name in dict.fromkeys(start["peer"] for start in starts):
+        own = [start for start in starts if start["peer"] == name]
+        memory = (spread(start[kind] / 2**20 for start in own) for kind in ("rss", "pss"))
+        values = (spread(start[kind] for start in own) for kind in ("seconds", "idle_cpu_ms_per_second"))
+        table.add_row(_title(name), *(number(value, 2) for value in values), *(number(value, 0) for value in memory))
+    return table
+
+
+def _storms(storms: list[dict[str, Any]]) -> Table:
+    columns = {
+        "p99 alone, ms": "alone_p99_ms",
+        "beside, ms": "beside_p99_ms",
+        "requests/s alone": "alone_requests_per_second",
+        "beside": "beside_requests_per_second",
+        "logins/s": "logins_per_second",
+    }
+    table = _table("get beside a login storm", list(columns), "server")
+    for name in dict.fromkeys(storm["peer"] for storm in storms):
+        own = [storm for storm in storms if storm["peer"] == name and not storm["errors"]]
+        table.add_row(_title(name), *(number(spread(storm[kind] for storm in own), 0) for kind in columns.values()))
+    return table
+
+
+def _scale(cells: Cells) -> Table:
+    sizes = sorted({cell["tasks"] for cell in cells})
+    table = _table(
+        "a larger table", ["conn.", *(f"{tasks:,}: p50, ms" for tasks in sizes), *("database CPU, µs" for _ in sizes)]
+    )
+    for operation, connections in ratios.rows(cells):
+        values = []
+        for name, digits in (("p50_ms", 2), ("database_cpu_us", 0)):
+            for tasks in sizes:
+                own = [cell for cell in cells if cell["tasks"] == tasks]
+                values.append(number(series(own, own[0]["peer"], operation, connections, name).spread(), digits))
+        table.add_row(operation, str(connections), *values)
+    return table
+
+
+def _pages(pages: list[dict[str, Any]]) -> Table:
+    table = _table("the admin's pages", ["status", "queries", "ms"], "page")
+    for page in pages:
+        table.add_row(page["page"], str(page["status"]), str(page["queries"]), number(spread(page["ms"]), 0))
+    return table
+
+
+def _goals(found: list[goals.Goal]) -> Table:
+    table = _table("goals", ["wanted", "measured", ""], "ratio")
+    for goal in found:
+        if goal.measured is not None:
+            wanted = f"{'≥' if goal.at_least else '≤'} {goal.bound:.3g}"
+            table.add_row(goal.name, wanted, number(goal.measured, 2), "[green]met" if goal.is_met else "[red]missed")
+    return table
+
+
+def show_profile(found: dict[str, Any], console: Console) -> None:
+    """Print where a server's time goes."""
+    title = f"{_title(found['peer'])}, {found['operation']}: {found['samples']} samples"
+    for name in ("packages", "functions"):
+        table = _table(title, ["share"], name.removesuffix("s"))
+        for place, share in found[name][:25]:
+            table.add_row(place, f"{share:.1%}")
+        console.print(table)
