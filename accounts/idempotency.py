@@ -21,6 +21,7 @@ from psycopg import sql
 from accounts.models import IdempotencyKey
 from accounts.tokens import Credentials
 from todoproject.database import statements
+from todoproject.database.errors import ConnectionLost, InFlight, OutcomeUnknown
 from todoproject.database.pool import pool
 from todoproject.database.transaction import Transaction
 from todoproject.database.unit import ACCOUNT_ROLE, Statement
@@ -55,6 +56,19 @@ async def answer_once(
     """
     if _KEY.fullmatch(key) is None:
         raise MalformedKey
+    try:
+        return await _answer(credentials, key, request, run)
+    except (ConnectionLost, OutcomeUnknown) as lost:
+        # The one case in which a write is repeated whose outcome is unknown: if it has happened, its answer is there.
+        try:
+            return await _answer(credentials, key, request, run)
+        except InFlight:  # the server has not noticed yet that nobody listens to the first one
+            raise lost from None
+
+
+async def _answer(
+    credentials: Credentials, key: str, request: bytes, run: Callable[[], Awaitable[HttpResponse]]
+) -> HttpResponse:
     names: dict[str, object] = {
         "token_digest": credentials.digest,
         "key_digest": hashlib.sha256(key.encode()).digest(),

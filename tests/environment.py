@@ -17,6 +17,7 @@ FOLDER.chmod(0o755)  # the server may run as another user than root, and must re
 
 for _name in (
     "DIRECT_DATABASE_URL",
+    "REPLICA_DATABASE_URL",
     "DATABASE_SCHEMA",
     "MIGRATE_ON_START",
     "FIRST_STAFF_EMAIL",

@@ -194,10 +194,38 @@ def test_bad_value_is_refused(starter: Starter, name: str, value: str) -> None:
         f"{URL}?currentSchema=todo",
         f"{URL}?pgbouncer=true",
         f"{URL}?sslmode=require&sslmode=disable",
+        f"{URL}?sslmode=disable",
+        f"{URL}?sslmode=prefer",
+        f"{URL}?sslmode=allow",
+        f"{URL}?host=localhost&hostaddr=8.8.8.8&sslmode=disable",
+        "postgresql://todo:s3same@8.8.8.8/todo?sslmode=disable",
+        f"{URL}?sslrootcert=/nowhere/ca.pem",
+        f"{URL}?sslmode=require&sslcert=/nowhere/client.pem",
+        f"{URL}?connect_timeout=0",
+        f"{URL}?replication=database",
+        f"{URL}?service=elsewhere",
     ],
 )
 def test_bad_database_url_is_refused_without_its_password(starter: Starter, name: str, url: str) -> None:
     assert_helps(starter.run({**ENVIRONMENT, "DATABASE_URL": URL, name: url}, "check"), name)
+
+
+@pytest.mark.parametrize(
+    ("database", "replica"),
+    [("embedded", URL), (URL, URL + "2"), (URL, URL), (URL, "mysql://todo:s3same@replica.example.com/todo")],
+)
+def test_replica_is_another_server_with_the_same_database(starter: Starter, database: str, replica: str) -> None:
+    environment = {**ENVIRONMENT, "DATABASE_URL": database, "REPLICA_DATABASE_URL": replica}
+    assert_helps(starter.run(environment, "check"), "REPLICA_DATABASE_URL")
+
+
+def test_replica_is_reached_as_safely_as_its_primary_and_django_knows_nothing_of_it(starter: Starter) -> None:
+    url = "postgresql://t:p@ep-b-2-pooler.eu.aws.neon.tech/todo"
+    shown = starter.show(DATABASE_URL=url.replace("ep-b-2", "ep-a-1"), REPLICA_DATABASE_URL=url)
+
+    assert shown["REPLICA_DATABASE"]["HOST"] == "ep-b-2-pooler.eu.aws.neon.tech"
+    assert shown["REPLICA_DATABASE"]["OPTIONS"] == shown["DATABASES"]["default"]["OPTIONS"]
+    assert list(shown["DATABASES"]) == ["default"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("DATABASE_URL", "embedded"), ("DIRECT_DATABASE_URL", URL + "2")])
@@ -303,13 +331,44 @@ def test_neon_is_verified_and_migrated_directly(starter: Starter) -> None:
     [
         ("sslmode=verify-full", certifi.where()),
         ("sslmode=verify-ca&sslrootcert=system", certifi.where()),
-        ("sslmode=verify-full&sslrootcert=/etc/ours.pem", "/etc/ours.pem"),
+        (f"sslmode=verify-full&sslrootcert={certifi.where()}", certifi.where()),
+        ("sslrootcert=system", certifi.where()),
         ("sslmode=require", None),
     ],
 )
 def test_verified_connection_has_certificates(starter: Starter, query: str, bundle: str | None) -> None:
     options = starter.show(DATABASE_URL=f"{URL}?{query}")["DATABASES"]["default"]["OPTIONS"]
     assert options.get("sslrootcert") == bundle
+
+
+@pytest.mark.parametrize(
+    ("host", "query", "mode"),
+    [
+        ("db.example.com", "", "require"),
+        ("db.example.com", "sslrootcert=system", "verify-full"),
+        ("db.example.com", "sslmode=require&sslrootcert=system", "verify-full"),
+        ("db.neon.tech.example.com", "sslmode=require", "require"),
+        ("ep-a.eu.aws.neon.tech", "sslmode=disable", "verify-full"),
+        ("db", "", "require"),
+        ("db", "sslmode=disable", "disable"),
+        ("db.internal", "sslmode=disable", "disable"),
+        ("10.1.2.3", "sslmode=disable", "disable"),
+        ("[fd00::1]", "sslmode=disable", "disable"),
+        ("localhost", "", None),
+        ("127.0.0.1", "sslmode=prefer", "prefer"),
+        ("%2Fvar%2Frun", "", None),
+    ],
+)
+def test_way_out_of_this_machine_is_encrypted_unless_it_is_short_and_said_so(
+    starter: Starter, host: str, query: str, mode: str | None
+) -> None:
+    shown = starter.show(DATABASE_URL=f"postgresql://t:p@{host}/todo?{query}")
+    assert shown["DATABASES"]["default"]["OPTIONS"].get("sslmode") == mode
+
+
+def test_dead_way_is_noticed_by_the_operating_system(starter: Starter) -> None:
+    options = starter.show(DATABASE_URL=URL)["DATABASES"]["default"]["OPTIONS"]
+    assert (options["tcp_user_timeout"], options["keepalives_idle"]) == (5000, 30)
 
 
 @pytest.mark.parametrize(

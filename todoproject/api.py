@@ -38,7 +38,9 @@ from todoproject.database.errors import (
     InFlight,
     InvalidToken,
     NotUnique,
+    OutcomeUnknown,
     ScopeMissing,
+    one_line,
 )
 from todoproject.health import router as health_router
 from todoproject.problems import Problem
@@ -242,8 +244,14 @@ def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> Htt
 @api.exception_handler(DatabaseUnavailable)
 @api.exception_handler(DatabaseNotReady)
 def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
-    logger.warning("database unavailable", extra={"reason": str(error).strip().replace("\n", " ")})
+    logger.warning("database unavailable", extra={"reason": one_line(error)})
     return _answer(request, problems.unavailable())
+
+
+@api.exception_handler(OutcomeUnknown)
+def _outcome_unknown(request: HttpRequest, error: OutcomeUnknown) -> HttpResponse:
+    logger.warning("outcome unknown", extra={"reason": str(error)})
+    return _answer(request, problems.outcome_unknown())
 
 
 @api.exception_handler(Exception)

@@ -6,6 +6,8 @@ from typing import Any
 
 from todoproject import startup
 from todoproject.database.pool import pool
+from todoproject.database.postgres import base as postgres
+from todoproject.database.replica import replica
 from todoproject.mail.outbox import outbox
 from todoproject.version import VERSION
 
@@ -18,6 +20,8 @@ async def run(receive: Any, send: Any) -> None:
     try:
         await asyncio.to_thread(startup.prepare_database)
         await pool.open()
+        await replica.open()
+        postgres.open_pool()
     except startup.StartFailed as error:
         await send({"type": "lifespan.startup.failed", "message": f"todoproject: {error}"})
         return
@@ -25,6 +29,8 @@ async def run(receive: Any, send: Any) -> None:
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await outbox.drain()
+    await replica.close()
     await pool.close()
+    await asyncio.to_thread(postgres.close_pool)
     logger.info("stopped")
     await send({"type": "lifespan.shutdown.complete"})

@@ -22,6 +22,7 @@ from todoproject.problems import (
     KEY_REUSED,
     MALFORMED_REQUEST,
     MEDIA_TYPE,
+    OUTCOME_UNKNOWN,
     TOO_LARGE,
     TOO_MANY_REQUESTS,
     UNAVAILABLE,
@@ -33,6 +34,7 @@ from todoproject.schemas import ProblemDocument
 # 413: the body is read before it is known whether anybody wants it. 422: an unknown query parameter.
 _ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, INTERNAL_ERROR, UNAVAILABLE)
 _WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
+_WRITING = (OUTCOME_UNKNOWN,)
 _WITH_KEY = (IN_FLIGHT, CONFLICT, KEY_REUSED)
 _CODES = "x-codes"  # a response's problems on their way through Ninja; not in the finished document
 
@@ -157,7 +159,11 @@ def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> Non
     operation["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in names]
     if "requestBody" in operation:
         _complete_body(method, operation["requestBody"], schemas)
-    more = (*(_WITH_BODY if "requestBody" in operation else ()), *(_WITH_KEY if takes_key else ()))
+    more = (
+        *(_WITH_BODY if "requestBody" in operation else ()),
+        *(_WRITING if method != "get" else ()),
+        *(_WITH_KEY if takes_key else ()),
+    )
     operation["responses"] = _responses(operation["responses"], more)
     always = ["X-Request-ID", *(["RateLimit", "RateLimit-Policy"] if 429 in operation["responses"] else [])]
     for status, response in operation["responses"].items():

@@ -170,6 +170,13 @@ UNAVAILABLE = _define(
     "Service unavailable",
     "The database is away or all its connections are in use. Try again after `Retry-After` seconds.",
 )
+OUTCOME_UNKNOWN = _define(
+    "outcome-unknown",
+    503,
+    "Outcome unknown",
+    "The database went away while the write was under way: it may have happened or not. Look before you send it again;"
+    " with an `Idempotency-Key` sending it again is safe.",
+)
 
 
 class Problem(Exception):
@@ -217,6 +224,11 @@ def respond(problem: Problem, instance: str) -> HttpResponse:
 def unavailable() -> Problem:
     """Return the problem for a database that is away; a sleeping one needs about a second."""
     return Problem(UNAVAILABLE, "The database cannot be reached just now.", headers={"Retry-After": "1"})
+
+
+def outcome_unknown() -> Problem:
+    """Return the problem for a write of which nobody can say whether it has happened."""
+    return Problem(OUTCOME_UNKNOWN, OUTCOME_UNKNOWN.description, headers={"Retry-After": "1"})
 
 
 def internal_error() -> Problem:

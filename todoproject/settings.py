@@ -259,6 +259,11 @@ _direct = _read("DIRECT_DATABASE_URL", url.parse, example=_URL_EXAMPLE.replace("
 if _direct and (DATABASE_EMBEDDED or _direct["NAME"] != _default["NAME"]):
     # Migrations would change another database than the one that is served.
     _refuse("DIRECT_DATABASE_URL", "is not the database of DATABASE_URL")
+_replica = _read("REPLICA_DATABASE_URL", url.parse, example=_URL_EXAMPLE.replace("ep-name", "ep-replica"), default=None)
+if _replica and (DATABASE_EMBEDDED or _replica["NAME"] != _default["NAME"]):
+    _refuse("REPLICA_DATABASE_URL", "is not the database of DATABASE_URL")
+if _replica and all(_replica[part] == _default[part] for part in ("HOST", "PORT")):
+    _refuse("REPLICA_DATABASE_URL", "is the server of DATABASE_URL itself")
 DATABASE_SCHEMA = _read("DATABASE_SCHEMA", _schema_name, example="todo", default="todo")
 MIGRATE_ON_START = _read("MIGRATE_ON_START", _boolean, example="true", default=DATABASE_EMBEDDED)
 
@@ -281,7 +286,16 @@ _connection = {
     "CONN_MAX_AGE": 0,  # anything else leaks a connection for each thread that ASGI starts
     "DISABLE_SERVER_SIDE_CURSORS": True,  # a transaction pooler gives the next statement another session
 }
-_options = {"connect_timeout": DATABASE_CONNECT_TIMEOUT, "application_name": "todoproject"}
+_options = {
+    "connect_timeout": DATABASE_CONNECT_TIMEOUT,
+    "application_name": "todoproject",
+    # A peer that is gone without a word is noticed within 5 s of something sent to it (Linux only), and, where nothing
+    # is sent, within 45 s. A unix socket has no such peers, and ignores these.
+    "tcp_user_timeout": 5_000,  # milliseconds
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 
 
 def _without_pooler(database: dict[str, Any]) -> dict[str, Any]:
@@ -296,6 +310,8 @@ def _complete(database: dict[str, Any]) -> dict[str, Any]:
 DATABASES = {"default": _complete(_default)}
 # Migrations, dumps and session locks need a session of their own, which a transaction pooler cannot give.
 DIRECT_DATABASE = _complete(_direct or _without_pooler(_default))
+# Not in DATABASES: nothing of Django's may read from it, only the API's lists (todoproject/database/replica.py).
+REPLICA_DATABASE = _complete(_replica) if _replica else None
 
 # --- Accounts -------------------------------------------------------------------------------------
 

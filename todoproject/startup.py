@@ -11,7 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from todoproject.database import readiness
 from todoproject.database.embedded import EmbeddedServerError
-from todoproject.database.errors import worth_another_try
+from todoproject.database.errors import one_line, worth_another_try
 
 logger = logging.getLogger("todoproject")
 
@@ -39,7 +39,7 @@ def prepare_database() -> bool:
     except EmbeddedServerError as error:
         raise StartFailed(str(error)) from error
     except DatabaseError as error:
-        raise StartFailed(f"the database could not be prepared: {_one_line(error)}") from error
+        raise StartFailed(f"the database could not be prepared: {one_line(error)}") from error
     finally:
         connection.close()
 
@@ -54,8 +54,8 @@ def _wait_for_database() -> None:
         except OperationalError as error:
             cause = error.__cause__
             if time.monotonic() + delay > deadline or not worth_another_try(str(cause)):
-                raise StartFailed(f"the database cannot be reached: {_one_line(error)}") from error
-            logger.warning("waiting for the database", extra={"reason": _one_line(error)})
+                raise StartFailed(f"the database cannot be reached: {one_line(error)}") from error
+            logger.warning("waiting for the database", extra={"reason": one_line(error)})
         time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 -- jitter is not a secret
         delay = min(delay * 2, 3.0)
 
@@ -77,7 +77,3 @@ def _check_fence() -> None:
 def _is_behind() -> bool:
     executor = MigrationExecutor(connection)
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

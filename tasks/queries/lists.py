@@ -18,7 +18,7 @@ from tasks.queries.cursors import InvalidCursor, Position
 from tasks.queries.rows import FIELDS, own, parameters
 from tasks.schemas import TaskListQuery
 from todoproject.database import statements
-from todoproject.database.pool import pool
+from todoproject.database.replica import replica
 from todoproject.database.unit import Rows, Statement
 
 _SORT_COLUMNS = {"due": "sort_due", "title": "sort_title"}  # the others are sorted by the column of the same name
@@ -78,7 +78,7 @@ async def list_page(credentials: Credentials, query: TaskListQuery) -> bytes:
     if last is not None:
         values |= {"last_key": last.key, "last_id": last.id}
     shape = _Shape(conditions, query.sort, query.q is not None, last is not None, query.include == "total")
-    rows = await pool.run(_list(shape), parameters(credentials, limit=query.limit + 1, **values))
+    rows = await replica.run(_list(shape), parameters(credentials, limit=query.limit + 1, **values))
     if last is not None and last.user_id != rows.user_id:
         raise InvalidCursor
     return _page(rows, query, made_for)

@@ -30,4 +30,13 @@ class Command:
             return "%" if name is None else f"${numbers.setdefault(name, len(numbers) + 1)}"
 
         sent = _PLACEHOLDER.sub(numbered, text).encode()
-        return cls(sent, tuple(numbers), b"todo_" + hashlib.sha256(sent).hexdigest()[:32].encode(), is_kept)
+        return cls(sent, tuple(numbers), _name(sent), is_kept)
+
+    def extended(self, text: str) -> "Command":
+        """Return the command with more text, without parameters, at its end."""
+        sent = self.text + text.encode()
+        return Command(sent, self.names, _name(sent), self.is_kept)
+
+
+def _name(text: bytes) -> bytes:
+    return b"todo_" + hashlib.sha256(text).hexdigest()[:32].encode()

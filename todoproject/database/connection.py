@@ -21,7 +21,7 @@ from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from todoproject.database.command import Command
-from todoproject.database.errors import DatabaseUnavailable
+from todoproject.database.errors import NoAnswer
 
 # How many statements the server keeps ready on each connection: more than are in use, and a few MiB at most.
 _MOST_PREPARED = 200
@@ -71,7 +71,7 @@ class Connection:
         """Send commands; return the result of each up to the first that failed, and its error.
 
         With `prepare` the server keeps them ready under names, for the next time on this connection.
-        Raises DatabaseUnavailable where no answer comes in time, and psycopg's OperationalError where none can come.
+        Raises NoAnswer where none comes in time, and psycopg's OperationalError where none can come.
         """
         self._answer, self._results = self._loop.create_future(), []
         timer = self._loop.call_later(settings.DATABASE_STATEMENT_TIMEOUT, self._give_up)
@@ -194,12 +194,13 @@ class Connection:
             self._answer.set_exception(error)
 
     def _give_up(self) -> None:
-        self._fail(DatabaseUnavailable(f"no answer within {settings.DATABASE_STATEMENT_TIMEOUT} s"))
+        self._fail(NoAnswer(f"no answer within {settings.DATABASE_STATEMENT_TIMEOUT} s"))
         self._cancelling = self._loop.create_task(self._cancel())
         self.end()
 
     async def _cancel(self) -> None:
         """Ask the server to stop what nobody waits for any more."""
-        with suppress(Error):
-            await self._psycopg.cancel_safe(timeout=_CANCEL_TIMEOUT_SECONDS)
+        with suppress(Error, TimeoutError):  # not psycopg's own timeout, which keeps the socket for a while
+            async with asyncio.timeout(_CANCEL_TIMEOUT_SECONDS):
+                await self._psycopg.cancel_safe()
         self._pgconn.finish()

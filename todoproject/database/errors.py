@@ -5,7 +5,6 @@ functions (accounts/migrations).
 """
 
 import psycopg
-from psycopg_pool import PoolClosed, PoolTimeout
 
 
 class DatabaseError(Exception):
@@ -14,6 +13,18 @@ class DatabaseError(Exception):
 
 class DatabaseUnavailable(DatabaseError):
     """The database cannot be reached, is shutting down, is full, or did not answer in time."""
+
+
+class ConnectionLost(DatabaseUnavailable):
+    """The connection broke before anything was committed: nothing has been done."""
+
+
+class NoAnswer(DatabaseUnavailable):
+    """The server has not answered a statement in time; it was asked to cancel it."""
+
+
+class OutcomeUnknown(DatabaseUnavailable):
+    """The connection broke, or no answer came, while a write was under way: it may have been committed or not."""
 
 
 class DatabaseNotReady(DatabaseError):
@@ -55,13 +66,11 @@ _NOT_READY = ("3F000", "42P01", "42883", "42703")  # no such schema, table, func
 _READ_ONLY = "25006"  # a replica, or a primary that is being demoted
 
 
-def translate(error: psycopg.Error | PoolTimeout | PoolClosed) -> Exception:
+def translate(error: psycopg.Error) -> Exception:
     """Return our name for a psycopg error, or the error itself where it can only be a defect of ours."""
-    if isinstance(error, PoolTimeout | PoolClosed):
-        return DatabaseUnavailable(str(error))
+    if connection_lost(error):
+        return ConnectionLost(one_line(error))
     state = error.sqlstate
-    if state is None and isinstance(error, psycopg.OperationalError):
-        return DatabaseUnavailable(str(error))  # connect failures and broken sockets carry no SQLSTATE
     if state is None:
         return error
     if state == "28000":
@@ -77,25 +86,63 @@ def translate(error: psycopg.Error | PoolTimeout | PoolClosed) -> Exception:
     if state in _NOT_READY:
         return DatabaseNotReady(str(error))
     if state.startswith(_UNAVAILABLE_CLASSES) or state == _READ_ONLY:
-        return DatabaseUnavailable(str(error))
+        return DatabaseUnavailable(one_line(error))
     return error
 
 
-# A connect error carries no SQLSTATE, whatever the server said: its text is all there is.
+def connection_lost(error: psycopg.Error) -> bool:
+    """Tell whether an error of a statement means that its connection is gone. A broken socket carries no SQLSTATE."""
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    return error.sqlstate.startswith(("08", "57P"))
+
+
+def was_undone(error: psycopg.Error) -> bool:
+    """Tell whether the server has rolled the statement back in favour of another one: a deadlock, a conflict."""
+    return error.sqlstate in ("40001", "40P01")
+
+
+def one_line(error: Exception) -> str:
+    """Return an error's message for the log."""
+    return " ".join(str(error).split())
+
+
+# A connect error carries no SQLSTATE, whatever the server said: its text is all there is. What is not listed needs a
+# person: a wrong password, Neon's endpoint that is not found or disabled, a quota that is used up.
 _PASSING = (
+    # PostgreSQL that starts, stops, recovers or is full (57P01, 57P03, 53300)
     "the database system is starting up",
     "the database system is shutting down",
+    "the database system is in recovery mode",
     "the database system is not yet accepting connections",
+    "terminating connection due to administrator command",
+    "remaining connection slots are reserved",
+    "too many clients already",
+    "too many connections for ",
+    # Neon's proxy, whose compute is asleep or wakes slowly
     "couldn't connect to compute node",
     "control plane request failed",
     "too many connections attempts",
-    "remaining connection slots are reserved",
-    "sorry, too many clients already",
+    # PgBouncer, whose server is away, or whose own limit is reached
+    "server login has been failing",
+    "server_login_retry",
+    "pgbouncer cannot connect to server",
+    "no more connections allowed",
+    "query_wait_timeout",
+    # The way there
     "server closed the connection unexpectedly",
     "connection refused",
-    "connection timeout expired",
     "timeout expired",
+    "timed out",
     "connection reset by peer",
+    "broken pipe",
+    "unexpected eof",
+    "eof detected",
+    "ssl connection has been closed unexpectedly",
+    "network is unreachable",
+    "no route to host",
+    "host is down",
+    "temporary failure in name resolution",
     "no such file or directory",  # the socket of a local server that is about to start
 )
 

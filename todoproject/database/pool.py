@@ -13,7 +13,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
@@ -21,12 +21,22 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 from psycopg import AsyncConnection, Error, OperationalError
+from psycopg.errors import ConnectionTimeout
 from psycopg.pq import TransactionStatus
 
 from todoproject import logs
 from todoproject.database import embedded, transaction
 from todoproject.database.connection import Connection
-from todoproject.database.errors import DatabaseUnavailable, translate, worth_another_try
+from todoproject.database.errors import (
+    DatabaseUnavailable,
+    NoAnswer,
+    OutcomeUnknown,
+    connection_lost,
+    one_line,
+    translate,
+    was_undone,
+)
+from todoproject.database.outage import Outage
 from todoproject.database.transaction import Transaction
 from todoproject.database.unit import Parameters, Rows, Statement
 
@@ -41,24 +51,27 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.5
 _NO_SUCH_STATEMENT = ("26000", "42P05")
 _CACHED_PLAN = "cached plan must not change result type"  # a migration has changed a table under it
 
+ConnectionParameters = Callable[[], Awaitable[dict[str, Any]]]
+
 _transaction: ContextVar[Transaction | None] = ContextVar("transaction", default=None)
 
 
 class Pool:
     """The connections of one process and one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, parameters: ConnectionParameters | None = None) -> None:
+        self._parameters = parameters
         self._is_open = False
         self._prepare = True
         self._idle: deque[Connection] = deque()  # the one used last is at the right, and used next
         self._all: set[Connection] = set()
         self._waiting: deque[asyncio.Future[Connection]] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
-        self._trouble: Exception | None = None  # why the last try to connect has failed
+        self._outage = Outage()
 
     async def open(self) -> None:
         """Open the pool; its connections are made in the background."""
-        self._is_open, self._prepare = True, settings.DATABASE_PREPARED_STATEMENTS
+        self._is_open, self._prepare, self._outage = True, settings.DATABASE_PREPARED_STATEMENTS, Outage()
         for _ in range(min(_KEPT_OPEN, settings.DATABASE_POOL_SIZE)):
             self._connect_one_more()
 
@@ -103,7 +116,7 @@ class Pool:
         token = _transaction.set(transaction)
         try:
             yield transaction
-            await transaction.end("COMMIT")
+            await _commit(transaction)
         except Error as error:
             raise self._translated(error) from error
         finally:
@@ -116,18 +129,32 @@ class Pool:
         try:
             return await self._run_once(statement, parameters)
         except Error as error:
-            if not (_was_undone(error) or self._was_stale(error) or (statement.repeatable and _connection_lost(error))):
+            if not (was_undone(error) or self._was_stale(error) or connection_lost(error)):
                 raise
         # Jitter, so that the requests which one broken server has hit do not return in step.
         await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 -- not a secret
         return await self._run_once(statement, parameters)
 
     async def _run_once(self, statement: Statement, parameters: Parameters) -> Rows:
+        """Send a statement. Raises OutcomeUnknown where it may have happened, and sending it again would do harm."""
         connection = await self._take()
         try:
             return await transaction.run(connection, statement, parameters, prepare=self._prepare)
+        except (OperationalError, NoAnswer) as error:
+            if isinstance(error, NoAnswer):
+                self._drop_idle()
+            elif not connection_lost(error):
+                raise
+            if statement.repeatable:
+                raise
+            raise OutcomeUnknown(one_line(error)) from error
         finally:
             self._give_back(connection)
+
+    def _drop_idle(self) -> None:
+        """End the others with one that fell silent: on a way that is broken they would each cost a timeout."""
+        for connection in [*self._idle]:
+            connection.end()
 
     def _was_stale(self, error: Error) -> bool:
         """Tell whether only the prepared form of a statement has failed: nothing was done, and it may be sent again."""
@@ -135,8 +162,7 @@ class Pool:
             self._prepare = False
             logger.warning("the pooler does not keep prepared statements: set DATABASE_PREPARED_STATEMENTS=false")
         if _CACHED_PLAN in str(error):
-            for connection in [*self._idle]:  # the others have such plans, too
-                connection.end()
+            self._drop_idle()  # the others have such plans, too
         return error.sqlstate in _NO_SUCH_STATEMENT or _CACHED_PLAN in str(error)
 
     def _translated(self, error: Error) -> Exception:
@@ -153,9 +179,12 @@ class Pool:
             raise DatabaseUnavailable("the pool is not open")
         waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
+        if not self._all and not self._connecting:
+            self._outage.begin()
         if len(self._connecting) < len(self._waiting):
             self._connect_one_more()
-        timer = asyncio.get_running_loop().call_later(settings.DATABASE_POOL_TIMEOUT, self._expire, waiter)
+        seconds = self._patience()
+        timer = asyncio.get_running_loop().call_later(seconds, self._expire, waiter, seconds)
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -186,13 +215,13 @@ class Pool:
                 return
         self._idle.append(connection)
 
-    def _expire(self, waiter: "asyncio.Future[Connection]") -> None:
-        reason = f"no connection within {settings.DATABASE_POOL_TIMEOUT} s"
-        if self._trouble is None:
-            reason += f": all {len(self._all)} are in use"
-        else:
-            reason += f": {str(self._trouble).strip()}"
-        _refuse(waiter, DatabaseUnavailable(reason))
+    def _patience(self) -> float:
+        """Return for how many seconds to wait: until others are done, or until the server may have woken."""
+        return float(settings.DATABASE_POOL_TIMEOUT) if self._all else self._outage.patience()
+
+    def _expire(self, waiter: "asyncio.Future[Connection]", seconds: float) -> None:
+        in_use = f"all {len(self._all)} are in use" if self._all else "tries to connect are unanswered so far"
+        _refuse(waiter, DatabaseUnavailable(f"no connection within {seconds:.0f} s: {self._outage.reason or in_use}"))
 
     def _forget(self, connection: Connection) -> None:
         """Take out a connection that has ended, and replace it if somebody waits."""
@@ -214,14 +243,13 @@ class Pool:
         """Add a connection; try for as long as somebody waits for one and the reason may pass by itself."""
         for pause in _pauses():
             try:
-                connection = await _connected(self._forget)
+                connection = await _connected(self._parameters or _connection_parameters, self._forget)
             except (OSError, Error, embedded.EmbeddedServerError) as error:
-                self._trouble = error
-                if not worth_another_try(str(error)):
+                if self._outage.note(error):
                     self._refuse_all(error)
                     return
             else:
-                self._trouble = None
+                self._outage.end()
                 self._all.add(connection)
                 self._hand_over(connection)
                 return
@@ -234,7 +262,7 @@ class Pool:
         if self._all:
             return
         for waiter in self._waiting:
-            _refuse(waiter, DatabaseUnavailable(str(error).strip()))
+            _refuse(waiter, DatabaseUnavailable(one_line(error)))
 
 
 pool = Pool()
@@ -253,13 +281,13 @@ def _pauses() -> Iterator[float]:
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-def _was_undone(error: Error) -> bool:
-    """Tell whether the server has rolled the statement back in favour of another one: a deadlock, a conflict."""
-    return error.sqlstate is not None and error.sqlstate.startswith("40")
-
-
-def _connection_lost(error: Error) -> bool:
-    return isinstance(error, OperationalError) and (error.sqlstate is None or error.sqlstate.startswith(("08", "57P")))
+async def _commit(transaction: Transaction) -> None:
+    try:
+        await transaction.end("COMMIT")
+    except (OperationalError, NoAnswer) as error:
+        if isinstance(error, OperationalError) and not connection_lost(error):
+            raise
+        raise OutcomeUnknown(one_line(error)) from error
 
 
 async def _connection_parameters() -> dict[str, Any]:
@@ -272,10 +300,18 @@ async def _connection_parameters() -> dict[str, Any]:
     return {**parameters, "autocommit": True}
 
 
-async def _connected(on_end: Any) -> Connection:
-    """Open a connection; refuse a server whose texts we could not read."""
-    connection = await AsyncConnection.connect(**await _connection_parameters())
-    if connection.pgconn.parameter_status(b"client_encoding") != b"UTF8":
-        await connection.close()
-        raise OperationalError("the server must use client_encoding=UTF8")
-    return Connection(connection, on_end)
+async def _connected(parameters: ConnectionParameters, on_end: Any) -> Connection:
+    """Open a connection; refuse a server whose texts we could not read.
+
+    A try that hangs is cut short and begun anew: what it hangs on may be mended, and a server that wakes wakes anyway.
+    Not by psycopg's own timeout, after which the socket stays open until the garbage is collected.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(settings.DATABASE_CONNECT_TIMEOUT / 3):
+            connection = await AsyncConnection.connect(**await parameters())
+            if connection.pgconn.parameter_status(b"client_encoding") != b"UTF8":
+                await connection.close()
+                raise OperationalError("the server must use client_encoding=UTF8")
+            return Connection(connection, on_end)
+    # Out here, so that whoever keeps this error does not keep the frames with the socket.
+    raise ConnectionTimeout("connection timeout expired")

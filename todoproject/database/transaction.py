@@ -42,7 +42,8 @@ async def run(
     if error is not None:
         raise error
     rows = len(results) - len(after) - 1
-    return Rows(results[rows], _bound_user(Rows(results[rows - 1], None)) if statement.is_fenced else None)
+    opening = results[rows - 1]
+    return Rows(results[rows], _bound_user(Rows(opening, None)) if statement.is_fenced else None, opening)
 
 
 def _opening(statement: Statement, parameters: Parameters) -> list[Bound]:

@@ -54,10 +54,11 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What a statement returned, as the bytes that PostgreSQL sent, and the user it was run for."""
+    """What a statement returned, as the bytes that PostgreSQL sent, the user it was run for, and its opening's row."""
 
     result: PGresult
     user_id: str | None
+    opening: PGresult | None = None
 
     def __len__(self) -> int:
         return self.result.ntuples

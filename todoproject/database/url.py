@@ -3,7 +3,9 @@
 Pure: the settings call it, and it knows none of them.
 """
 
+import ipaddress
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -42,10 +44,24 @@ def _host(url: str) -> str:
     return unquote(raw) if raw.upper().startswith("%2F") else urlsplit(url).hostname or ""
 
 
+_REFUSED = {
+    # PgBouncer, and so Neon's pooled endpoint, refuses the connection with an error that few recognise.
+    "options": "connection poolers refuse it",
+    "currentSchema": "connection poolers refuse it",
+    "connect_timeout": "it is the setting DATABASE_CONNECT_TIMEOUT_SECONDS",
+    "replication": "that is no connection for statements",
+    "service": "a file elsewhere would decide what is connected to, and how safely",
+}
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+
+
 def _refuse_parameters(parameters: dict[str, list[str]]) -> None:
-    if "options" in parameters or "currentSchema" in parameters:
-        # PgBouncer, and so Neon's pooled endpoint, refuses the connection with an error that few recognise.
-        raise ValueError("must not carry options=… or currentSchema=…: connection poolers refuse it")
+    for name in parameters.keys() & _REFUSED.keys():
+        raise ValueError(f"must not carry {name}=…: {_REFUSED[name]}")
+    for name in parameters.keys() & set(_FILES):
+        path = parameters[name][0]
+        if not Path(path).is_file() and (name, path) != ("sslrootcert", "system"):
+            raise ValueError(f"has {name}=…, which is not the path of a file")
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     for name, values in parameters.items():
         if name not in known or len(values) > 1:
@@ -55,9 +71,44 @@ def _refuse_parameters(parameters: dict[str, list[str]]) -> None:
 
 
 def _verify_tls(host: str, options: dict[str, Any]) -> None:
-    """Make TLS to Neon verified, and give verifying modes a certificate bundle that the psycopg wheel finds."""
-    if host.endswith(".neon.tech"):
+    """Ask for TLS wherever the way is longer than this machine, and for as much of it as can be had.
+
+    Verifying modes get a certificate bundle that the psycopg wheel finds: the OpenSSL inside it looks for certificates
+    where Debian has none.
+    """
+    is_system = options.get("sslrootcert") == "system"
+    # libpq demands it for the system's certificates, too: anybody can have one of those, for a name of their own.
+    if host.lower().endswith(".neon.tech") or (is_system and options.get("sslmode") != "verify-ca"):
         options["sslmode"] = "verify-full"
+    _refuse_plain(str(options.get("hostaddr") or host), options)
     if str(options.get("sslmode", "")).startswith("verify-") and options.get("sslrootcert", "system") == "system":
-        # The OpenSSL inside psycopg's wheel looks for certificates where Debian has none.
         options["sslrootcert"] = certifi.where()
+
+
+def _refuse_plain(host: str, options: dict[str, Any]) -> None:
+    """Make TLS the default beyond this machine; take a plain connection only when asked for, and near by."""
+    if _is_here(host):
+        return
+    mode = options.setdefault("sslmode", "require")  # libpq's own default goes on in clear where TLS fails
+    if mode in ("allow", "prefer"):
+        raise ValueError(f"has sslmode={mode}, which may go on without TLS: say require, verify-full or disable")
+    if mode == "disable" and not _is_near(host):
+        raise ValueError("has sslmode=disable, and the password would cross a public network: say verify-full")
+
+
+def _is_here(host: str) -> bool:
+    return host.startswith("/") or host == "localhost" or _is_address(host, "is_loopback")
+
+
+def _is_near(host: str) -> bool:
+    """Tell whether a host is in a private network: its address is, or no public name looks like this."""
+    return (
+        "." not in host.replace(":", ".") or host.endswith((".internal", ".local")) or _is_address(host, "is_private")
+    )
+
+
+def _is_address(host: str, kind: str) -> bool:
+    try:
+        return bool(getattr(ipaddress.ip_address(host), kind))
+    except ValueError:
+        return False

@@ -1,40 +1,58 @@
 """Django's PostgreSQL engine for the admin and for commands, with care for a database that is still asleep."""
 
-import functools
-import os
-import random
-import time
-from typing import Any
+from typing import Any, ClassVar, cast
 
-from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.postgresql import base
-from psycopg import Connection, OperationalError
+from psycopg import Connection
 
-from todoproject.database import embedded
-from todoproject.database.errors import worth_another_try
+from todoproject.database.postgres.patience import patiently
+from todoproject.database.postgres.pool import AdminPool
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """The stock engine; it starts the embedded server where there is one and waits for a sleeping one to wake."""
+    """The stock engine; it waits for a sleeping server to wake, and a server process has it pooled (`open_pool`).
+
+    A command connects by itself: it needs one connection, and no threads that tend a pool.
+    """
+
+    _pools: ClassVar[dict[str, AdminPool]] = {}
+
+    @property
+    def pool(self) -> "AdminPool | None":
+        return self._pools.get(self.alias)
+
+    def open_pool(self) -> None:
+        """Let all threads of this process share a few connections from now on."""
+        parameters = {**self.get_connection_params(), "autocommit": True}  # Django sets it as it needs it
+        pool = AdminPool(parameters, self._configure_connection)  # type: ignore[attr-defined]  # not in the stubs
+        pool.open()
+        self._pools[self.alias] = pool
+
+    def close_pool(self) -> None:
+        """Close them; called without a pool, too."""
+        if (pool := self._pools.pop(self.alias, None)) is not None:
+            pool.close()
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> "Connection[Any]":
-        _start_embedded(os.getpid())
-        deadline = time.monotonic() + settings.DATABASE_CONNECT_TIMEOUT
-        delay = 0.1
-        while True:
-            try:
-                return super().get_new_connection(conn_params)  # type: ignore[no-any-return]  # the stubs say Any
-            except OperationalError as error:
-                if not worth_another_try(str(error)) or time.monotonic() + delay > deadline:
-                    raise
-                _start_embedded.cache_clear()  # it may have ended meanwhile
-            time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 -- jitter is not a secret
-            delay = min(delay * 2, 2.0)
-            _start_embedded(os.getpid())
+        def connect() -> "Connection[Any]":
+            return super(DatabaseWrapper, self).get_new_connection(conn_params)  # type: ignore[no-any-return]  # the stubs say Any
+
+        return connect() if self.pool else patiently(connect)
+
+    def _close(self) -> None:
+        # One that was made before the pool, or that outlives it, is nobody else's.
+        if self.connection is not None and (self.pool is None or self.connection._pool is None):
+            self.connection.close()
+        else:
+            super()._close()  # type: ignore[misc]  # not in the stubs
 
 
-@functools.lru_cache(maxsize=1)
-def _start_embedded(pid: int) -> None:
-    """Start the embedded server once a process: it is asked for each connection, and a forked child counts anew."""
-    if settings.DATABASE_EMBEDDED:
-        embedded.start(settings.EMBEDDED_DATA_DIR)
+def open_pool() -> None:
+    """Open the pool of the default database, for as long as this process serves."""
+    cast(DatabaseWrapper, connections[DEFAULT_DB_ALIAS]).open_pool()
+
+
+def close_pool() -> None:
+    """Close it; this waits for its threads to end."""
+    cast(DatabaseWrapper, connections[DEFAULT_DB_ALIAS]).close_pool()
