@@ -48,7 +48,7 @@ _TASKS_OF_A_USER = 500
 def main() -> int:
     """Return the exit code: 1 where something is missing or an answer was wrong, 2 for a mistake in the options."""
     chosen = options.parse()
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # an orderly end too, which stops all servers
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an orderly end too, which stops all servers
     try:
         return _command(chosen)
     except BenchError as error:
