@@ -275,6 +275,10 @@ DATABASE_START_TIMEOUT = _read("DATABASE_START_TIMEOUT_SECONDS", _number(0, 600)
 DATABASE_STATEMENT_TIMEOUT = _read("DATABASE_STATEMENT_TIMEOUT_SECONDS", _number(1, 600), example="10", default=10)
 # Statements that the server keeps ready for the next time. A pooler must know about them: PgBouncer since 1.21, Neon's.
 DATABASE_PREPARED_STATEMENTS = _read("DATABASE_PREPARED_STATEMENTS", _boolean, example="true", default=True)
+# While a migration waits for a lock, everything that needs the table queues behind it: nobody may notice that pause.
+MIGRATION_LOCK_TIMEOUT = _read("MIGRATION_LOCK_TIMEOUT_SECONDS", _number(1, 60), example="2", default=2)
+# How long a migration that gave way is tried again.
+MIGRATION_PATIENCE = _read("MIGRATION_PATIENCE_SECONDS", _number(0, 86_400), example="600", default=600)
 
 _connection = {
     "ENGINE": "todoproject.database.postgres",
