@@ -5,23 +5,14 @@ import os
 import signal
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.databases import connect
 from tests.load import Load
-from tests.people import PASSWORD
 from tests.servers import Server
 from todoproject.database import embedded
 
 pytestmark = pytest.mark.faults
-
-
-def register(server: Server) -> dict[str, str]:
-    email = f"rolling-{os.urandom(4).hex()}@example.com"
-    answer = httpx.post(f"{server.url}/v1/auth/register", json={"email": email, "password": PASSWORD})
-    assert answer.status_code == 201, answer.text
-    return {"Authorization": f"Bearer {answer.json()['token']}"}
 
 
 def workers(server: Server) -> set[int]:
@@ -53,7 +44,7 @@ async def test_rolling_restarts_lose_no_request(server: Server, pause: float) ->
     with Server("--workers", "2") as rolling:
         assert rolling.process is not None
         before = await replaced(rolling, set())
-        async with Load(rolling.port, register(rolling), clients=16 if pause < 1 else 60, pause=pause) as load:
+        async with Load(rolling.port, rolling.account(), clients=16 if pause < 1 else 60, pause=pause) as load:
             for _ in range(int(os.environ.get("ROLLING_RESTARTS", "3"))):
                 os.kill(rolling.process.pid, signal.SIGHUP)
                 before = await replaced(rolling, before)

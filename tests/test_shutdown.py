@@ -1,6 +1,5 @@
 """SIGTERM: readiness says so, what is under way is finished, what is idle is closed politely, all within bounds."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -13,34 +12,28 @@ import httpx
 import pytest
 
 from tests.databases import connect
-from tests.people import PASSWORD
 from tests.servers import ROOT, Server, free_port
 from tests.sockets import Connection
 from todoproject.database import embedded
 
 pytestmark = pytest.mark.faults
 
-
-def register(server: Server) -> str:
-    email = f"shutdown-{os.urandom(4).hex()}@example.com"
-    answer = httpx.post(f"{server.url}/v1/auth/register", json={"email": email, "password": PASSWORD})
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["token"])
+Headers = dict[str, str]
 
 
-def get(token: str, path: str = "/v1/tasks") -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+def get(token: Headers, path: str = "/v1/tasks") -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {token['Authorization']}\r\n\r\n".encode()
 
 
-def post(token: str, body: bytes) -> bytes:
+def post(token: Headers, body: bytes) -> bytes:
     return (
-        f"POST /v1/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+        f"POST /v1/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {token['Authorization']}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 
 
 @contextmanager
-def held(token: str) -> Iterator[None]:
+def held() -> Iterator[None]:
     """Hold the row that each write of this user needs."""
     with connect(embedded.DATABASE) as connection:
         connection.execute("SELECT FROM users WHERE id = (SELECT max(id::text) FROM users)::uuid FOR UPDATE")
@@ -78,12 +71,12 @@ def workers(request: pytest.FixtureRequest) -> str:
 
 def test_what_is_under_way_is_finished_and_what_is_idle_may_ask_once_more(server: Server, workers: str) -> None:
     with Server("--workers", workers) as ending:
-        token = register(ending)
+        token = ending.account()
         body = b'{"title": "Sent slowly"}'
         with Connection(ending) as idle, Connection(ending) as upload, Connection(ending) as waiting:
             assert idle.ask(get(token)).status == 200
             upload.send(post(token, body)[:-10])
-            with held(token):
+            with held():
                 waiting.send(post(token, b'{"title": "Waits for a lock"}'))
                 time.sleep(0.3)
                 terminate(ending)
@@ -102,7 +95,7 @@ def test_what_is_under_way_is_finished_and_what_is_idle_may_ask_once_more(server
 
 def test_readiness_says_so_first_while_everything_is_still_served(server: Server) -> None:
     with Server("--workers", "2", SHUTDOWN_DELAY_SECONDS="4") as ending:
-        token = register(ending)
+        token = ending.account()
         assert httpx.get(f"{ending.url}/health/ready").status_code == 200
         terminate(ending)
         with Connection(ending) as balancer, Connection(ending) as client:
@@ -117,7 +110,7 @@ def test_readiness_says_so_first_while_everything_is_still_served(server: Server
 
 def test_requests_that_take_too_long_are_given_up_with_a_503(server: Server, workers: str) -> None:
     with Server("--workers", workers, SHUTDOWN_TIMEOUT_SECONDS="1") as ending:
-        token = register(ending)
+        token = ending.account()
         with Connection(ending) as upload:
             upload.send(post(token, b"{}")[:-1])
             time.sleep(0.3)
@@ -133,8 +126,8 @@ def test_requests_that_take_too_long_are_given_up_with_a_503(server: Server, wor
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_at_once(server: Server, workers: str, number: signal.Signals) -> None:
     with Server("--workers", workers) as ending:
-        token = register(ending)
-        with held(token), Connection(ending) as waiting:
+        token = ending.account()
+        with held(), Connection(ending) as waiting:
             waiting.send(post(token, b'{"title": "Waits for a lock"}'))
             time.sleep(0.3)
             asked = terminate(ending)
@@ -147,7 +140,7 @@ def test_a_second_signal_ends_at_once(server: Server, workers: str, number: sign
 
 def test_ctrl_c_does_not_wait_for_idle_connections(server: Server) -> None:
     with Server() as ending:
-        token = register(ending)
+        token = ending.account()
         with Connection(ending) as idle:
             assert idle.ask(get(token)).status == 200
             assert ending.process is not None
