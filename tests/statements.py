@@ -6,7 +6,7 @@ anew: on releasing, and not before.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -16,7 +16,11 @@ import pytest
 from tests.operations import Operation, operations
 from tests.people import Person
 from todoproject.database.pool import Pool
+from todoproject.database.transaction import Outcome, Transaction
 from todoproject.database.unit import Parameters, Rows, Statement
+
+Commands = tuple[str, str]
+Steps = Sequence[tuple[Statement, Parameters]]
 
 COPY = Path(__file__).parent / "statements.json"
 
@@ -38,18 +42,27 @@ _FILTERS = (
 _ENDS = ("DELETE /v1/me", "POST /v1/me/password", "POST /v1/auth/logout")
 
 
-async def collect(person: Person, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Ask for everything that the API does, and return the texts of all statements that took."""
-    texts: set[str] = set()
-    run = Pool.run
+async def collect(person: Person, monkeypatch: pytest.MonkeyPatch) -> list[Commands]:
+    """Ask for everything that the API does, and return the commands that took, an opening and a query each."""
+    found: set[Commands] = set()
+    run, run_each = Pool.run, Transaction.run_each
 
     async def record(pool: Pool, statement: Statement, parameters: Parameters) -> Rows:
-        texts.add(statement.text)
+        found.add(_texts(statement))
         return await run(pool, statement, parameters)
 
+    async def record_each(transaction: Transaction, statements: Steps, *, keep_going: bool) -> list[Outcome]:
+        found.update(_texts(statement) for statement, _ in statements)
+        return await run_each(transaction, statements, keep_going=keep_going)
+
     monkeypatch.setattr(Pool, "run", record)
+    monkeypatch.setattr(Transaction, "run_each", record_each)
     await _use_everything(person)
-    return sorted(texts)
+    return sorted(found)
+
+
+def _texts(statement: Statement) -> Commands:
+    return statement.opening.text.decode() if statement.opening else "", statement.query.text.decode()
 
 
 async def _use_everything(person: Person) -> None:
@@ -76,29 +89,34 @@ async def _call(person: Person, operation: Operation) -> httpx.Response:
     return await person.http.request(operation.method, path, content=operation.content, headers=headers)
 
 
-def kept() -> list[str]:
-    texts: list[str] = json.loads(COPY.read_text("utf-8"))
-    return texts
+def kept() -> list[Commands]:
+    return [(opening, query) for opening, query in json.loads(COPY.read_text("utf-8"))]
 
 
-def keep(texts: list[str]) -> None:
-    COPY.write_text(json.dumps(texts, indent=1, ensure_ascii=False) + "\n", "utf-8")
+def keep(commands: list[Commands]) -> None:
+    COPY.write_text(json.dumps(commands, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def explain(connection: "psycopg.Connection[tuple[object, ...]]", text: str) -> None:
-    """Let PostgreSQL plan each part of a statement, under the role that it is run under. Raises psycopg.Error.
+def explain(connection: "psycopg.Connection[tuple[object, ...]]", commands: Commands) -> None:
+    """Let PostgreSQL prepare and plan commands, under the role that they are run under. Raises psycopg.Error.
 
-    Planning finds every name, type and signature, and checks the grants; it changes nothing.
+    That finds every name, type and signature, and checks the grants; it changes nothing.
     """
-    role = re.search(r"set_config\('role', '(\w+)'", text)
-    with connection.transaction(force_rollback=True):
-        opening, _, query = text.partition(";\n")
-        connection.execute("EXPLAIN " + _bound(connection, opening))
-        if role is not None:
-            connection.execute(f"SET LOCAL ROLE {role[1]}")
-        connection.execute("EXPLAIN " + _bound(connection, query))
+    opening, query = commands
+    role = re.search(r"set_config\('role', '(\w+)'", opening)
+    try:
+        with connection.transaction(force_rollback=True):
+            if opening:
+                _plan(connection, "opening", opening)
+            if role is not None:
+                connection.execute(f"SET LOCAL ROLE {role[1]}")
+            _plan(connection, "query", query)
+    finally:
+        connection.execute("DEALLOCATE ALL")  # they outlive the transaction
 
 
-def _bound(connection: "psycopg.Connection[tuple[object, ...]]", query: str) -> str:
-    names: Mapping[str, None] = dict.fromkeys(re.findall(r"%\((\w+)\)s", query))
-    return psycopg.ClientCursor(connection).mogrify(query, names)
+def _plan(connection: "psycopg.Connection[tuple[object, ...]]", name: str, command: str) -> None:
+    connection.execute(f"PREPARE {name} AS {command}".encode())
+    count = max([0, *map(int, re.findall(r"\$(\d+)", command))])
+    arguments = f"({', '.join(['NULL'] * count)})" if count else ""
+    connection.execute(f"EXPLAIN EXECUTE {name}{arguments}")
