@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+_READS = ("/v1/tasks", "/v1/tasks?q=load", "/v1/tasks?limit=5&include=total", "/v1/me", "/v1/tokens")
+
 
 class Unanswered(Exception):
     """A request was sent, and the connection ended without its answer."""
@@ -75,7 +77,8 @@ class Load:
         """Send one request and read its answer; tell whether it was the connection's last."""
         is_write = random.random() < 0.5
         started = time.monotonic()
-        writer.write(self._bytes("POST", {"title": "Under load"}) if is_write else self._bytes("GET"))
+        request = self._bytes("POST", "/v1/tasks", {"title": "Under load"}) if is_write else self._read()
+        writer.write(request)
         try:
             status, headers, body = await _answer(reader)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
@@ -88,10 +91,13 @@ class Load:
             self.written.append(json.loads(body)["id"])
         return headers.get("connection") == "close"
 
-    def _bytes(self, method: str, document: Any = None) -> bytes:
+    def _read(self) -> bytes:
+        return self._bytes("GET", random.choice(_READS))
+
+    def _bytes(self, method: str, path: str, document: Any = None) -> bytes:
         body = b"" if document is None else json.dumps(document).encode()
         headers = {"Host": "127.0.0.1", "Content-Type": "application/json", "Content-Length": len(body), **self.headers}
-        lines = [f"{method} /v1/tasks HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         return "\r\n".join([*lines, "", ""]).encode() + body
 
 

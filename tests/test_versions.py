@@ -14,7 +14,9 @@ from tests import statements
 from tests.databases import connect
 from tests.load import Load
 from tests.people import Person
+from tests.probes import manage, probe_app
 from tests.servers import ROOT, Server
+from todoproject.database import embedded
 
 
 async def test_everything_that_the_api_does_is_collected(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,3 +97,36 @@ async def test_the_older_and_the_newer_code_serve_side_by_side(
     assert ready == [200, 200]
     assert [page["total"] for page in pages] == [len(old_load.written) + len(new_load.written)] * 2
     assert min(len(old_load.written), len(new_load.written)) > 20
+
+
+ADD = """
+    operations = [migrations.RunSQL(
+        "ALTER TABLE tasks ADD COLUMN probe int; ALTER TABLE users ADD COLUMN probe text NOT NULL DEFAULT '';"
+        "ALTER TABLE access_tokens ADD COLUMN probe int",
+        "ALTER TABLE tasks DROP COLUMN probe; ALTER TABLE users DROP COLUMN probe;"
+        "ALTER TABLE access_tokens DROP COLUMN probe",
+    )]
+"""
+INDEX = """
+    atomic = False
+    operations = [migrations.RunSQL(
+        "CREATE INDEX CONCURRENTLY tasks_probe ON tasks (probe)", "DROP INDEX CONCURRENTLY tasks_probe"
+    )]
+"""
+
+
+@pytest.mark.faults
+async def test_the_schema_changes_under_load_and_nobody_notices(server: Server, tmp_path: Path) -> None:
+    """Columns come and go on the tables that every request reads, with plans prepared for them on every connection."""
+    probe = probe_app(tmp_path, "probe_load", "", ADD, INDEX)
+    async with Load(server.port, server.account()) as load:
+        await asyncio.sleep(1)
+        for target in ("0002", "zero", "0002", "zero"):
+            process = manage("migrate", "probe_load", target, database=embedded.DATABASE, **probe)
+            out, err = await asyncio.to_thread(process.communicate, timeout=60)
+            assert process.returncode == 0, (out, err)
+        await asyncio.sleep(1)
+
+    assert load.failures == []
+    assert load.slowest < 3  # MIGRATION_LOCK_TIMEOUT_SECONDS, and a busy machine
+    assert len(load.written) > 50
