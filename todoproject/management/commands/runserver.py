@@ -40,6 +40,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # an orderly exit, which stops the embedded server too
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup wants us to stay
+            # The terminal is gone: end in order, too. A supervisor takes it for a reload.
+            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         if options["worker"]:
             listener, control = (socket.socket(fileno=descriptor) for descriptor in options["worker"])
             _serve(listener, control)
@@ -51,7 +54,7 @@ class Command(BaseCommand):
             except startup.StartFailed as error:
                 raise CommandError(str(error)) from error
             password = _create_first_staff() if is_migrated else None
-            self.stdout.write(_banner(f"http://{_printable(host)}:{port}", password))
+            self.stdout.write(_banner(_url(listener), password))
             self.stdout.flush()
             if options["reload"]:
                 config = _config(reload=True)
@@ -108,6 +111,11 @@ def _create_first_staff() -> str | None:
     finally:
         connection.close()
     return password
+
+
+def _url(listener: socket.socket) -> str:
+    name = listener.getsockname()
+    return f"unix:{name}" if isinstance(name, str) else f"http://{_printable(name[0])}:{name[1]}"
 
 
 def _printable(host: str) -> str:
