@@ -57,6 +57,7 @@ class Server:
                 return self
             except httpx.TransportError:
                 time.sleep(0.05)
+        self.kill()  # nobody else would: what fails to start is never left
         raise AssertionError(f"the server did not start:\n{self.log}")
 
     def kill(self) -> None:
