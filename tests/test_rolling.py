@@ -56,7 +56,7 @@ async def test_rolling_restarts_lose_no_request(server: Server, pause: float) ->
         assert rolling.process is not None
         before = await replaced(rolling, set())
         async with Load(rolling.port, rolling.account(), clients=16 if pause < 1 else 60, pause=pause) as load:
-            for _ in range(int(os.environ.get("ROLLING_RESTARTS", "3"))):
+            for _ in range(int(os.environ.get("ROLLING_RESTARTS", "2"))):
                 os.kill(rolling.process.pid, signal.SIGHUP)
                 before = await replaced(rolling, before)
             await asyncio.sleep(0.5)
