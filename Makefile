@@ -9,7 +9,7 @@ PRODUCTION := requirements.txt
 EVERYTHING := requirements.txt tests/requirements.txt
 BENCH      := requirements.txt bench/requirements.txt
 
-.PHONY: help run test lint format openapi bench requirements clean
+.PHONY: help run test lint format openapi statements bench requirements clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo 'make format         format the code and fix what can be fixed'
 	@echo 'make openapi        write tests/openapi.json anew; refuses what would break clients'
 	@echo 'make bench          measure against other stacks; shorter: ARGS=--quick; more: ARGS=--help'
+	@echo 'make statements     on releasing: write tests/statements.json anew, which the next schema must serve'
 	@echo 'make requirements   lock the ranges of pyproject.toml; newest versions: ARGS=--upgrade'
 	@echo 'make clean          remove what make has made; data and .env stay'
 
@@ -70,6 +71,10 @@ bench:
 COMPILE = .venv-uv/bin/python -m uv --quiet --no-config pip compile pyproject.toml --universal --fork-strategy fewest \
   --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
   --custom-compile-command 'make requirements' $(ARGS)
+
+statements:
+	@$(call install,$(EVERYTHING))
+	@WRITE_STATEMENTS=1 $(PY) -m pytest -q tests/test_versions.py -k collected
 
 requirements:
 	@$(choose_python); test -x .venv-uv/bin/python || "$$python" -m venv .venv-uv

@@ -8,10 +8,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 from types import TracebackType
 
 import httpx
+
+from tests.people import PASSWORD
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,6 +31,7 @@ class Server:
     """`manage.py runserver` with settings of one's own; a context manager that ends it."""
 
     def __init__(self, *arguments: str, **settings: str) -> None:
+        self.root = ROOT  # whose code it runs
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._arguments = arguments
@@ -35,12 +39,12 @@ class Server:
         self._log = Path(tempfile.mkstemp(prefix="todo-server-")[1])
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, timeout: float = 20) -> "Server":
+    def start(self, timeout: float = 60) -> "Server":
         """Start the process and wait until it answers."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "runserver", *self._arguments],
-                cwd=ROOT,
+                cwd=self.root,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -53,6 +57,7 @@ class Server:
                 return self
             except httpx.TransportError:
                 time.sleep(0.05)
+        self.kill()  # nobody else would: what fails to start is never left
         raise AssertionError(f"the server did not start:\n{self.log}")
 
     def kill(self) -> None:
@@ -66,6 +71,16 @@ class Server:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=30)
+
+    def account(self) -> dict[str, str]:
+        """Register somebody; return the header that carries their token."""
+        account = {"email": f"somebody-{uuid.uuid4().hex}@example.com", "password": PASSWORD}
+        answer = httpx.post(f"{self.url}/v1/auth/register", json=account, timeout=20)
+        assert answer.status_code == 201, answer.text
+        return {"Authorization": f"Bearer {answer.json()['token']}"}
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", headers=headers, timeout=20)
 
     @property
     def log(self) -> str:

@@ -15,7 +15,7 @@ PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 PACKAGES = ("todoproject", "tasks", "accounts")
 
 LAYERS = ("floor", "models", "domain", "http", "entry")  # from the ground up
-ENTRY = {"admin", "apps", "asgi", "management", "urls"}
+ENTRY = {"admin", "apps", "asgi", "management", "server", "supervisor", "urls"}
 DOMAIN = {"schemas", "queries", "auth"}
 # What of todoproject speaks HTTP, and may know Ninja; the rest of it is the floor.
 HTTP = {"body", "docs", "handler", "health", "middleware", "openapi", "protocol", "validation"}

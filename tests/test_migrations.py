@@ -1,31 +1,12 @@
 """Migrations: they create everything, twice and at once do no harm, and can be taken back."""
 
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
 from tests.databases import connect
-from tests.environment import FOLDER
-from tests.servers import ROOT
-from todoproject.database import embedded
-
-
-def manage(*arguments: str, database: str) -> "subprocess.Popen[str]":
-    """Start a command on a database of the tests' server."""
-    socket = embedded.socket_directory(FOLDER / "postgres")
-    environment = {**os.environ, "DATABASE_URL": f"postgresql://{embedded.OWNER}@/{database}?host={socket}"}
-    return subprocess.Popen(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+from tests.probes import manage
 
 
 def run(*arguments: str, database: str) -> str:

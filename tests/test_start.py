@@ -82,7 +82,7 @@ def test_workers_serve_side_by_side(server: Server) -> None:
             assert answer.json() == created
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_asked_to_end_it_ends_in_order(server: Server, number: signal.Signals) -> None:
     with Server() as asked:
         assert asked.process is not None

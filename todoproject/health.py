@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 from pydantic import Field
 
+from todoproject import draining
 from todoproject.database import readiness
 from todoproject.database.errors import DatabaseNotReady, DatabaseUnavailable
 from todoproject.database.pool import pool
@@ -99,6 +100,8 @@ async def get_liveness(request: HttpRequest) -> HttpResponse:
     response=answers({200: Alive}),
 )
 async def get_readiness(request: HttpRequest) -> HttpResponse:
+    if draining.announced.is_set():
+        raise Problem(UNAVAILABLE, "Not ready: this process is about to end.", headers={"Retry-After": "5"})
     try:
         missing = await readiness.shortcomings()
     except DatabaseUnavailable:

@@ -204,6 +204,9 @@ def _refuse_misspelt_names(path: Path) -> None:
             )
 
 
+# As it was before .env was added: what a new worker is started with, so that a reload reads .env anew. It is no setting
+# of Django's, whose debug pages would show it.
+given_environment = dict(os.environ)
 ENV_FILE = _read("ENV_FILE", _file, example="/etc/todo/env", default=BASE_DIR / ".env")
 _read_env_file(ENV_FILE)
 
@@ -220,6 +223,11 @@ CSRF_TRUSTED_ORIGINS = _read("CSRF_TRUSTED_ORIGINS", _origins, example="https://
 HOST = _read("HOST", str, example="127.0.0.1", default="127.0.0.1")
 PORT = _read("PORT", _number(1, 65535), example="8000", default=8000)
 WORKERS = _read("WORKERS", _number(1, 64), example="2", default=1)
+# How long a connection may be idle: longer than a load balancer keeps it (60 s, mostly), or both may act at once.
+KEEP_ALIVE = _read("KEEP_ALIVE_SECONDS", _number(1, 3600), example="75", default=75)
+# At the end: how long readiness says so before connections are refused; and then, how long requests may take.
+SHUTDOWN_DELAY = _read("SHUTDOWN_DELAY_SECONDS", _number(0, 300), example="10", default=0)
+SHUTDOWN_TIMEOUT = _read("SHUTDOWN_TIMEOUT_SECONDS", _number(1, 3600), example="20", default=20)
 # Whose X-Forwarded-For and X-Forwarded-Proto count; anybody else could claim any address.
 TRUSTED_PROXIES = _read("TRUSTED_PROXIES", _networks, example="10.0.0.0/8,127.0.0.1", default=[])
 # The pages whose scripts may read the API's answers. Never cookies, never "*": tokens travel in a header.
@@ -280,6 +288,10 @@ DATABASE_START_TIMEOUT = _read("DATABASE_START_TIMEOUT_SECONDS", _number(0, 600)
 DATABASE_STATEMENT_TIMEOUT = _read("DATABASE_STATEMENT_TIMEOUT_SECONDS", _number(1, 600), example="10", default=10)
 # Statements that the server keeps ready for the next time. A pooler must know about them: PgBouncer since 1.21, Neon's.
 DATABASE_PREPARED_STATEMENTS = _read("DATABASE_PREPARED_STATEMENTS", _boolean, example="true", default=True)
+# While a migration waits for a lock, everything that needs the table queues behind it: nobody may notice that pause.
+MIGRATION_LOCK_TIMEOUT = _read("MIGRATION_LOCK_TIMEOUT_SECONDS", _number(1, 60), example="2", default=2)
+# How long a migration that gave way is tried again.
+MIGRATION_PATIENCE = _read("MIGRATION_PATIENCE_SECONDS", _number(0, 86_400), example="600", default=600)
 
 _connection = {
     "ENGINE": "todoproject.database.postgres",

@@ -75,6 +75,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 class Migration(migrations.Migration):
     dependencies = [("tasks", "0002_fence")]
+    unsafe = {"require-concurrent-index-creation": "it comes with the first release, when tasks has no rows"}
 
     operations = [
         run(WORDS, "DROP FUNCTION {schema}.owned_word(uuid, text); DROP FUNCTION {schema}.words(text);"),

@@ -1,32 +1,129 @@
-"""`migrate`, over a direct connection, one process at a time, creating the schema first."""
+"""`migrate`, beside servers that go on serving: over a direct connection, one process at a time, never in the way.
 
-from collections.abc import Iterator
+A statement that waits for a lock makes everything wait that comes after it. So none waits for longer than
+MIGRATION_LOCK_TIMEOUT_SECONDS: the migration is undone, traffic goes through, and it is tried again.
+"""
+
+import logging
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
+from django.core.management.base import CommandError
 from django.core.management.commands import migrate
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg import sql
+from psycopg import errors, sql
+
+from todoproject.database.blockers import Watch
+
+logger = logging.getLogger("todoproject")
 
 # Any number will do, so long as every process of this project takes the same.
 _LOCK = 8_210_725_133
+_TELL_EVERY_SECONDS = 10
+_GAVE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected)
+
+_CONCURRENTLY = re.compile(r'\s*(CREATE|DROP)\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+[A-Z ]*EXISTS\s+)?"?(\w+)')
+_IS_BROKEN = """
+SELECT EXISTS (SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+                WHERE relname = %s AND relnamespace = current_schema()::regnamespace AND NOT indisvalid)
+"""
+_HOLDER = """
+SELECT concat('pid ', pid, ', connected for ', round(extract(epoch FROM clock_timestamp() - backend_start)), ' s')
+  FROM pg_locks JOIN pg_stat_activity USING (pid)
+ WHERE locktype = 'advisory' AND (classid::bigint << 32) + objid::bigint = %s AND granted
+"""
 
 
 class Command(migrate.Command):
-    help = "Create or update the database: its schema, roles, tables, policies and triggers. Safe to repeat."
+    help = (
+        "Create or update the database: its schema, roles, tables, policies and triggers. Safe to repeat, and while"
+        " others serve: a migration gives way to traffic and is tried again. Exit code 0: done; 1: not done."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
+        self._is_told = options["verbosity"] > 0
         _connect_directly(connection)
-        with _alone(connection):
+
+        def apply() -> None:
             _prepare_schema(connection)
-            super().handle(*args, **options)
+            super(Command, self).handle(*args, **options)
+
+        with self._alone(connection), _impatient(connection), connection.execute_wrapper(self._execute):
+            self._give_way(connection, apply)
+
+    def _give_way(self, connection: BaseDatabaseWrapper, apply: Callable[[], None]) -> None:
+        """Apply what is missing, and again where a lock was not to be had; what is applied stays applied."""
+        deadline = time.monotonic() + settings.MIGRATION_PATIENCE
+        delay = 0.5
+        while True:
+            with Watch(connection, _value(connection, "SELECT pg_backend_pid()"), self._tell) as watch:
+                try:
+                    return apply()
+                except OperationalError as error:
+                    if not isinstance(error.__cause__, _GAVE_WAY):
+                        raise
+            blockers = watch.blockers or "somebody who was gone before we could look"
+            if time.monotonic() + delay > deadline:
+                raise CommandError(
+                    f"no lock was to be had in {settings.MIGRATION_PATIENCE} s (MIGRATION_PATIENCE_SECONDS). It is held"
+                    f" by {blockers}. Migrations before this one stay applied. Run migrate again when that has ended,"
+                    " or end it: SELECT pg_terminate_backend(pid)"
+                )
+            self._tell(f" gave way to {blockers}. Trying again in {delay:.1f} s.")
+            # Those who queued behind us get through, and we do not come back in step with what blocks us.
+            time.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 -- jitter is not a secret
+            delay = min(delay * 2, 15.0)
+
+    @contextmanager
+    def _alone(self, connection: BaseDatabaseWrapper) -> Iterator[None]:
+        """Let one process at a time migrate a database; the others wait, and then find nothing to do.
+
+        They ask again and again: a session that waits inside pg_advisory_lock holds a snapshot, and a CREATE INDEX
+        CONCURRENTLY of the process that migrates waits until that is gone, which is never.
+        """
+        told = -_TELL_EVERY_SECONDS * 1.0
+        while not _value(connection, "SELECT pg_try_advisory_lock(%s)", _LOCK):
+            if time.monotonic() - told > _TELL_EVERY_SECONDS:
+                told = time.monotonic()
+                self._tell(f"Another process migrates ({_value(connection, _HOLDER, _LOCK)}): waiting for it.")
+            time.sleep(random.uniform(0.1, 0.3))  # noqa: S311 -- jitter is not a secret
+        try:
+            yield
+        finally:
+            _if_alive(connection, "SELECT pg_advisory_unlock(%s)", _LOCK)
+
+    def _execute(self, execute: Any, statement: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        """Let a concurrent build wait as long as it must: nobody waits behind it. Clear a broken index away first."""
+        found = _CONCURRENTLY.match(str(statement))
+        if found is None:
+            return execute(statement, params, many, context)
+        connection: BaseDatabaseWrapper = context["connection"]
+        _value(connection, "SELECT set_config('lock_timeout', '0', false)")
+        if found[1] == "CREATE" and _value(connection, _IS_BROKEN, found[2]):
+            self._tell(f" the index {found[2]} is broken, left by a build that was cut short: building it anew.")
+            execute(f"DROP INDEX CONCURRENTLY {connection.ops.quote_name(found[2])}", None, False, context)
+        try:
+            return execute(statement, params, many, context)
+        finally:
+            _limit_lock_waits(connection)
+
+    def _tell(self, text: str) -> None:
+        if self._is_told:
+            self.stdout.write(text)
+            self.stdout.flush()
+        else:  # a server migrates before it serves: people read its log
+            logger.warning("migrating", extra={"reason": text.strip()})
 
 
 def _connect_directly(connection: BaseDatabaseWrapper) -> None:
-    """Bypass a transaction pooler: the lock below and the search_path need one session throughout."""
+    """Bypass a transaction pooler: the locks, the timeout and the search_path below need one session throughout."""
     name = connection.settings_dict["NAME"]
     direct = {**settings.DIRECT_DATABASE, "NAME": name}  # the tests have a database of another name
     if any(connection.settings_dict[key] != direct[key] for key in ("HOST", "PORT", "USER", "PASSWORD")):
@@ -35,16 +132,16 @@ def _connect_directly(connection: BaseDatabaseWrapper) -> None:
 
 
 @contextmanager
-def _alone(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Let one process at a time migrate a database; the others wait and then find nothing to do."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+def _impatient(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    _limit_lock_waits(connection)
     try:
         yield
     finally:
-        if connection.connection is not None and not connection.connection.closed:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+        _if_alive(connection, "RESET lock_timeout")
+
+
+def _limit_lock_waits(connection: BaseDatabaseWrapper) -> None:
+    _if_alive(connection, "SELECT set_config('lock_timeout', %s, false)", f"{settings.MIGRATION_LOCK_TIMEOUT}s")
 
 
 def _prepare_schema(connection: BaseDatabaseWrapper) -> None:
@@ -59,3 +156,18 @@ def _prepare_schema(connection: BaseDatabaseWrapper) -> None:
             name = sql.SQL(setting)
             cursor.execute(sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET {} = {}").format(database, name, value))
             cursor.execute(sql.SQL("SET {} = {}").format(name, value))
+
+
+def _value(connection: BaseDatabaseWrapper, query: str, *parameters: str | int) -> Any:
+    """Return the first column of the first row; None where there is no row."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def _if_alive(connection: BaseDatabaseWrapper, statement: str, *parameters: str | int) -> None:
+    """Run a statement that only matters to a session that goes on."""
+    if connection.connection is not None and not connection.connection.closed:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)

@@ -1,9 +1,12 @@
 """`runserver`: prepare the database, then serve, through the same server and code path as production."""
 
+import argparse
 import errno
+import os
 import secrets
 import signal
 import socket
+import subprocess
 import sys
 from typing import Any
 
@@ -12,12 +15,16 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError, connection
-from uvicorn.supervisors import ChangeReload, Multiprocess
+from uvicorn.supervisors import ChangeReload
 
 from todoproject import startup
 from todoproject.protocol import Protocol
+from todoproject.server import Server
+from todoproject.settings import given_environment
+from todoproject.supervisor import Supervisor
 
 APPLICATION = "todoproject.asgi:application"
+FIRST_PASSED_DESCRIPTOR = 3  # sd_listen_fds(3): systemd, and whoever does as it does, passes sockets from here on
 
 
 class Command(BaseCommand):
@@ -28,19 +35,34 @@ class Command(BaseCommand):
         parser.add_argument("address", nargs="?", help="[HOST:]PORT; by default the settings HOST and PORT")
         parser.add_argument("--workers", type=int, default=settings.WORKERS, help="processes (setting WORKERS)")
         parser.add_argument("--reload", action="store_true", help="start again when a source file changes")
+        # Descriptors of the listening socket and of the one to the supervisor: how that starts a worker.
+        parser.add_argument("--worker", nargs=2, type=int, help=argparse.SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        host, port = _address(options["address"])
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # an orderly exit, which stops the embedded server too
-        with _listen(host, port) as listener:
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup wants us to stay
+            # The terminal is gone: end in order, too. A supervisor takes it for a reload.
+            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+        if options["worker"]:
+            listener, control = (socket.socket(fileno=descriptor) for descriptor in options["worker"])
+            _serve(listener, control)
+            return
+        host, port = _address(options["address"])
+        with _passed_socket() or _listen(host, port) as listener:
             try:
                 is_migrated = startup.prepare_database()
             except startup.StartFailed as error:
                 raise CommandError(str(error)) from error
             password = _create_first_staff() if is_migrated else None
-            self.stdout.write(_banner(f"http://{_printable(host)}:{port}", password))
+            self.stdout.write(_banner(_url(listener), password))
             self.stdout.flush()
-            _serve(listener, workers=options["workers"], reload=options["reload"])
+            if options["reload"]:
+                config = _config(reload=True)
+                ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
+            elif options["workers"] > 1:
+                _supervise(listener, options["workers"])
+            else:
+                _serve(listener)
 
 
 def _address(text: str | None) -> tuple[str, int]:
@@ -52,6 +74,16 @@ def _address(text: str | None) -> tuple[str, int]:
     if not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
         raise CommandError(f"{text} is not [HOST:]PORT. Example: 127.0.0.1:8000")
     return host, int(port)
+
+
+def _passed_socket() -> socket.socket | None:
+    """Return the listening socket that systemd, or the like, has opened for us; None where there is none."""
+    passed = {name: os.environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")}
+    if passed["LISTEN_PID"] != str(os.getpid()):
+        return None  # nothing was passed, or to somebody before us
+    if passed["LISTEN_FDS"] != "1":
+        raise CommandError(f"LISTEN_FDS is {passed['LISTEN_FDS']}, and one socket is all there can be")
+    return socket.socket(fileno=FIRST_PASSED_DESCRIPTOR)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -81,6 +113,11 @@ def _create_first_staff() -> str | None:
     return password
 
 
+def _url(listener: socket.socket) -> str:
+    name = listener.getsockname()
+    return f"unix:{name}" if isinstance(name, str) else f"http://{_printable(name[0])}:{name[1]}"
+
+
 def _printable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
 
@@ -101,27 +138,41 @@ def _banner(url: str, password: str | None) -> str:
 """
 
 
-def _serve(listener: socket.socket, *, workers: int, reload: bool) -> None:
-    config = uvicorn.Config(
+def _config(*, reload: bool = False) -> uvicorn.Config:
+    return uvicorn.Config(
         APPLICATION,
         http=Protocol,
         log_config=None,
         access_log=False,  # ours is todoproject/middleware.py's
         server_header=False,
         proxy_headers=False,  # ours is todoproject/addresses.py
-        workers=workers,
         reload=reload,
-        timeout_graceful_shutdown=20,
+        timeout_keep_alive=settings.KEEP_ALIVE,
     )
-    server = uvicorn.Server(config)
+
+
+def _serve(listener: socket.socket, control: socket.socket | None = None) -> None:
+    server = Server(_config(), control)
     try:
-        if reload:
-            ChangeReload(config, target=server.run, sockets=[listener]).run()
-        elif workers > 1:
-            Multiprocess(config, sockets=[listener]).run()
-        else:
-            server.run(sockets=[listener])
+        server.run(sockets=[listener])
     except KeyboardInterrupt:
         return  # Ctrl-C is how one stops it
-    if not reload and workers == 1 and not server.started:
+    if not server.started:
         raise CommandError("the server could not start; the log says why")
+
+
+def _supervise(listener: socket.socket, count: int) -> None:
+    def start(control: socket.socket) -> "subprocess.Popen[bytes]":
+        descriptors = [listener.fileno(), control.fileno()]
+        return subprocess.Popen(
+            [sys.executable, sys.argv[0], "runserver", "--worker", *map(str, descriptors)],
+            env=given_environment,
+            pass_fds=descriptors,
+            start_new_session=True,  # Ctrl-C is for us, and we tell them
+        )
+
+    supervisor = Supervisor(
+        start, count, on_end=listener.close, drain_seconds=settings.SHUTDOWN_DELAY + settings.SHUTDOWN_TIMEOUT
+    )
+    if not supervisor.run():
+        raise CommandError("the workers could not start; the log says why")
