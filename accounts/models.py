@@ -58,7 +58,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     timezone = models.CharField("time zone", max_length=64, default="UTC", validators=[validate_timezone])
     is_staff = models.BooleanField("staff", default=False, help_text="May log in to this admin.")
     is_active = models.BooleanField(
-        "active", default=True, help_text="Untick instead of deleting: every token and session ends at once."
+        "active", default=True, help_text="Whoever is not has no token, session or code from a mail that works."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     # Counts this user's task writes; a trigger takes the next number under this row's lock, so that numbers

@@ -5,7 +5,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, UUIDField, When
+from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -20,7 +21,7 @@ from todoproject.admin import DayRangeFilter, ModelAdmin
 ACTIONS = (
     *("sign-in", "sign-in failed", "sign-out", "register", "view", "add", "change", "delete", "export"),
     *("deactivate", "reactivate", "send reset", "revoke tokens", "lift limit", "set up second factor"),
-    *("reset second factor", "erase"),
+    *("reset second factor", "change password", "erase"),
 )
 
 
@@ -70,7 +71,8 @@ class AuditEventAdmin(ModelAdmin):
             return event.object_type or "–"
         address = reverse(f"admin:{event.object_type.replace('.', '_')}_change", args=[event.object_id])
         kind = event.object_type.rpartition(".")[2]
-        return format_html('<a href="{}" class="text-link">{} {}</a>', address, kind, event.object_id)
+        name = getattr(event, "object_email", None) or event.object_id
+        return format_html('<a href="{}" class="text-link">{} {}</a>', address, kind, name)
 
     @display(description="From")
     def where(self, event: AuditEvent) -> str:
@@ -83,9 +85,14 @@ class AuditEventAdmin(ModelAdmin):
         return format_html_join("", "<div>{}: {} → {}</div>", ((name, *pair) for name, pair in changes.items())) or "–"
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[AuditEvent]":
-        email = User.objects.filter(pk=OuterRef("actor_id")).values("email")
+        by = User.objects.filter(pk=OuterRef("actor_id")).values("email")
+        # A CASE, so that nothing but a UUID is ever read as one.
+        is_user = When(~Q(object_id=""), object_type="accounts.user", then=Cast("object_id", UUIDField()))
+        on = User.objects.filter(pk=OuterRef("object_key")).values("email")
         events: QuerySet[AuditEvent] = super().get_queryset(request)
-        return events.annotate(actor_email=Subquery(email))
+        return events.annotate(
+            object_key=Case(is_user, default=None), actor_email=Subquery(by), object_email=Subquery(on)
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str

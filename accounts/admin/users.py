@@ -38,10 +38,10 @@ class UserAdmin(ModelAdmin):
     search_help_text = "The e-mail or how it begins, or the whole id"
     change_form_outer_before_template = "admin/accounts/user/deeds.html"  # type: ignore[assignment]  # None in Unfold
     change_form_outer_after_template = "admin/accounts/user/panels.html"  # type: ignore[assignment]  # the same
-    readonly_fields = ("id", "is_active", "email_verified_at", "created_at", "last_login", "change_no", "second_factor")
+    readonly_fields = ("id", "is_active", "email_verified_at", "created_at", "last_login", "change_no", "factor")
     fieldsets = (
         (None, {"fields": ("email", "timezone", "is_active")}),
-        ("Rights in this admin", {"fields": ("is_staff", "is_superuser", "groups", "second_factor")}),
+        ("Rights in this admin", {"fields": ("is_staff", "is_superuser", "groups", "factor")}),
         ("Bookkeeping", {"fields": ("id", "email_verified_at", "created_at", "last_login", "change_no")}),
     )
     add_fieldsets = (  # type: ignore[assignment]  # Unfold's default is an empty tuple
@@ -71,7 +71,7 @@ class UserAdmin(ModelAdmin):
         return user.created_at
 
     @display(description="Second factor")
-    def second_factor(self, user: User) -> str:
+    def factor(self, user: User) -> str:
         factor = getattr(user, "second_factor", None)
         if factor is None:
             return "not set up"
@@ -102,6 +102,13 @@ class UserAdmin(ModelAdmin):
             options["queryset"] = grantable(request.user)  # a form takes no other
             options["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
         return super().formfield_for_manytomany(db_field, request, **options)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        """Leave out the buttons to make or change a group: giving one is no place for that."""
+        form = super().get_form(request, obj, change, **options)
+        if groups := form.base_fields.get("groups"):
+            groups.widget.can_add_related = groups.widget.can_change_related = groups.widget.can_view_related = False
+        return form
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Staff are changed by those only who may do more than they: else support could become any of them."""

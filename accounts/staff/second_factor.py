@@ -43,11 +43,16 @@ def spelled(secret: bytes) -> str:
     return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
 
 
+def code_at(secret: bytes, moment: int) -> str:
+    """Return what an app shows at a moment, in seconds of the Unix epoch."""
+    return _totp(secret).generate(moment).decode()
+
+
 def matching_step(secret: bytes, code: str) -> int | None:
     """Return the time step that a code belongs to, if it is of now or nearly now."""
     step_now = int(time.time()) // STEP_SECONDS
     for step in (step_now + around for around in _STEPS_AROUND):
-        if secrets.compare_digest(_totp(secret).generate(step * STEP_SECONDS), code.encode()):
+        if secrets.compare_digest(code_at(secret, step * STEP_SECONDS), code):
             return step
     return None
 

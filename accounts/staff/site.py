@@ -27,7 +27,7 @@ from accounts.staff.forms import CodeForm, LoginForm, count
 _PENDING, _SECRET, _NEXT = "second_factor_user", "second_factor_secret", "second_factor_next"
 _CODE_SECONDS = 300  # between the password and the code
 _BACKEND = "accounts.staff.backend.StaffBackend"
-_page = [method_decorator(never_cache), method_decorator(csrf_protect)]
+_guarded = [never_cache, csrf_protect]
 
 
 class StaffLogin(LoginView):
@@ -94,7 +94,15 @@ class StaffSite(UnfoldAdminSite):
                 audit.record(request, audit.SIGN_OUT, request.user)
             return super().logout(request, extra_context)
 
-    @method_decorator(_page)
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Let staff change their own password, and record that they did."""
+        with transaction.atomic():
+            response = super().password_change(request, extra_context)
+            if request.user.is_authenticated and request.method == "POST" and response.status_code == 302:
+                audit.record(request, "change password", request.user)
+            return response
+
+    @method_decorator(_guarded)
     def enter_code(self, request: HttpRequest) -> HttpResponse:
         """Ask for a code, and sign in whoever has one."""
         user = _pending_user(request)
@@ -107,7 +115,7 @@ class StaffSite(UnfoldAdminSite):
             return HttpResponseRedirect(address)
         return self._page(request, "admin/second_factor/enter.html", "Second factor", form=form)
 
-    @method_decorator(_page)
+    @method_decorator(_guarded)
     def set_up(self, request: HttpRequest) -> HttpResponse:
         """Show the QR code of a new secret, and keep the secret once a code proves that the app has it."""
         user = request.user
