@@ -52,7 +52,7 @@ def matching_step(secret: bytes, code: str) -> int | None:
     """Return the time step that a code belongs to, if it is of now or nearly now."""
     step_now = int(time.time()) // STEP_SECONDS
     for step in (step_now + around for around in _STEPS_AROUND):
-        if secrets.compare_digest(code_at(secret, step * STEP_SECONDS), code):
+        if secrets.compare_digest(code_at(secret, step * STEP_SECONDS).encode(), code.encode()):
             return step
     return None
 
@@ -90,7 +90,7 @@ def accept(user: User, code: str) -> str | None:
 
 def _accept_step(factor: SecondFactor, code: str) -> bool:
     secret = unseal(bytes(factor.secret).decode())
-    step = matching_step(secret, code) if secret and code.isascii() else None
+    step = matching_step(secret, code) if secret else None
     if step is None:
         return False
     return SecondFactor.objects.filter(pk=factor.pk, last_step__lt=step).update(last_step=step) == 1
