@@ -285,3 +285,15 @@ def test_a_django_delete_of_a_user_passes_the_fence_of_the_details() -> None:
                             {"email": user.email, "timezone": "Asia/Tokyo"}, follow=True))  # fmt: skip
     user.delete()
     assert not User.objects.filter(pk=user.pk).exists()
+
+
+async def test_whoever_erases_themselves_takes_their_details_along(client: httpx.AsyncClient, alice: Person) -> None:
+    await client.post("/v1/auth/login", json={"email": alice.email, "password": PASSWORD})
+    answer = await alice.http.request("DELETE", "/v1/me", json={"password": PASSWORD})
+    assert answer.status_code == 204
+
+    def left() -> tuple[int, int]:
+        events = AuditEvent.objects.filter(object_id=alice.id)
+        return events.count(), AuditDetail.objects.filter(event__in=events).count()
+
+    assert await asyncio.to_thread(in_thread, left) == (1, 0)

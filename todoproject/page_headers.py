@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 from uuid_utils.compat import uuid7
 
+from todoproject import logs
+
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")  # as in todoproject/middleware.py
 
 _POLICY = (
@@ -31,8 +33,7 @@ class PageHeaders(MiddlewareMixin):
     """Gives every page of Django's door its request id and its headers."""
 
     def process_request(self, request: HttpRequest) -> None:
-        sent = request.headers.get("X-Request-ID", "")
-        request.request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid7())  # type: ignore[attr-defined]
+        request.request_id = _request_id(request)  # type: ignore[attr-defined]
         request.csp_nonce = secrets.token_urlsafe(16)  # type: ignore[attr-defined]
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -42,3 +43,10 @@ class PageHeaders(MiddlewareMixin):
         for name, value in _CONSTANT.items():
             response.headers[name] = value
         return response
+
+
+def _request_id(request: HttpRequest) -> str:
+    """Return the id that the request's log lines carry; else the client's if it is a sane one, else a new one."""
+    context = logs.context.get()
+    sent = context.request_id if context else request.headers.get("X-Request-ID", "")
+    return sent if _REQUEST_ID.fullmatch(sent) else str(uuid7())

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
+from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from accounts import audit
@@ -45,7 +45,7 @@ class AuditEventAdmin(ModelAdmin):
     list_display = ("at", "action", "who", "thing", "door", "where")
     list_display_links = ("at",)
     list_select_related = ("detail",)
-    list_filter = (ActionFilter, ("door", ChoicesDropdownFilter), ("at", DayRangeFilter))
+    list_filter = (ActionFilter, ("at", DayRangeFilter))
     ordering = ("-id",)
     sortable_by = ()
     search_fields = ("request_id",)

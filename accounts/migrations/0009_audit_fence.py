@@ -42,7 +42,7 @@ CREATE TRIGGER audit_events_young BEFORE DELETE ON {schema}.audit_events
     EXECUTE FUNCTION {schema}.refuse_audit_change();
 
 CREATE FUNCTION {schema}.keep_audit_detail() RETURNS trigger
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER -- deferred, it may run in the role of a request of the API
 AS $$
 BEGIN
     IF EXISTS (SELECT FROM {schema}.audit_events WHERE id = OLD.event_id)
