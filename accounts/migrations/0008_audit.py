@@ -46,6 +46,13 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "audit event",
                 "db_table": "audit_events",
+                "indexes": [
+                    models.Index(fields=["object_id", "-id"], name="audit_events_by_object"),
+                    models.Index(fields=["actor_id", "-id"], name="audit_events_by_actor"),
+                    models.Index(fields=["action", "-id"], name="audit_events_by_action"),
+                    models.Index(fields=["request_id"], name="audit_events_by_request"),
+                    models.Index(fields=["at"], name="audit_events_by_age"),
+                ],
                 "default_permissions": ("view",),
             },
         ),
@@ -67,6 +74,14 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False),
+                ),
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="second_factor",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
                 ),
             ],
             options={
@@ -117,44 +132,19 @@ class Migration(migrations.Migration):
                 ),
                 ("changes", models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)),
                 ("address", models.GenericIPAddressField(null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
                 "db_table": "audit_details",
                 "default_permissions": (),
             },
-        ),
-        migrations.AddIndex(
-            model_name="auditevent",
-            index=models.Index(fields=["object_id", "-id"], name="audit_events_by_object"),
-        ),
-        migrations.AddIndex(
-            model_name="auditevent",
-            index=models.Index(fields=["actor_id", "-id"], name="audit_events_by_actor"),
-        ),
-        migrations.AddIndex(
-            model_name="auditevent",
-            index=models.Index(fields=["action", "-id"], name="audit_events_by_action"),
-        ),
-        migrations.AddIndex(
-            model_name="auditevent",
-            index=models.Index(fields=["request_id"], name="audit_events_by_request"),
-        ),
-        migrations.AddIndex(
-            model_name="auditevent",
-            index=models.Index(fields=["at"], name="audit_events_by_age"),
-        ),
-        migrations.AddField(
-            model_name="secondfactor",
-            name="user",
-            field=models.OneToOneField(
-                on_delete=django.db.models.deletion.CASCADE, related_name="second_factor", to=settings.AUTH_USER_MODEL
-            ),
-        ),
-        migrations.AddField(
-            model_name="auditdetail",
-            name="user",
-            field=models.ForeignKey(
-                null=True, on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
-            ),
         ),
     ]
