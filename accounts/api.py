@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from accounts import attempts, passwords, queries
+from accounts import attempts, audit, passwords, queries
 from accounts.schemas import (
     Accepted,
     EmailAddress,
@@ -76,7 +76,7 @@ def _new_token(secret: str, document: bytes) -> HttpResponse:
 async def register(request: HttpRequest, account: Register) -> HttpResponse:
     await attempts.take(attempts.REGISTER, account.email, addresses.of(request))
     passwords.validate(account.password)
-    session = await queries.register(account.email, account.password)
+    session = await queries.register(account.email, account.password, audit.origin(request))
     return _session(session) if session else _accepted()
 
 
@@ -131,7 +131,7 @@ async def confirm_password_reset(request: HttpRequest, reset: PasswordReset) -> 
 )
 async def login(request: HttpRequest, account: Login) -> HttpResponse:
     await attempts.take(attempts.LOGIN, account.email, addresses.of(request))
-    return _session(await queries.login(account.email, account.password))
+    return _session(await queries.login(account.email, account.password, audit.origin(request)))
 
 
 @router.post(
@@ -142,7 +142,7 @@ async def login(request: HttpRequest, account: Login) -> HttpResponse:
     response=answers({204: None}, UNAUTHENTICATED),
 )
 async def logout(request: "AuthenticatedRequest") -> HttpResponse:
-    await queries.logout(request.auth)
+    await queries.logout(request.auth, audit.origin(request))
     return no_content()
 
 

@@ -7,7 +7,7 @@ with an account of his own would only have to use it now and then. `q` attempts 
 | | account and address | account, any address | address, any account |
 |---|---|---|---|
 | login | q in w | 5 q in 4 w | 20 q in w |
-| register, password reset | – | q in w | 20 q in w |
+| register, password reset, second factor | – | q in w | 20 q in w |
 
 Guessing from one address ends at the first column and so shuts nobody else out. Guessing from many addresses ends at
 the second, with the default at 100 in any hour (the bound of OWASP ASVS 4.0.3, 2.2.1); it can delay the owner's next
@@ -18,8 +18,10 @@ For mails and new accounts the account is what is to be protected, wherever the 
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.utils.crypto import salted_hmac
 
 from todoproject.database.pool import pool
@@ -29,8 +31,14 @@ from todoproject.limits import Policy
 LOGIN = "login"
 REGISTER = "register"
 PASSWORD_RESET = "password-reset"  # noqa: S105 -- a name
+SECOND_FACTOR = "second-factor"
 
-_SETTINGS = {LOGIN: "LOGIN_LIMIT", REGISTER: "REGISTER_LIMIT", PASSWORD_RESET: "PASSWORD_RESET_LIMIT"}
+_SETTINGS = {
+    LOGIN: "LOGIN_LIMIT",
+    REGISTER: "REGISTER_LIMIT",
+    PASSWORD_RESET: "PASSWORD_RESET_LIMIT",
+    SECOND_FACTOR: "LOGIN_LIMIT",
+}
 
 
 class TooManyAttempts(Exception):
@@ -69,11 +77,25 @@ def _buckets(kind: str) -> list[_Bucket]:
     return [address, _Bucket(_ACCOUNT, of_account)]
 
 
-def _statement(kind: str, buckets: list[_Bucket]) -> Statement:
+def _keys(kind: str, subjects: list[str]) -> str:
     # Keyed, so that a copy of the table does not tell which of a list of e-mails have been tried.
-    keys = (f"sha256(%(pepper)s || convert_to('{kind} ' || {bucket.subject}, 'UTF8'))" for bucket in buckets)
-    query = f"SELECT refused, wait FROM take_attempt(ARRAY[{', '.join(keys)}], %(quotas)s, %(windows)s)"  # noqa: S608 -- of the constants above
-    return Statement.open(query, repeatable=True)  # counting twice where a connection breaks does no harm
+    keys = (f"sha256(%(pepper)s || convert_to('{kind} ' || {subject}, 'UTF8'))" for subject in subjects)
+    return f"ARRAY[{', '.join(keys)}]"
+
+
+def _query(kind: str, buckets: list[_Bucket]) -> str:
+    keys = _keys(kind, [bucket.subject for bucket in buckets])
+    return f"SELECT refused, wait FROM take_attempt({keys}, %(quotas)s, %(windows)s)"  # noqa: S608 -- of the constants above
+
+
+def _parameters(buckets: list[_Bucket], email: str, address: str) -> dict[str, Any]:
+    return {
+        "pepper": _pepper(),
+        "email": email,
+        "address": address,
+        "quotas": [bucket.policy.quota for bucket in buckets],
+        "windows": [bucket.policy.window for bucket in buckets],
+    }
 
 
 @cache
@@ -86,13 +108,34 @@ async def take(kind: str, email: str, address: str) -> None:
     buckets = _buckets(kind)
     if not buckets:
         return
-    parameters = {
-        "pepper": _pepper(),
-        "email": email,
-        "address": address,
-        "quotas": [bucket.policy.quota for bucket in buckets],
-        "windows": [bucket.policy.window for bucket in buckets],
-    }
-    rows = await pool.run(_statement(kind, buckets), parameters)
+    statement = Statement.open(_query(kind, buckets), repeatable=True)  # counting twice does no harm
+    rows = await pool.run(statement, _parameters(buckets, email, address))
     if rows.value(0, 0) is not None:
         raise TooManyAttempts(buckets[int(rows.text(0, 0)) - 1].policy, float(rows.text(0, 1)))
+
+
+def take_in_admin(kind: str, email: str, address: str) -> None:
+    """Do what `take` does, over the admin's connection. Raises TooManyAttempts."""
+    buckets = _buckets(kind)
+    if not buckets:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_query(kind, buckets), _parameters(buckets, email, address))
+        refused, wait = cursor.fetchone()
+    if refused is not None:
+        raise TooManyAttempts(buckets[refused - 1].policy, wait)
+
+
+def lift(email: str, addresses: list[str]) -> int:
+    """Forget what was counted against an account, alone and together with these addresses; return in how many buckets.
+
+    What is counted against an address alone stays: it protects all the other accounts.
+    """
+    lifted = 0
+    with connection.cursor() as cursor:
+        for address in ["", *addresses]:
+            for kind in _SETTINGS:
+                query = f"DELETE FROM attempt_buckets WHERE key = ANY ({_keys(kind, [_ACCOUNT, _BOTH])})"  # noqa: S608 -- ours
+                cursor.execute(query, {"pepper": _pepper(), "email": email, "address": address})
+                lifted += cursor.rowcount
+    return lifted

@@ -39,6 +39,15 @@ def password_changed(to: str, user_id: str) -> Mail:
     return Mail("password-changed", to, "Your password was changed", text, user_id)
 
 
+def email_changed(to: str, user_id: str) -> Mail:
+    """Tell somebody, at their old address, that staff have given their account another one."""
+    text = (
+        "The e-mail address of your account has just been changed by our staff; this one no longer belongs to it.\n\n"
+        "If you did not ask for that, answer to whoever runs this service at once.\n"
+    )
+    return Mail("email-changed", to, "Your e-mail address was changed", text, user_id)
+
+
 def _how(page: str, secret: str) -> str:
     if settings.PUBLIC_URL:
         return f"To go on, open this link:\n\n{settings.PUBLIC_URL}/{page}#token={secret}"

@@ -8,9 +8,10 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Length, Lower, Now
 from django.db.models.lookups import Exact
+from django.utils.crypto import salted_hmac
 from uuid_utils.compat import uuid7
 
 
@@ -38,9 +39,12 @@ class UserManager(BaseUserManager["User"]):
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
+    def with_email(self, email: str) -> "models.QuerySet[User]":
+        """Return the user with an e-mail, whatever the case it is written in."""
+        return self.annotate(lower_email=Lower("email")).filter(lower_email=email.lower())
+
     def get_by_natural_key(self, username: str | None) -> "User":
-        """Find a user by e-mail, whatever the case it is written in."""
-        return self.annotate(lower_email=Lower("email")).get(lower_email=(username or "").lower())
+        return self.with_email(username or "").get()
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -54,12 +58,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     timezone = models.CharField("time zone", max_length=64, default="UTC", validators=[validate_timezone])
     is_staff = models.BooleanField("staff", default=False, help_text="May log in to this admin.")
     is_active = models.BooleanField(
-        "active", default=True, help_text="Untick instead of deleting: every token and session ends at once."
+        "active", default=True, help_text="Whoever is not has no token, session or code from a mail that works."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     # Counts this user's task writes; a trigger takes the next number under this row's lock, so that numbers
     # appear in commit order and a reader who has seen N never misses something ≤ N.
     change_no = models.BigIntegerField(db_default=0, editable=False)
+    # Every admin session is bound to this moment, so a new one ends them all; see get_session_auth_hash.
+    sessions_ended_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -68,6 +74,16 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         db_table = "users"
+        # What staff may do to a person, each by itself, so that a group can hold one without the others.
+        permissions = [
+            ("deactivate_user", "Can deactivate and reactivate user"),
+            ("send_reset_user", "Can send user a password reset"),
+            ("lift_limit_user", "Can lift the rate limit of user"),
+            ("export_user", "Can export all data of user"),
+            ("erase_user", "Can erase user"),
+            ("reset_second_factor_user", "Can reset the second factor of user"),
+            ("grant_user", "Can make user staff and put them into groups"),
+        ]
         constraints = [
             # One account an address, however it is written; also the index that login reads.
             models.UniqueConstraint(
@@ -84,6 +100,12 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def get_session_auth_hash(self) -> str:
+        """Bind admin sessions to the password, the second factor and the last time that all of them were ended."""
+        factor = getattr(self, "second_factor", None)
+        binding = f"{super().get_session_auth_hash()} {factor and factor.pk} {self.sessions_ended_at}"
+        return salted_hmac("accounts.models.User.session", binding, algorithm="sha256").hexdigest()
 
 
 class AccessToken(models.Model):
@@ -186,3 +208,76 @@ class EmailLink(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.id}"
+
+
+class SecondFactor(models.Model):
+    """A staff member's authenticator app (TOTP, RFC 6238); see accounts/staff/second_factor.py."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="second_factor")
+    secret = models.BinaryField()  # encrypted
+    last_step = models.BigIntegerField(default=0)  # of the last code that was accepted: none counts twice
+    recovery_codes = ArrayField(models.BinaryField(max_length=32))  # digests of those that are left
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "second_factors"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"the second factor of {self.user_id}"
+
+
+class AuditEvent(models.Model):
+    """Something that staff did, or a sign-in: never changed, and not deleted before its time; see accounts/audit.py.
+
+    It names people by id only, without a foreign key, so that it outlives them. `facts` holds nothing personal.
+    """
+
+    class Door(models.TextChoices):
+        ADMIN = "admin"
+        API = "api"
+        COMMAND = "command"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)  # UUIDv7: in the order of time
+    at = models.DateTimeField("time", db_default=Now(), editable=False)
+    actor_id = models.UUIDField("actor", null=True)
+    door = models.CharField(max_length=7, choices=Door)
+    action = models.CharField(max_length=30)
+    object_type = models.CharField(max_length=50, blank=True, default="")  # a model's label, or ""
+    object_id = models.CharField(max_length=64, blank=True, default="")
+    facts = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
+    request_id = models.CharField(max_length=128, blank=True, default="")
+    address = models.GenericIPAddressField(null=True)  # of staff, or of nobody known; a person's own is in the detail
+
+    class Meta:
+        db_table = "audit_events"
+        verbose_name = "audit event"
+        default_permissions = ("view",)
+        indexes = [
+            # The history of an object, what somebody did, and "all failed sign-ins": newest first, a page at a time.
+            models.Index(fields=["object_id", "-id"], name="audit_events_by_object"),
+            models.Index(fields=["actor_id", "-id"], name="audit_events_by_actor"),
+            models.Index(fields=["action", "-id"], name="audit_events_by_action"),
+            models.Index(fields=["request_id"], name="audit_events_by_request"),
+            models.Index(fields=["at"], name="audit_events_by_age"),  # the purge reads the oldest
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.object_type}".strip()
+
+
+class AuditDetail(models.Model):
+    """What of an event is about a person: values before and after, their address. It goes when the person goes."""
+
+    event = models.OneToOneField(AuditEvent, on_delete=models.CASCADE, primary_key=True, related_name="detail")
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
+    changes = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
+    address = models.GenericIPAddressField(null=True)
+
+    class Meta:
+        db_table = "audit_details"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"details of {self.event_id}"

@@ -15,6 +15,9 @@ from django.utils.html import format_html
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
+from accounts.admin import panels
+from accounts.admin.panels import Panel
+from accounts.models import User
 from tasks.models import Priority, Task
 from todoproject.admin import DayRangeFilter, ModelAdmin
 
@@ -77,6 +80,7 @@ class TaskAdmin(ModelAdmin):
     """Everybody's tasks."""
 
     form = TaskForm
+    records_views = True
     list_display = ("title", "owner", "state", "urgency", "due", "updated_at")
     list_select_related = ("user",)
     list_filter = (
@@ -163,3 +167,24 @@ class TaskAdmin(ModelAdmin):
         if owner := form.base_fields.get("user"):
             owner.widget.can_add_related = owner.widget.can_change_related = owner.widget.can_view_related = False
         return form
+
+
+def _newest(request: HttpRequest, user: User) -> Panel | None:
+    if not request.user.has_perm("tasks.view_task"):
+        return None
+    newest = Task.objects.filter(user=user, deleted_at=None).order_by("-created_at", "-id")[: panels.ROWS]
+    rows = [
+        (
+            panels.link(task.title, "tasks_task_change", task.pk),
+            "completed" if task.is_completed else "open",
+            Priority(task.priority).label.lower(),
+            panels.when(task.due_at or task.due_on) if task.due_at or task.due_on else "–",
+            panels.when(task.created_at),
+        )
+        for task in newest
+    ]
+    more = panels.more("tasks_task", user__id__exact=user.pk)
+    return Panel("Newest tasks", ("Title", "State", "Priority", "Due", "Created"), rows, more)
+
+
+panels.add(_newest)

@@ -28,6 +28,10 @@ for _name in (
     "EMAIL_VERIFICATION",
     "EMAIL_URL",
     "PUBLIC_URL",
+    "ADMIN_SECOND_FACTOR",
+    "ADMIN_SESSION_IDLE_SECONDS",
+    "ADMIN_SESSION_LIFETIME_SECONDS",
+    "AUDIT_RETENTION_DAYS",
 ):
     os.environ.pop(_name, None)
 os.environ |= {

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import AccessToken, Scope, User
+from accounts.staff import sessions
 from tasks.models import Task
 
 
@@ -35,6 +36,9 @@ def make_token(user: User, **fields: Any) -> AccessToken:
 def logged_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
+    session = client.session
+    sessions.begin(session)
+    session.save()
     return client
 
 

@@ -18,7 +18,7 @@ LAYERS = ("floor", "models", "domain", "http", "entry")  # from the ground up
 ENTRY = {"admin", "apps", "asgi", "management", "server", "supervisor", "urls"}
 DOMAIN = {"schemas", "queries", "auth"}
 # What of todoproject speaks HTTP, and may know Ninja; the rest of it is the floor.
-HTTP = {"body", "docs", "handler", "health", "middleware", "openapi", "protocol", "validation"}
+HTTP = {"body", "docs", "handler", "health", "middleware", "openapi", "page_headers", "protocol", "validation"}
 
 # What the floor may import besides the standard library; Ninja and Pydantic belong above it.
 FLOOR_LIBRARIES = {

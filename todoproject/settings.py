@@ -329,7 +329,7 @@ REPLICA_DATABASE = _complete(_replica) if _replica else None
 
 AUTH_USER_MODEL = "accounts.User"
 # The e-mail is unique, in whatever case it is written: by a constraint on lower(email), which this check cannot see.
-SILENCED_SYSTEM_CHECKS = ["auth.E003"]
+SILENCED_SYSTEM_CHECKS = ["auth.E003", "auth.W004"]
 # The staff account that the first start creates, its password printed once; none is created where this is empty.
 FIRST_STAFF_EMAIL = _read("FIRST_STAFF_EMAIL", _email_address, example="admin@example.com", default="")
 TOKEN_LIFETIME_DAYS = _read("TOKEN_LIFETIME_DAYS", _number(1, 3650), example="30", default=30)
@@ -347,6 +347,18 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+
+AUTHENTICATION_BACKENDS = ["accounts.staff.backend.StaffBackend"]
+# required: staff set up an authenticator app before they see a page of the admin. optional: those who have one use it.
+_factor_default = "required" if PRODUCTION else "optional"
+ADMIN_SECOND_FACTOR = _read(
+    "ADMIN_SECOND_FACTOR", _one_of("required", "optional"), example="required", default=_factor_default
+)
+# How long an admin session lives without a request, and in all (NIST SP 800-63B, 5.2: 30 minutes and 12 hours).
+ADMIN_SESSION_IDLE = _read("ADMIN_SESSION_IDLE_SECONDS", _number(60, 86_400), example="1800", default=1800)
+ADMIN_SESSION_LIFETIME = _read("ADMIN_SESSION_LIFETIME_SECONDS", _number(60, 86_400), example="43200", default=43_200)
+# How long the audit is kept; the database refuses to delete what is younger than 90 days.
+AUDIT_RETENTION_DAYS = _read("AUDIT_RETENTION_DAYS", _number(90, 3650), example="365", default=365)
 
 # --- Mail -----------------------------------------------------------------------------------------
 
@@ -407,9 +419,9 @@ LOGGING_CONFIG = None  # logs.configure() is the one place; apps.py calls it
 
 INSTALLED_APPS = [
     "todoproject",
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "todoproject.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -424,11 +436,13 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
+    "todoproject.page_headers.PageHeaders",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "accounts.staff.sessions.SessionLimits",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
@@ -501,6 +515,7 @@ UNFOLD = {
                     _page("Access tokens", "key", "accounts.accesstoken"),
                 ],
             },
+            {"title": "Records", "items": [_page("Audit", "history", "accounts.auditevent")]},
         ],
     },
 }
@@ -513,7 +528,12 @@ SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
 SESSION_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_SAMESITE = "Lax"  # Strict would show whoever follows a link from a mail the login page
+SESSION_COOKIE_PATH = "/admin/"
+SESSION_COOKIE_AGE = ADMIN_SESSION_LIFETIME
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 CSRF_COOKIE_SECURE = PRODUCTION
+CSRF_COOKIE_HTTPONLY = True  # forms carry the token; no script of ours reads it
 X_FRAME_OPTIONS = "DENY"
 
 _refuse_misspelt_names(ENV_FILE)

@@ -10,7 +10,8 @@ from django.utils import timezone
 from psycopg import sql
 from uuid_utils.compat import uuid7
 
-from accounts import passwords, tokens
+from accounts import audit, passwords, tokens
+from accounts.audit import Origin
 from accounts.models import AccessToken, Scope, User
 from accounts.queries import links
 from accounts.queries.errors import EmailTaken, WrongCredentials
@@ -41,13 +42,16 @@ def _with_token(new_user: str) -> Statement:
     new_token = statements.insert(AccessToken, values, ["expires_at"])
     user = statements.as_json("SELECT * FROM new_user", User, USER_FIELDS)
     expiry = statements.as_json("SELECT * FROM new_token", AccessToken, ["expires_at"])
+    # The sign-in and its record are one statement: there is never one without the other.
     return Statement.open(
-        f"WITH new_user AS ({new_user}), new_token AS ({new_token}) SELECT ({user}), ({expiry})->>'expires_at'"
+        f"WITH new_user AS ({new_user}), new_token AS ({new_token}), {audit.recorded('new_user')}"
+        f" SELECT ({user}), ({expiry})->>'expires_at'"
     )
 
 
-def _token_parameters(token: str) -> dict[str, object]:
+def _parameters(token: str, action: str, origin: Origin) -> dict[str, object]:
     return {
+        **origin.parameters(action),
         "token_id": uuid7(),
         "token_kind": AccessToken.Kind.SESSION.value,
         "token_name": "login",
@@ -63,7 +67,7 @@ def _register() -> Statement:
     return _with_token(statements.insert(User, values, USER_FIELDS))
 
 
-async def register(email: str, password: str) -> SessionRow | None:
+async def register(email: str, password: str, origin: Origin) -> SessionRow | None:
     """Create an account and log it in, or, where addresses must be proved, send a mail to this one and return None.
 
     Raises EmailTaken, but only where nothing is mailed: who asks learns nothing about an address that is not theirs.
@@ -73,7 +77,7 @@ async def register(email: str, password: str) -> SessionRow | None:
         await links.request_verification(email, encoded)
         return None
     token = tokens.generate()
-    parameters = {"id": uuid7(), "email": email, "password": encoded, **_token_parameters(token)}
+    parameters = {"id": uuid7(), "email": email, "password": encoded, **_parameters(token, audit.REGISTER, origin)}
     try:
         return _session(token, await pool.run(_register(), parameters))
     except NotUnique:
@@ -86,6 +90,9 @@ def _find_password() -> Statement:
     return Statement.open(statements.select(known.filter(is_active=True).values("id", "password")), repeatable=True)
 
 
+_FAILED = Statement.open(audit.FAILED_SIGN_IN)
+
+
 @lru_cache
 def _login() -> Statement:
     # Looked up once more: since the check the account may have been closed, or its password changed. That change
@@ -94,14 +101,16 @@ def _login() -> Statement:
     return _with_token(statements.update(user, {"last_login": NOW}, USER_FIELDS))
 
 
-async def login(email: str, password: str) -> SessionRow:
+async def login(email: str, password: str, origin: Origin) -> SessionRow:
     """Make a session token for the account. Raises WrongCredentials, as late for an unknown e-mail as for a known."""
     rows = await pool.run(_find_password(), {"email": email})
     encoded = rows.text(0, 1) if rows else None
     if not await passwords.verify_password(password, encoded):
+        who = rows.text(0, 0) if rows else None
+        await pool.run(_FAILED, {**origin.parameters(audit.SIGN_IN_FAILED), "who": who})
         raise WrongCredentials
     token = tokens.generate()
-    parameters = {"id": rows.text(0, 0), "encoded": encoded, **_token_parameters(token)}
+    parameters = {"id": rows.text(0, 0), "encoded": encoded, **_parameters(token, audit.SIGN_IN, origin)}
     try:
         return _session(token, await pool.run(_login(), parameters))
     except ConstraintViolated:  # there is no such user any more whom the token could belong to
@@ -114,12 +123,14 @@ def _session(token: str, rows: Rows) -> SessionRow:
 
 @lru_cache
 def _logout() -> Statement:
-    return fenced(statements.update(live().filter(id=CurrentToken()), {"revoked_at": NOW}, ["id"]), scope=None)
+    ended = statements.update(live().filter(id=CurrentToken()), {"revoked_at": NOW}, ["id"])
+    record = "record_sign_out(%(event_id)s, %(request_id)s, %(address)s::inet)"
+    return fenced(f"WITH ended AS ({ended}) SELECT {record} FROM ended", scope=None)  # noqa: S608 -- ours
 
 
-async def logout(credentials: Credentials) -> None:
+async def logout(credentials: Credentials, origin: Origin) -> None:
     """End the token in use, whatever its scopes."""
-    await pool.run(_logout(), {"token_digest": credentials.digest})
+    await pool.run(_logout(), {"token_digest": credentials.digest, **origin.parameters(audit.SIGN_OUT)})
 
 
 @lru_cache

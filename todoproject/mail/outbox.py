@@ -59,13 +59,18 @@ class Outbox:
             task.cancel()
 
     async def _deliver(self, mail: Mail) -> None:
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, _send, mail)
-        except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: an address no header can hold
-            _log(logging.ERROR, "mail not sent", mail, _reason(error))
+        await asyncio.get_running_loop().run_in_executor(self._thread, send_now, mail)
 
 
 outbox = Outbox()
+
+
+def send_now(mail: Mail) -> None:
+    """Send a mail in this thread, which waits for it; one that cannot be sent is logged."""
+    try:
+        _send(mail)
+    except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: an address no header can hold
+        _log(logging.ERROR, "mail not sent", mail, _reason(error))
 
 
 def _send(mail: Mail) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from accounts import idempotency
-from accounts.models import AccessToken, EmailLink, IdempotencyKey
+from accounts.models import AccessToken, AuditEvent, EmailLink, IdempotencyKey
 from tasks.models import Task
 
 # A batch is a transaction of its own: it holds few locks for a short while, and what is done stays done.
@@ -24,8 +24,9 @@ TOKEN_RETENTION = timedelta(days=30)  # long enough to answer "which token was t
 class Command(BaseCommand):
     help = (
         "Remove for good: tasks deleted more than TASK_RETENTION_DAYS ago, tokens that ended more than 30 days ago,"
-        " expired codes from mails, expired answers to idempotency keys. Run it every day; it can be stopped at any"
-        " moment. Exit code 0: done; 1: failed, and what was removed stays removed."
+        " expired codes from mails, expired answers to idempotency keys, audit events older than AUDIT_RETENTION_DAYS."
+        " Run it every day; it can be stopped at any moment. Exit code 0: done; 1: failed, and what was removed stays"
+        " removed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -38,6 +39,7 @@ class Command(BaseCommand):
             name: rows.count() if dry_run else self._remove(name, rows, quiet=as_json or options["verbosity"] == 0)
             for name, rows in _outlived(timezone.now()).items()
         }
+        report["audit_events"] = _purge_audit(timezone.now(), dry_run=dry_run)
         if as_json:
             self.stdout.write(json.dumps({"dry_run": dry_run, **report}))
         else:
@@ -52,6 +54,19 @@ class Command(BaseCommand):
             if not quiet:
                 self.stdout.write(f"  {name}: {total}")
         return total
+
+
+def _purge_audit(now: datetime, *, dry_run: bool) -> int:
+    """Remove what the audit need not keep any longer; only this function of the database may."""
+    oldest, total, count = now - timedelta(days=settings.AUDIT_RETENTION_DAYS), 0, BATCH
+    if dry_run:
+        return AuditEvent.objects.filter(at__lt=oldest).count()
+    while count:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT purge_audit(%s, %s)", [oldest, BATCH])
+            count = cursor.fetchone()[0]
+        total += count
+    return total
 
 
 def _outlived(now: datetime) -> "dict[str, QuerySet[Any]]":

@@ -1,0 +1,111 @@
+"""What the page of a person shows below the form: a few rows of everything that is theirs, and where to find the rest.
+
+`accounts` knows nothing of `tasks`: each app adds its panels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.formats import localize
+
+from accounts import audit
+from accounts.admin.tokens import state_of
+from accounts.models import AccessToken, AuditEvent, User
+
+ROWS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A table; a cell is text, or a text and the address it leads to."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    more: str = ""  # the whole list
+    empty: str = field(default="None.")
+
+
+Source = Callable[[HttpRequest, User], Panel | None]
+_sources: list[Source] = []
+
+
+def add(source: Source) -> None:
+    """Put a panel on the page of every person; None where the staff member may not see it."""
+    _sources.append(source)
+
+
+def of(request: HttpRequest, user: User) -> list[Panel]:
+    """Return the panels of a person, with a bounded number of bounded queries."""
+    return [panel for source in _sources if (panel := source(request, user)) is not None]
+
+
+def link(text: object, view: str, *arguments: object) -> dict[str, str]:
+    """Return a cell that leads to a page of the admin."""
+    return {"text": str(text), "href": reverse(f"admin:{view}", args=arguments)}
+
+
+def when(time: Any) -> str:
+    """Return a time as all pages of the admin write it."""
+    return str(localize(time)) if time else "never"
+
+
+def more(view: str, **query: object) -> str:
+    """Return the address of a filtered list."""
+    return reverse(f"admin:{view}_changelist", query={name: str(value) for name, value in query.items()})
+
+
+def _tokens(request: HttpRequest, user: User) -> Panel | None:
+    if not request.user.has_perm("accounts.view_accesstoken"):
+        return None
+    newest = AccessToken.objects.filter(user=user).select_related("user").order_by("-id")[:ROWS]
+    rows = [
+        (
+            link(token.name, "accounts_accesstoken_change", token.pk),
+            token.get_kind_display(),
+            state_of(token),
+            when(token.created_at),
+            when(token.last_used_at),
+        )
+        for token in newest
+    ]
+    address = more("accounts_accesstoken", user__id__exact=user.pk)
+    return Panel("Access tokens", ("Name", "Kind", "State", "Created", "Last used"), rows, address)
+
+
+def _failed(request: HttpRequest, user: User) -> Panel | None:
+    failed = audit.events_for(user).filter(action=audit.SIGN_IN_FAILED)[:ROWS]
+    rows = [(when(event.at), event.door, _address(event)) for event in failed]
+    return Panel("Failed sign-ins", ("Time", "Through", "From"), rows, _audit(request, object_id=user.pk))
+
+
+def _done(request: HttpRequest, user: User) -> Panel | None:
+    events = audit.events_of(user)[:ROWS]
+    rows = [(when(event.at), event.action, event.object_type, event.door, _address(event)) for event in events]
+    columns = ("Time", "Action", "On", "Through", "From")
+    return Panel("What they did", columns, rows, _audit(request, actor_id=user.pk))
+
+
+def _done_to(request: HttpRequest, user: User) -> Panel | None:
+    events = audit.events_for(user).exclude(actor_id=user.pk).exclude(action__in=[audit.VIEW, audit.SIGN_IN_FAILED])
+    rows = [
+        (when(named.event.at), named.event.action, ", ".join(named.event.facts.get("fields", [])), named.actor)
+        for named in audit.named(list(events[:ROWS]))
+    ]
+    return Panel("What staff did", ("Time", "Action", "Fields", "By"), rows, _audit(request, object_id=user.pk))
+
+
+def _address(event: AuditEvent) -> str:
+    detail = getattr(event, "detail", None)
+    return event.address or (detail and detail.address) or "–"
+
+
+def _audit(request: HttpRequest, **query: object) -> str:
+    return more("accounts_auditevent", **query) if request.user.has_perm("accounts.view_auditevent") else ""
+
+
+for _source in (_tokens, _failed, _done, _done_to):
+    add(_source)

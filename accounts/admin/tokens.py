@@ -1,0 +1,91 @@
+"""Tokens, to look at and to revoke."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
+
+from accounts.models import AccessToken, User
+from accounts.staff.rights import outranks
+from todoproject.admin import DayRangeFilter, ModelAdmin
+
+
+@admin.register(AccessToken)
+class AccessTokenAdmin(ModelAdmin):
+    """Tokens, to look at and to revoke. Nothing here, not even the digest, would help anybody to use one."""
+
+    list_display = ("name", "owner", "kind", "granted", "created", "expires_at", "last_used_at", "state")
+    list_select_related = ("user",)
+    list_filter = (("user", AutocompleteSelectFilter), "kind", ("created_at", DayRangeFilter))
+    ordering = ("-id",)
+    sortable_by = ("created", "expires_at", "last_used_at")
+    search_fields = ("user__email", "name")
+    search_help_text = "Name, the owner's e-mail, or the whole id"
+    fieldsets = (
+        (None, {"fields": ("name", "owner", "kind", "granted", "state")}),
+        ("Times", {"fields": ("created_at", "expires_at", "last_used_at", "rotated_at", "revoked_at")}),
+        ("Bookkeeping", {"fields": ("id",)}),
+    )
+    readonly_fields = ("owner", "granted", "state", "created_at", "last_used_at", "rotated_at", "id")
+    actions = ("revoke",)
+
+    @display(description="Owner")
+    def owner(self, token: AccessToken) -> str:
+        address = reverse("admin:accounts_user_change", args=[token.user_id])
+        return format_html('<a href="{}" class="text-link">{}</a>', address, token.user)
+
+    @display(description="Scopes")
+    def granted(self, token: AccessToken) -> str:
+        return ", ".join(token.scopes)
+
+    @display(description="Created", ordering="id")
+    def created(self, token: AccessToken) -> Any:
+        return token.created_at
+
+    @display(
+        description="State",
+        label={"live": "success", "expired": "warning", "revoked": "danger", "owner inactive": "danger"},
+    )
+    def state(self, token: AccessToken) -> str:
+        return state_of(token)
+
+    @admin.action(description="Revoke selected access tokens", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: "QuerySet[AccessToken]") -> None:
+        """End the tokens: the very next request with one of them is refused. Not those of more powerful people."""
+        owners = User.objects.filter(tokens__in=queryset).distinct()
+        theirs = [owner.pk for owner in owners if _may_act_on(request, owner)]
+        self.update_selected(request, queryset.filter(revoked_at=None, user__in=theirs), "revoked", revoked_at=Now())
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return bool(super().has_change_permission(request))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Only its user makes a token, and sees it once."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: AccessToken | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: AccessToken | None = None) -> bool:
+        """A revoked token stays, so that one can see that it was revoked, and when."""
+        return False
+
+
+def state_of(token: AccessToken) -> str:
+    """Tell in a word whether a token would be accepted, and if not why."""
+    if token.revoked_at is not None:
+        return "revoked"
+    if not token.is_live(timezone.now()):
+        return "expired"
+    return "live" if token.user.is_active else "owner inactive"
+
+
+def _may_act_on(request: HttpRequest, owner: User) -> bool:
+    return isinstance(request.user, User) and outranks(request.user, owner)

@@ -1,0 +1,116 @@
+"""The second factor of staff: codes from an authenticator app (TOTP, RFC 6238) and recovery codes on paper.
+
+The app's secret is stored encrypted under SECRET_KEY, recovery codes as digests: a copy of the database opens nothing.
+A code counts once (RFC 6238, section 5.2), also where two processes are shown it at the same moment.
+"""
+
+import base64
+import hashlib
+import secrets
+import time
+from collections.abc import Sequence
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
+from django.conf import settings
+from django.db.models import F, Func, Value
+from django.utils.crypto import salted_hmac
+
+from accounts.models import SecondFactor, User
+
+STEP_SECONDS = 30
+# A code of the step before and of the one after count, too: clocks differ, and people type (RFC 6238, section 5.2).
+_STEPS_AROUND = (0, -1, 1)
+RECOVERY_CODES = 10
+# Without letters that are taken for digits; 32 to the power of ten is 50 bits.
+_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+def new_secret() -> bytes:
+    """Return a secret for an app: 160 bits (RFC 4226, section 4)."""
+    return secrets.token_bytes(20)
+
+
+def uri(secret: bytes, email: str) -> str:
+    """Return what the QR code says to an app."""
+    return _totp(secret).get_provisioning_uri(email, str(settings.UNFOLD["SITE_TITLE"]))
+
+
+def spelled(secret: bytes) -> str:
+    """Return the secret as people type it, in groups of four."""
+    text = base64.b32encode(secret).decode()
+    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+
+def code_at(secret: bytes, moment: int) -> str:
+    """Return what an app shows at a moment, in seconds of the Unix epoch."""
+    return _totp(secret).generate(moment).decode()
+
+
+def matching_step(secret: bytes, code: str) -> int | None:
+    """Return the time step that a code belongs to, if it is of now or nearly now."""
+    step_now = int(time.time()) // STEP_SECONDS
+    for step in (step_now + around for around in _STEPS_AROUND):
+        if secrets.compare_digest(code_at(secret, step * STEP_SECONDS).encode(), code.encode()):
+            return step
+    return None
+
+
+def seal(secret: bytes) -> str:
+    """Encrypt a secret, to store it."""
+    return _fernet().encrypt(secret).decode()
+
+
+def unseal(sealed: str) -> bytes | None:
+    """Decrypt a secret; None where it was encrypted under another SECRET_KEY."""
+    try:
+        return _fernet().decrypt(sealed)
+    except InvalidToken:
+        return None
+
+
+def set_up(user: User, secret: bytes, step: int) -> Sequence[str]:
+    """Store a second factor whose first code has been shown; return its recovery codes, which nobody sees again."""
+    codes = ["".join(secrets.choice(_ALPHABET) for _ in range(10)) for _ in range(RECOVERY_CODES)]
+    SecondFactor.objects.create(
+        user=user, secret=seal(secret).encode(), last_step=step, recovery_codes=[_digest(code) for code in codes]
+    )
+    return [f"{code[:5]}-{code[5:]}" for code in codes]
+
+
+def accept(user: User, code: str) -> str | None:
+    """Use up a code; return its kind, "app" or "recovery", or None where it is wrong or was used before."""
+    factor = SecondFactor.objects.filter(user=user).first()
+    if factor is None:
+        return None
+    code = "".join(code.split()).replace("-", "").upper()
+    return "app" if _accept_step(factor, code) else "recovery" if _accept_recovery(factor, code) else None
+
+
+def _accept_step(factor: SecondFactor, code: str) -> bool:
+    secret = unseal(bytes(factor.secret).decode())
+    step = matching_step(secret, code) if secret else None
+    if step is None:
+        return False
+    return SecondFactor.objects.filter(pk=factor.pk, last_step__lt=step).update(last_step=step) == 1
+
+
+def _accept_recovery(factor: SecondFactor, code: str) -> bool:
+    digest = _digest(code)
+    held = SecondFactor.objects.filter(pk=factor.pk, recovery_codes__contains=[digest])
+    return held.update(recovery_codes=Func(F("recovery_codes"), Value(digest), function="array_remove")) == 1
+
+
+def _digest(code: str) -> bytes:
+    return hashlib.sha256(code.encode()).digest()
+
+
+def _totp(secret: bytes) -> TOTP:
+    # SHA-1, because that is what apps know; HMAC does not lean on what SHA-1 has lost (RFC 6238, section 1.2).
+    return TOTP(secret, 6, SHA1(), STEP_SECONDS)  # noqa: S303 -- see above
+
+
+def _fernet() -> Fernet:
+    key = salted_hmac("accounts.second_factor", "", algorithm="sha256").digest()
+    return Fernet(base64.urlsafe_b64encode(key))

@@ -1,0 +1,190 @@
+"""The admin's door: password, then the second factor; who needs one and has none sets it up first."""
+
+import io
+import time
+from typing import Any
+
+import segno
+from django.conf import settings
+from django.contrib.auth import REDIRECT_FIELD_NAME, login, update_session_auth_hash
+from django.contrib.auth.views import LoginView
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.utils.safestring import mark_safe
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from unfold.sites import UnfoldAdminSite
+
+from accounts import attempts, audit
+from accounts.models import SecondFactor, User
+from accounts.staff import second_factor, sessions
+from accounts.staff.forms import CodeForm, LoginForm, count
+
+_PENDING, _SECRET, _NEXT = "second_factor_user", "second_factor_secret", "second_factor_next"
+_CODE_SECONDS = 300  # between the password and the code
+_BACKEND = "accounts.staff.backend.StaffBackend"
+_guarded = [never_cache, csrf_protect]
+
+
+class StaffLogin(LoginView):
+    """The page for e-mail and password, whose success may only lead to the next one."""
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        user: User = form.get_user()
+        if not SecondFactor.objects.filter(user=user).exists():
+            sign_in(self.request, user, factor="none")
+            return HttpResponseRedirect(self.get_success_url())
+        self.request.session.cycle_key()
+        # Bound to the password: where it is changed meanwhile, the first step has to be taken again.
+        self.request.session[_PENDING] = [str(user.pk), user.get_session_auth_hash(), int(time.time())]
+        self.request.session[_NEXT] = self.get_success_url()
+        return HttpResponseRedirect(reverse("admin:second_factor"))
+
+
+class StaffSite(UnfoldAdminSite):
+    """Unfold's site with throttled login, second factor and an audit of who comes and goes."""
+
+    login_form = LoginForm
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return super().has_permission(request) and not self._must_set_up(request)
+
+    def extra_urls(self) -> list[URLPattern]:
+        """Add the pages of the second factor; they check for themselves who may see them."""
+        return [
+            path("second-factor/", self.enter_code, name="second_factor"),
+            path("second-factor/set-up/", self.set_up, name="second_factor_set_up"),
+        ]
+
+    @method_decorator(never_cache)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Ask for e-mail and password."""
+        if super().has_permission(request):
+            if self._must_set_up(request):
+                return HttpResponseRedirect(reverse("admin:second_factor_set_up"))
+            if request.method == "GET":
+                return HttpResponseRedirect(reverse("admin:index"))
+        context = {
+            **self.each_context(request),
+            "title": "Log in",
+            "app_path": request.get_full_path(),
+            "username": request.user.get_username(),
+            **(extra_context or {}),
+        }
+        if REDIRECT_FIELD_NAME not in request.GET and REDIRECT_FIELD_NAME not in request.POST:
+            context[REDIRECT_FIELD_NAME] = reverse("admin:index")
+        request.current_app = self.name
+        view = StaffLogin.as_view(
+            extra_context=context,
+            authentication_form=self.login_form,
+            template_name="admin/login.html",
+            next_page=reverse("admin:index"),
+        )
+        response: HttpResponse = view(request)  # type: ignore[assignment]  # of a template: no stream
+        return response
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Sign out, and record it."""
+        with transaction.atomic():
+            if request.user.is_authenticated:
+                audit.record(request, audit.SIGN_OUT, request.user)
+            return super().logout(request, extra_context)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Let staff change their own password, and record that they did."""
+        with transaction.atomic():
+            response = super().password_change(request, extra_context)
+            if request.user.is_authenticated and request.method == "POST" and response.status_code == 302:
+                audit.record(request, "change password", request.user)
+            return response
+
+    @method_decorator(_guarded)
+    def enter_code(self, request: HttpRequest) -> HttpResponse:
+        """Ask for a code, and sign in whoever has one."""
+        user = _pending_user(request)
+        if user is None:
+            return HttpResponseRedirect(reverse("admin:login"))
+        form = CodeForm(request.POST or None)
+        if form.is_valid() and (kind := _accepted(request, user, form)):
+            address = request.session.pop(_NEXT, reverse("admin:index"))
+            sign_in(request, user, factor=kind)
+            return HttpResponseRedirect(address)
+        return self._page(request, "admin/second_factor/enter.html", "Second factor", form=form)
+
+    @method_decorator(_guarded)
+    def set_up(self, request: HttpRequest) -> HttpResponse:
+        """Show the QR code of a new secret, and keep the secret once a code proves that the app has it."""
+        user = request.user
+        if not isinstance(user, User) or not (user.is_active and user.is_staff):
+            return HttpResponseRedirect(reverse("admin:login"))
+        if SecondFactor.objects.filter(user=user).exists():
+            return self._page(request, "admin/second_factor/done.html", "Second factor", codes=None)
+        secret = second_factor.unseal(request.session.get(_SECRET, "")) or second_factor.new_secret()
+        request.session[_SECRET] = second_factor.seal(secret)
+        form = CodeForm(request.POST or None)
+        if form.is_valid() and (codes := _proved(request, user, secret, form)):
+            return self._page(request, "admin/second_factor/done.html", "Recovery codes", codes=codes)
+        context = {"form": form, "qr": _qr(secret, user), "spelled": second_factor.spelled(secret)}
+        return self._page(request, "admin/second_factor/set_up.html", "Set up the second factor", **context)
+
+    def _must_set_up(self, request: HttpRequest) -> bool:
+        return settings.ADMIN_SECOND_FACTOR == "required" and getattr(request.user, "second_factor", None) is None
+
+    def _page(self, request: HttpRequest, template: str, title: str, **context: Any) -> HttpResponse:
+        return TemplateResponse(request, template, {**self.each_context(request), "title": title, **context})
+
+
+def sign_in(request: HttpRequest, user: User, *, factor: str) -> None:
+    """Begin a session for somebody who has proved who they are, and record it."""
+    with transaction.atomic():
+        login(request, user, _BACKEND)
+        sessions.begin(request.session)
+        audit.record(request, audit.SIGN_IN, user, facts={"factor": factor})
+
+
+def _pending_user(request: HttpRequest) -> User | None:
+    """Return who has given the right password a moment ago."""
+    pk, binding, since = request.session.get(_PENDING, (None, "", 0))
+    if pk is None or time.time() - since > _CODE_SECONDS:
+        return None
+    user = User.objects.filter(pk=pk, is_active=True, is_staff=True).first()
+    return user if user is not None and user.get_session_auth_hash() == binding else None
+
+
+def _accepted(request: HttpRequest, user: User, form: CodeForm) -> str | None:
+    try:
+        count(request, attempts.SECOND_FACTOR, str(user.pk))
+    except ValidationError as error:
+        form.add_error(None, error)
+        return None
+    kind = second_factor.accept(user, form.cleaned_data["code"])
+    if kind is None:
+        audit.record_failed_sign_in(request, user.email)
+        form.add_error("code", "This code is wrong, or was used already.")
+    return kind
+
+
+def _proved(request: HttpRequest, user: User, secret: bytes, form: CodeForm) -> Any:
+    step = second_factor.matching_step(secret, "".join(form.cleaned_data["code"].split()))
+    if step is None:
+        form.add_error("code", "This is not the code that the app shows now.")
+        return None
+    with transaction.atomic():
+        codes = second_factor.set_up(user, secret, step)
+        audit.record(request, "set up second factor", user)
+    del request.session[_SECRET]
+    user.refresh_from_db()
+    update_session_auth_hash(request, user)
+    return codes
+
+
+def _qr(secret: bytes, user: User) -> str:
+    picture = io.BytesIO()
+    segno.make(second_factor.uri(secret, user.email), micro=False).save(
+        picture, kind="svg", xmldecl=False, svgns=True, scale=5, dark="#000", light="#fff", title="QR code"
+    )
+    return mark_safe(picture.getvalue().decode())  # noqa: S308 -- made by segno of our own URI
