@@ -152,7 +152,7 @@ def export_of(user: User) -> bytes:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT set_config('app.user_id', %s, true)", [str(user.pk)])
         for name, part in exports.parts():
-            cursor.execute(part().query)
+            cursor.execute(part().query.text.decode())
             value = cursor.fetchone()[0]
             parts.append(f"{json.dumps(name)}:{value if isinstance(value, str) else json.dumps(value)}")
         cursor.execute("SELECT set_config('app.user_id', '', true)")

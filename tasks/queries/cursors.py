@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from django.core.signing import BadSignature, Signer
 
-
 _SHORT = 50  # characters
 
 
