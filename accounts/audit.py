@@ -2,7 +2,7 @@
 
 An event is written in the transaction of what it tells, so there is never one without the other. It names people and
 things by id and outlives them. What is personal in it, values before and after and the address of somebody who is not
-staff, stands apart (AuditDetail) and is erased with the person. The database keeps the rest (migrations/0009).
+staff, stands apart (AuditDetail) and is erased with the person. The database keeps the rest (migrations/0010).
 
 Reading a list is not recorded; opening the page of a person or a task is. Passwords, digests and secrets never are.
 """

@@ -166,7 +166,7 @@ def test_migrating_again_keeps_what_operators_have_given() -> None:
     viewer.permissions.add(extra)
     try:
         with connection.schema_editor() as editor:
-            import_module("accounts.migrations.0010_staff_groups").make_groups(apps, editor)
+            import_module("accounts.migrations.0011_staff_groups").make_groups(apps, editor)
         assert viewer.permissions.filter(pk=extra.pk).exists()
         assert Group.objects.filter(name="Viewer").count() == 1
     finally:

@@ -1,4 +1,4 @@
-"""Whom staff may act on: nobody as powerful as themselves. Groups say what they may do (migrations/0010)."""
+"""Whom staff may act on: nobody as powerful as themselves. Groups say what they may do (migrations/0011)."""
 
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Count, Q, QuerySet

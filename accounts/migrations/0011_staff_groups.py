@@ -53,7 +53,7 @@ def remove_groups(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0009_audit_fence"),
+        ("accounts", "0010_audit_fence"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
         ("tasks", "0001_initial"),

@@ -165,7 +165,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0008_audit")]
+    dependencies = [("accounts", "0009_audit")]
 
     operations = [
         run(FENCE, UNFENCE),

@@ -8,7 +8,7 @@ SCHEMA = settings.DATABASE_SCHEMA
 
 class Migration(migrations.Migration):
     atomic = False  # built while people go on registering
-    dependencies = [("accounts", "0010_staff_groups")]
+    dependencies = [("accounts", "0011_staff_groups")]
 
     operations = [
         migrations.RunSQL(
