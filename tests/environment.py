@@ -27,6 +27,12 @@ for _name in (
     "EMAIL_VERIFICATION",
     "EMAIL_URL",
     "PUBLIC_URL",
+    "SLOW_QUERY_MILLISECONDS",
+    "METRICS_ADDRESS",
+    "METRICS_TOKEN",
+    "METRICS_FOLDER",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "SENTRY_DSN",
 ):
     os.environ.pop(_name, None)
 os.environ |= {

@@ -23,7 +23,7 @@ from django.db import connections
 from psycopg import AsyncConnection, Error, OperationalError
 from psycopg.pq import TransactionStatus
 
-from todoproject import logs
+from todoproject import logs, metrics
 from todoproject.database import embedded, transaction
 from todoproject.database.connection import Connection
 from todoproject.database.errors import DatabaseUnavailable, translate, worth_another_try
@@ -73,6 +73,12 @@ class Pool:
         for connection in [*self._all]:
             connection.end()
 
+    def standing(self) -> dict[str, int]:
+        """Return how the pool stands: connections that may be, that are, that are idle, and who waits for one."""
+        waiting = sum(not waiter.done() for waiter in self._waiting)
+        names = ("pool_max", "pool_size", "pool_idle", "pool_waiting")
+        return dict(zip(names, (settings.DATABASE_POOL_SIZE, len(self._all), len(self._idle), waiting), strict=True))
+
     async def run(self, statement: Statement, parameters: Parameters) -> Rows:
         """Send one statement, in the transaction at hand if there is one, and return the rows of its last part.
 
@@ -118,6 +124,7 @@ class Pool:
         except Error as error:
             if not (_was_undone(error) or self._was_stale(error) or (statement.repeatable and _connection_lost(error))):
                 raise
+            metrics.count("retry", "undone" if _was_undone(error) else "lost" if _connection_lost(error) else "stale")
         # Jitter, so that the requests which one broken server has hit do not return in step.
         await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 -- not a secret
         return await self._run_once(statement, parameters)
@@ -156,6 +163,7 @@ class Pool:
         if len(self._connecting) < len(self._waiting):
             self._connect_one_more()
         timer = asyncio.get_running_loop().call_later(settings.DATABASE_POOL_TIMEOUT, self._expire, waiter)
+        started = time.perf_counter()
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -164,6 +172,8 @@ class Pool:
             raise
         finally:
             timer.cancel()
+            metrics.count("pool_queued")
+            metrics.count("pool_wait", by=time.perf_counter() - started)
 
     def _give_back(self, connection: Connection) -> None:
         if connection.is_ended:
@@ -192,10 +202,12 @@ class Pool:
             reason += f": all {len(self._all)} are in use"
         else:
             reason += f": {str(self._trouble).strip()}"
+        metrics.count("pool_timeout")
         _refuse(waiter, DatabaseUnavailable(reason))
 
     def _forget(self, connection: Connection) -> None:
         """Take out a connection that has ended, and replace it if somebody waits."""
+        metrics.count("pool_ended")
         self._all.discard(connection)
         with suppress(ValueError):
             self._idle.remove(connection)
@@ -216,11 +228,13 @@ class Pool:
             try:
                 connection = await _connected(self._forget)
             except (OSError, Error, embedded.EmbeddedServerError) as error:
+                metrics.count("pool_connect_error")
                 self._trouble = error
                 if not worth_another_try(str(error)):
                     self._refuse_all(error)
                     return
             else:
+                metrics.count("pool_connect")
                 self._trouble = None
                 self._all.add(connection)
                 self._hand_over(connection)

@@ -10,12 +10,16 @@ from django.conf import settings
 from django.db.backends.postgresql import base
 from psycopg import Connection, OperationalError
 
-from todoproject.database import embedded
+from todoproject.database import embedded, watch
 from todoproject.database.errors import worth_another_try
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """The stock engine; it starts the embedded server where there is one and waits for a sleeping one to wake."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.execute_wrappers.append(watch.execute)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> "Connection[Any]":
         _start_embedded(os.getpid())

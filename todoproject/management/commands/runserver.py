@@ -5,6 +5,8 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import uvicorn
@@ -15,6 +17,7 @@ from django.db import IntegrityError, connection
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from todoproject import startup
+from todoproject.metrics.endpoint import counting
 from todoproject.protocol import Protocol
 
 APPLICATION = "todoproject.asgi:application"
@@ -32,7 +35,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         host, port = _address(options["address"])
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # an orderly exit, which stops the embedded server too
-        with _listen(host, port) as listener:
+        is_alone = options["workers"] == 1 and not options["reload"]
+        with _listen(host, port) as listener, _counting(is_alone=is_alone):
             try:
                 is_migrated = startup.prepare_database()
             except startup.StartFailed as error:
@@ -64,6 +68,16 @@ def _listen(host: str, port: int) -> socket.socket:
         raise CommandError(f"{host}:{port} {reason}. Choose another one: make run PORT={port + 1}") from error
     listener.set_inheritable(True)
     return listener
+
+
+@contextmanager
+def _counting(*, is_alone: bool) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(counting(is_alone=is_alone))
+        except OSError as error:
+            raise CommandError(f"METRICS_ADDRESS cannot be used: {error.strerror}. Example: 127.0.0.1:9100") from error
+        yield
 
 
 def _create_first_staff() -> str | None:
