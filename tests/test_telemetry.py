@@ -112,7 +112,7 @@ def test_statement_is_a_client_span_inside_its_request(story: Story) -> None:
     assert request.start_time_unix_nano <= statement.start_time_unix_nano < statement.end_time_unix_nano
     assert statement.end_time_unix_nano <= request.end_time_unix_nano
     assert attributes(statement)["db.system.name"] == "postgresql"
-    assert "%(id)s" in attributes(statement)["db.query.text"]
+    assert "$1" in attributes(statement)["db.query.text"]
 
 
 def test_unreadable_traceparent_begins_a_trace(story: Story) -> None:
@@ -149,7 +149,7 @@ def test_unforeseen_error_reaches_sentry_once_with_its_stack(story: Story) -> No
 
     [*_, error] = event["exception"]["values"]
     assert (error["type"], error["value"]) == ("RaiseException", "")
-    assert "todoproject/database/messages.py" in {frame["filename"] for frame in error["stacktrace"]["frames"]}
+    assert "todoproject/database/transaction.py" in {frame["filename"] for frame in error["stacktrace"]["frames"]}
     assert not [frame for frame in error["stacktrace"]["frames"] if "vars" in frame]
     assert event["extra"]["request_id"] == "req-5"
     assert event["tags"] == {"route": "/v1/tasks"}
