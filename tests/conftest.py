@@ -4,7 +4,11 @@ Everything runs on a real PostgreSQL of its own, in a folder that goes away with
 Charlie is the outsider. Each test gets new people, so nothing has to be cleaned up between tests.
 """
 
+import io
+import json
+import logging
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +20,7 @@ from pytest_django import DjangoDbBlocker
 from tests.environment import FOLDER
 from tests.people import Person, register
 from tests.servers import Server
+from todoproject import logs
 from todoproject.database import embedded
 
 # Nothing here has to survive a power cut.
@@ -103,3 +108,21 @@ def staff(orm: None) -> Client:
     from tests.staff import root_client
 
     return root_client()
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, Any]]]:
+    """Every line that is logged while the test runs, as the JSON formatter writes it."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logs.JSONFormatter())
+    root = logging.getLogger()
+    root.addHandler(handler)
+
+    class Lines(list[dict[str, Any]]):
+        def read(self) -> list[dict[str, Any]]:
+            lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+            return [line for line in lines if line["logger"] != "httpx"]
+
+    yield Lines()
+    root.removeHandler(handler)

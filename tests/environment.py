@@ -32,6 +32,12 @@ for _name in (
     "ADMIN_SESSION_IDLE_SECONDS",
     "ADMIN_SESSION_LIFETIME_SECONDS",
     "AUDIT_RETENTION_DAYS",
+    "SLOW_QUERY_MILLISECONDS",
+    "METRICS_ADDRESS",
+    "METRICS_TOKEN",
+    "METRICS_FOLDER",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "SENTRY_DSN",
 ):
     os.environ.pop(_name, None)
 os.environ |= {

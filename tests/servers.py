@@ -34,6 +34,7 @@ class Server:
         self.root = ROOT  # whose code it runs
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.settings = settings
         self._arguments = arguments
         self._environment = {**os.environ, "PORT": str(self.port), "LOG_FORMAT": "json", **settings}
         self._log = Path(tempfile.mkstemp(prefix="todo-server-")[1])

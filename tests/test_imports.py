@@ -18,7 +18,18 @@ LAYERS = ("floor", "models", "domain", "http", "entry")  # from the ground up
 ENTRY = {"admin", "apps", "asgi", "management", "server", "supervisor", "urls"}
 DOMAIN = {"schemas", "queries", "auth"}
 # What of todoproject speaks HTTP, and may know Ninja; the rest of it is the floor.
-HTTP = {"body", "docs", "handler", "health", "middleware", "openapi", "page_headers", "protocol", "validation"}
+HTTP = {
+    "access",
+    "body",
+    "docs",
+    "handler",
+    "health",
+    "middleware",
+    "openapi",
+    "page_headers",
+    "protocol",
+    "validation",
+}
 
 # What the floor may import besides the standard library; Ninja and Pydantic belong above it.
 FLOOR_LIBRARIES = {
@@ -27,9 +38,12 @@ FLOOR_LIBRARIES = {
     "dj_database_url",
     "django",
     "environ",
+    "opentelemetry",  # an extra, for its setting
     "orjson",
+    "prometheus_client",
     "psycopg",
     "psycopg_pool",
+    "sentry_sdk",  # an extra, for its setting
     "servestatic",  # Django's static files, under ASGI
 }
 IMPORT_BY_NAME = {"__import__", "import_module", "import_string"}

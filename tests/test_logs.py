@@ -1,9 +1,7 @@
 """Logs: one JSON object a line, the request's context in each, and no secret in any."""
 
-import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,24 +10,6 @@ import pytest
 from tests.people import PASSWORD, Person
 from tests.servers import Server
 from todoproject import logs
-
-
-@pytest.fixture
-def lines() -> Iterator[list[dict[str, Any]]]:
-    """Every line that is logged while the test runs, as the JSON formatter writes it."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logs.JSONFormatter())
-    root = logging.getLogger()
-    root.addHandler(handler)
-
-    class Lines(list[dict[str, Any]]):
-        def read(self) -> list[dict[str, Any]]:
-            lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-            return [line for line in lines if line["logger"] != "httpx"]
-
-    yield Lines()
-    root.removeHandler(handler)
 
 
 async def test_access_line_names_request_user_route_and_times(alice: Person, lines: Any) -> None:

@@ -4,6 +4,7 @@ Loading the settings takes half a second, most of it imports: one process does t
 """
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -160,6 +161,21 @@ def assert_helps(outcome: Outcome, name: str) -> None:
         ("PUBLIC_URL", "https://user@todo.example.com"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
+        ("SLOW_QUERY_MILLISECONDS", "0"),
+        ("SLOW_QUERY_MILLISECONDS", "0.5"),
+        ("SLOW_QUERY_MILLISECONDS", "never"),
+        ("METRICS_ADDRESS", "metrics"),
+        ("METRICS_ADDRESS", "0"),
+        ("METRICS_ADDRESS", "127.0.0.1:99999"),
+        ("METRICS_ADDRESS", "http://127.0.0.1:9100"),
+        ("METRICS_TOKEN", "s3same"),
+        ("METRICS_FOLDER", "/nowhere"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://127.0.0.1:4317"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:s3same@127.0.0.1:4318"),
+        ("SENTRY_DSN", "https://sentry.example.com/1"),
+        ("SENTRY_DSN", "https://key@sentry.example.com"),
+        ("SENTRY_DSN", "https://key:s3same@sentry.example.com/1"),
         ("ENV_FILE", "/nowhere/env"),
         ("ENV_FILE", "/"),
     ],
@@ -402,6 +418,32 @@ def test_hash_in_a_value_is_part_of_it(starter: Starter, tmp_path: Path) -> None
 def test_environment_wins_over_the_file(starter: Starter, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PORT=8123\n")
     assert starter.show(ENV_FILE=str(tmp_path / ".env"), PORT="8456")["PORT"] == 8456
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("9100", ["127.0.0.1", 9100]),
+        ("0.0.0.0:9100", ["0.0.0.0", 9100]),  # noqa: S104 -- what an operator may want
+        ("[::1]:9100", ["::1", 9100]),
+        ("metrics.internal:9100", ["metrics.internal", 9100]),
+    ],
+)
+def test_port_of_the_metrics_is_this_machine_s_unless_it_says_more(
+    starter: Starter, text: str, address: list[object]
+) -> None:
+    assert starter.show(METRICS_ADDRESS=text)["METRICS_ADDRESS"] == address
+
+
+def test_slow_is_told_in_milliseconds_and_kept_in_seconds(starter: Starter) -> None:
+    assert starter.show(SLOW_QUERY_MILLISECONDS="1500")["SLOW_QUERY_SECONDS"] == 1.5
+    assert starter.show(SLOW_QUERY_MILLISECONDS="off")["SLOW_QUERY_SECONDS"] == math.inf
+
+
+def test_variables_of_opentelemetry_are_no_misspelt_ones_of_ours(starter: Starter, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\nOTEL_EXPORTER_OTLP_TRACES_ENDPOINT=x\n")
+
+    assert starter.show(ENV_FILE=str(tmp_path / ".env"))["OTEL_EXPORTER_OTLP_ENDPOINT"] == ""
 
 
 # --- .env.example ---------------------------------------------------------------------------------

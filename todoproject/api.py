@@ -272,4 +272,6 @@ def document() -> bytes:
 @functools.cache
 def query_parameters() -> dict[str, dict[str, frozenset[str]]]:
     """Return which query parameters each operation knows, by path template and method."""
-    return openapi.query_parameters(document()) | {"/v1/openapi.json": {"GET": frozenset()}}
+    return openapi.query_parameters(document()) | {
+        path: {"GET": frozenset[str]()} for path in ("/v1/openapi.json", "/metrics")
+    }

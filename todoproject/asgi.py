@@ -16,21 +16,23 @@ except ImproperlyConfigured as error:
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 
-from todoproject import lifespan
+from todoproject import lifespan, telemetry
 from todoproject.addresses import ProxiedScopes
 from todoproject.api import api, query_parameters
 from todoproject.handler import ApiHandler
 from todoproject.request import Request
 from todoproject.urls import api_patterns
 
+telemetry.start()
 _proxied = ProxiedScopes(settings.TRUSTED_PROXIES)
-_django = ASGIHandler()
-_django.request_class = Request
-_api = ApiHandler(api_patterns, query_parameters(), api.on_exception)
+_pages = ASGIHandler()
+_pages.request_class = Request
+_django = telemetry.traced(_pages)
+_api = telemetry.traced(ApiHandler(api_patterns, query_parameters(), api.on_exception))
 
 
 def _is_api(path: str) -> bool:
-    return path.startswith(("/v1/", "/health/")) or path in ("/v1", "/health")
+    return path.startswith(("/v1/", "/health/")) or path in ("/v1", "/health", "/metrics")
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -15,7 +15,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver
 
-from todoproject import body, problems
+from todoproject import body, logs, problems
 from todoproject.middleware import ApiMiddleware
 from todoproject.problems import MALFORMED_REQUEST, METHOD_NOT_ALLOWED, Problem
 from todoproject.request import ApiRequest
@@ -70,6 +70,7 @@ class ApiHandler(ASGIHandler):
         if (found := self._routes.find(request.path_info)) is None:
             raise problems.not_found()
         (request.route, view), arguments = found
+        logs.note_route(request.route)
         return view, arguments, self._operations[request.route]
 
 

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from typing import Any
 
-from todoproject import startup
+from todoproject import startup, telemetry
 from todoproject.database.pool import pool
 from todoproject.database.postgres import base as postgres
 from todoproject.database.replica import replica
 from todoproject.mail.outbox import outbox
+from todoproject.metrics import sampler
 from todoproject.version import VERSION
 
 logger = logging.getLogger("todoproject")
@@ -25,12 +26,15 @@ async def run(receive: Any, send: Any) -> None:
     except startup.StartFailed as error:
         await send({"type": "lifespan.startup.failed", "message": f"todoproject: {error}"})
         return
+    sampling = sampler.start()
     logger.info("started", extra={"version": VERSION})
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await outbox.drain()
+    sampling.cancel()
     await replica.close()
     await pool.close()
     await asyncio.to_thread(postgres.close_pool)
+    await asyncio.to_thread(telemetry.stop)
     logger.info("stopped")
     await send({"type": "lifespan.shutdown.complete"})

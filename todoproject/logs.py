@@ -7,6 +7,7 @@ import logging
 import logging.config
 import os
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,9 +26,13 @@ class RequestContext:
 
     request_id: str
     user_id: str | None = None
+    route: str | None = None
     database_seconds: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
 
+
+# What else wants to know the route of the request at hand; tracing adds itself.
+route_observers: list[Callable[[str], None]] = []
 
 context: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
 
@@ -44,6 +49,15 @@ def note_user(user_id: str) -> None:
     current = context.get()
     if current is not None:
         current.user_id = user_id
+
+
+def note_route(route: str) -> None:
+    """Let the lines of the request at hand that concern its route name it."""
+    current = context.get()
+    if current is not None:
+        current.route = route
+    for observe in route_observers:
+        observe(route)
 
 
 def note(**facts: object) -> None:

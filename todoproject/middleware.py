@@ -12,7 +12,7 @@ from django.core.exceptions import RequestAborted
 from django.http import HttpResponse
 from uuid_utils import uuid7
 
-from todoproject import logs, problems
+from todoproject import logs, metrics, problems
 from todoproject.addresses import limited_as
 from todoproject.cors import AllowedOrigins
 from todoproject.limits import Charge, Limiter, Policy
@@ -47,14 +47,16 @@ class ApiMiddleware:
         """Return the answer to a request. Raises RequestAborted where the client left before it had sent it."""
         started = time.perf_counter()
         headers = dict(scope["headers"])
-        current = logs.RequestContext(_request_id(headers))
+        current = logs.RequestContext(request_id(headers))
         token = logs.context.set(current)
         try:
             response, route = await self._answer_within_limits(scope, headers, receive, current)
             if scope["path"].startswith("/v1"):
                 self._origins.admit(headers, scope["method"], response)
             answer = _answer(response, current.request_id, self._headers)
-            _log(scope, route, answer.status, time.perf_counter() - started, current)
+            seconds = time.perf_counter() - started
+            metrics.count_request(scope["method"], route, answer.status, seconds, current.database_seconds)
+            log(scope, route, answer.status, seconds, current)
             return answer
         finally:
             logs.context.reset(token)
@@ -142,13 +144,14 @@ def _tell(charge: Charge, response: HttpResponse) -> None:
     response.headers["RateLimit-Policy"], response.headers["RateLimit"] = policy, standing
 
 
-def _request_id(headers: dict[bytes, bytes]) -> str:
+def request_id(headers: dict[bytes, bytes]) -> str:
     """Return the client's request id if it is a sane one, else a new one."""
     text = headers.get(b"x-request-id", b"").decode("latin-1")
     return text if _REQUEST_ID.fullmatch(text) else str(uuid7())
 
 
-def _log(scope: dict[str, Any], route: str | None, status: int, seconds: float, current: logs.RequestContext) -> None:
+def log(scope: dict[str, Any], route: str | None, status: int, seconds: float, current: logs.RequestContext) -> None:
+    """Write the access line of a request that was answered."""
     level = logging.INFO if status < 500 else logging.WARNING
     if logger.isEnabledFor(level):
         client = scope.get("client")

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from django.http import HttpResponse
 
-from todoproject import logs
+from todoproject import logs, metrics
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/docs/errors/"
@@ -201,6 +201,7 @@ class Problem(Exception):
 
 def respond(problem: Problem, instance: str) -> HttpResponse:
     """Make the answer for a problem that happened at path `instance`."""
+    metrics.count("problem", problem.type.code)
     current = logs.context.get()
     document = {
         "type": problem.type.uri,

@@ -29,7 +29,7 @@ class Routes:
         for route, view in _flat(patterns, ""):
             count, second, last = _shape(route)
             shape = (count, second, None if "<" in last else last)
-            found = Route("/" + _PARAMETER.sub(r"{\1}", route), view)
+            found = Route(template(route), view)
             self._routes[shape].append((RoutePattern(route, is_endpoint=True), found))
 
     def find(self, path: str) -> tuple[Route, dict[str, Any]] | None:
@@ -41,6 +41,11 @@ class Routes:
                 if (match := pattern.match(path)) is not None:
                     return route, match[2]
         return None
+
+
+def template(route: str) -> str:
+    """Return a route as OpenAPI writes it: `v1/tasks/<uuid:task_id>` → `/v1/tasks/{task_id}`."""
+    return "/" + _PARAMETER.sub(r"{\1}", route)
 
 
 def _shape(path: str) -> tuple[int, str, str]:

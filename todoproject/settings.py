@@ -8,9 +8,11 @@ or misspelt value raises `ImproperlyConfigured` with one line that names the var
 import difflib
 import io
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -197,7 +199,8 @@ def _refuse_misspelt_names(path: Path) -> None:
     """Raise for a line of the .env file whose name is nearly one of ours."""
     for name, number in _line_numbers.items():
         near = difflib.get_close_matches(name.upper(), ENVIRONMENT_VARIABLES, n=1, cutoff=0.8)
-        if near and name not in ENVIRONMENT_VARIABLES:
+        # OpenTelemetry reads many more that begin so, and some differ in one word only.
+        if near and name not in ENVIRONMENT_VARIABLES and not name.startswith("OTEL_"):
             example = f"{near[0]}={ENVIRONMENT_VARIABLES[near[0]]}"
             raise ImproperlyConfigured(
                 f"{name} ({path.name} line {number}) is no setting: did you mean {near[0]}? Example: {example}"
@@ -415,6 +418,74 @@ _log_format_default = "json" if PRODUCTION else "console"
 LOG_FORMAT = _read("LOG_FORMAT", _one_of("json", "console"), example="json", default=_log_format_default)
 LOGGING_CONFIG = None  # logs.configure() is the one place; apps.py calls it
 
+# --- Observing ------------------------------------------------------------------------------------
+
+
+def _milliseconds(text: str) -> float:
+    """Parse whole milliseconds into seconds; the word `off` is never. Raises ValueError."""
+    return math.inf if text == "off" else _number(1, 600_000)(text) / 1000
+
+
+def _listener(text: str) -> tuple[str, int]:
+    """Parse `[HOST:]PORT`. Raises ValueError."""
+    match = re.fullmatch(r"(?:([\w.-]+|\[[0-9A-Fa-f:.]+\]):)?([0-9]{1,5})", text)
+    if match is None or not 1 <= int(match[2]) <= 65535:
+        raise ValueError("is not [HOST:]PORT")
+    return (match[1] or "127.0.0.1").strip("[]"), int(match[2])
+
+
+def _needing(module: str, install: str, parse: Callable[[str], str]) -> Callable[[str], str]:
+    """Parse a setting that needs a package which requirements.txt does not have."""
+
+    def parse_where_installed(text: str) -> str:
+        value = parse(text)
+        try:
+            is_there = find_spec(module) is not None
+        except ModuleNotFoundError:  # of a package around it
+            is_there = False
+        if not is_there:
+            raise ValueError(f"needs a package that is not installed: pip install {install}")
+        return value
+
+    return parse_where_installed
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise ValueError("is not a folder")
+    return Path(text)
+
+
+def _endpoint(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text):
+        raise ValueError("is not an http:// or https:// address")
+    return text.rstrip("/")
+
+
+def _dsn(text: str) -> str:
+    if not re.fullmatch(r"https?://[0-9A-Za-z]+@[^\s/?#@]+/(?:[^\s?#]*/)?[0-9]+", text):
+        raise ValueError("is not a Sentry DSN")
+    return text
+
+
+# A statement that takes longer is logged, in seconds here. None of ours needs a tenth of it on a healthy database.
+SLOW_QUERY_SECONDS = _read("SLOW_QUERY_MILLISECONDS", _milliseconds, example="200", default=0.2)
+# Where Prometheus may read the metrics without a token: a port of their own, which nobody outside should reach.
+METRICS_ADDRESS = _read("METRICS_ADDRESS", _listener, example="127.0.0.1:9100", default=None)
+# Whoever sends this as a bearer token may read GET /metrics on the port of the API.
+METRICS_TOKEN = _read("METRICS_TOKEN", _secret, example="<at least 32 random characters>", default="")
+# Where the workers of one server count together; runserver makes a folder and names it here for them.
+METRICS_FOLDER = _read("METRICS_FOLDER", _folder, example="/dev/shm/todo", default=None)  # noqa: S108 -- made by the operator
+OTEL_EXPORTER_OTLP_ENDPOINT = _read(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    _needing("opentelemetry.exporter.otlp.proto.http", "'.[tracing]'", _endpoint),
+    example="http://127.0.0.1:4318",
+    default="",
+)
+SENTRY_DSN = _read(
+    "SENTRY_DSN", _needing("sentry_sdk", "'.[sentry]'", _dsn), example="https://key@sentry.example.com/1", default=""
+)
+
 # --- Django ---------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -434,6 +505,7 @@ INSTALLED_APPS = [
 ]
 # For the admin, the docs and static files only; the API has one middleware of its own (todoproject/middleware.py).
 MIDDLEWARE = [
+    "todoproject.access.AccessMiddleware",  # the first: what the others answer is seen, too
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "todoproject.page_headers.PageHeaders",

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from todoproject import docs
 from todoproject.api import api, document
+from todoproject.metrics.endpoint import scrape
 from todoproject.responses import json_response
 
 
@@ -17,6 +18,7 @@ async def openapi_document(request: HttpRequest) -> HttpResponse:
 # Ninja's own list, less its root, whose only purpose is to answer 404.
 api_patterns: list[URLPattern | URLResolver] = [
     path("v1/openapi.json", openapi_document, name="openapi"),
+    path("metrics", scrape, name="metrics"),
     *(pattern for pattern in api.urls[0] if getattr(pattern, "name", None) != "api-root"),
 ]
 

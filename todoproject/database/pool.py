@@ -24,7 +24,7 @@ from psycopg import AsyncConnection, Error, OperationalError
 from psycopg.errors import ConnectionTimeout
 from psycopg.pq import TransactionStatus
 
-from todoproject import logs
+from todoproject import logs, metrics
 from todoproject.database import embedded, transaction
 from todoproject.database.connection import Connection
 from todoproject.database.errors import (
@@ -86,6 +86,12 @@ class Pool:
         for connection in [*self._all]:
             connection.end()
 
+    def standing(self) -> dict[str, int]:
+        """Return how the pool stands: connections that may be, that are, that are idle, and who waits for one."""
+        waiting = sum(not waiter.done() for waiter in self._waiting)
+        names = ("pool_max", "pool_size", "pool_idle", "pool_waiting")
+        return dict(zip(names, (settings.DATABASE_POOL_SIZE, len(self._all), len(self._idle), waiting), strict=True))
+
     async def run(self, statement: Statement, parameters: Parameters) -> Rows:
         """Send one statement, in the transaction at hand if there is one, and return the rows of its last part.
 
@@ -131,6 +137,7 @@ class Pool:
         except Error as error:
             if not (was_undone(error) or self._was_stale(error) or connection_lost(error)):
                 raise
+            metrics.count("retry", "undone" if was_undone(error) else "lost" if connection_lost(error) else "stale")
         # Jitter, so that the requests which one broken server has hit do not return in step.
         await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 -- not a secret
         return await self._run_once(statement, parameters)
@@ -185,6 +192,7 @@ class Pool:
             self._connect_one_more()
         seconds = self._patience()
         timer = asyncio.get_running_loop().call_later(seconds, self._expire, waiter, seconds)
+        started = time.perf_counter()
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -193,6 +201,8 @@ class Pool:
             raise
         finally:
             timer.cancel()
+            metrics.count("pool_queued")
+            metrics.count("pool_wait", by=time.perf_counter() - started)
 
     def _give_back(self, connection: Connection) -> None:
         if connection.is_ended:
@@ -220,11 +230,13 @@ class Pool:
         return float(settings.DATABASE_POOL_TIMEOUT) if self._all else self._outage.patience()
 
     def _expire(self, waiter: "asyncio.Future[Connection]", seconds: float) -> None:
+        metrics.count("pool_timeout")
         in_use = f"all {len(self._all)} are in use" if self._all else "tries to connect are unanswered so far"
         _refuse(waiter, DatabaseUnavailable(f"no connection within {seconds:.0f} s: {self._outage.reason or in_use}"))
 
     def _forget(self, connection: Connection) -> None:
         """Take out a connection that has ended, and replace it if somebody waits."""
+        metrics.count("pool_ended")
         self._all.discard(connection)
         with suppress(ValueError):
             self._idle.remove(connection)
@@ -245,10 +257,12 @@ class Pool:
             try:
                 connection = await _connected(self._parameters or _connection_parameters, self._forget)
             except (OSError, Error, embedded.EmbeddedServerError) as error:
+                metrics.count("pool_connect_error")
                 if self._outage.note(error):
                     self._refuse_all(error)
                     return
             else:
+                metrics.count("pool_connect")
                 self._outage.end()
                 self._all.add(connection)
                 self._hand_over(connection)

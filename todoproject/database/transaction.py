@@ -1,11 +1,13 @@
 """Requests that take several steps: one transaction, in which every step passes the fence anew."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from psycopg.pq import TransactionStatus
 
 from todoproject import logs
+from todoproject.database import watch
 from todoproject.database.command import Command
 from todoproject.database.connection import Bound, Connection
 from todoproject.database.errors import translate
@@ -38,12 +40,17 @@ async def run(
 ) -> Rows:
     """Send `before`, the statement's opening, its query and `after`; return the rows of the query."""
     commands = [*before, *_opening(statement, parameters), (statement.query, parameters), *after]
-    results, error = await connection.send(commands, prepare=prepare)
-    if error is not None:
-        raise error
-    rows = len(results) - len(after) - 1
-    opening = results[rows - 1]
-    return Rows(results[rows], _bound_user(Rows(opening, None)) if statement.is_fenced else None, opening)
+    started, rows = time.perf_counter(), None
+    try:
+        results, error = await connection.send(commands, prepare=prepare)
+        if error is not None:
+            raise error
+        last = len(results) - len(after) - 1
+        opening = results[last - 1]
+        rows = Rows(results[last], _bound_user(Rows(opening, None)) if statement.is_fenced else None, opening)
+    finally:
+        watch.note("api", statement.query.text, started, None if rows is None else len(rows))
+    return rows
 
 
 def _opening(statement: Statement, parameters: Parameters) -> list[Bound]:
@@ -103,7 +110,11 @@ class Transaction:
 
     async def command(self, text: str) -> None:
         """Run a command without a result: SAVEPOINT, ROLLBACK TO, COMMIT."""
-        _, error = await self._connection.send([_control(text)], prepare=False)
+        started = time.perf_counter()
+        try:
+            _, error = await self._connection.send([_control(text)], prepare=False)
+        finally:
+            logs.add_database_time(watch.note("api", text, started))
         if error is not None:
             raise error
 
@@ -131,7 +142,12 @@ class Transaction:
         """Send all in one piece and return the outcomes up to the first error, which PostgreSQL stops at."""
         before = [*([_UNDO_EACH, _RELEASE_EACH] if self.has_failed else []), *self._before(), *_opening(*statements[0])]
         commands = [*before, *_commands(statements, keep_going)]
-        results, error = await self._connection.send(commands, prepare=self._prepare)
+        started = time.perf_counter()
+        try:
+            results, error = await self._connection.send(commands, prepare=self._prepare)
+        finally:
+            shape = f"{len(statements)} × {statements[-1][0].query.text.decode()}"
+            logs.add_database_time(watch.note("api", shape, started))
         if len(results) < len(before):
             raise error or RuntimeError("a message was answered in part")
         user_id = _bound_user(Rows(results[len(before) - 1], None))

@@ -6,6 +6,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.postgresql import base
 from psycopg import Connection
 
+from todoproject.database import watch
 from todoproject.database.postgres.patience import patiently
 from todoproject.database.postgres.pool import AdminPool
 
@@ -33,6 +34,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Close them; called without a pool, too."""
         if (pool := self._pools.pop(self.alias, None)) is not None:
             pool.close()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.execute_wrappers.append(watch.execute)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> "Connection[Any]":
         def connect() -> "Connection[Any]":

@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import uvicorn
@@ -18,6 +20,7 @@ from django.db import IntegrityError, connection
 from uvicorn.supervisors import ChangeReload
 
 from todoproject import startup
+from todoproject.metrics.endpoint import counting
 from todoproject.protocol import Protocol
 from todoproject.server import Server
 from todoproject.settings import given_environment
@@ -48,7 +51,8 @@ class Command(BaseCommand):
             _serve(listener, control)
             return
         host, port = _address(options["address"])
-        with _passed_socket() or _listen(host, port) as listener:
+        is_alone = options["workers"] == 1 and not options["reload"]
+        with _passed_socket() or _listen(host, port) as listener, _counting(is_alone=is_alone):
             try:
                 is_migrated = startup.prepare_database()
             except startup.StartFailed as error:
@@ -96,6 +100,16 @@ def _listen(host: str, port: int) -> socket.socket:
         raise CommandError(f"{host}:{port} {reason}. Choose another one: make run PORT={port + 1}") from error
     listener.set_inheritable(True)
     return listener
+
+
+@contextmanager
+def _counting(*, is_alone: bool) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(counting(is_alone=is_alone))
+        except OSError as error:
+            raise CommandError(f"METRICS_ADDRESS cannot be used: {error.strerror}. Example: 127.0.0.1:9100") from error
+        yield
 
 
 def _create_first_staff() -> str | None:
@@ -166,7 +180,7 @@ def _supervise(listener: socket.socket, count: int) -> None:
         descriptors = [listener.fileno(), control.fileno()]
         return subprocess.Popen(
             [sys.executable, sys.argv[0], "runserver", "--worker", *map(str, descriptors)],
-            env=given_environment,
+            env={**given_environment, "METRICS_FOLDER": os.environ["METRICS_FOLDER"]},  # where they count together
             pass_fds=descriptors,
             start_new_session=True,  # Ctrl-C is for us, and we tell them
         )
