@@ -31,6 +31,7 @@ FLOOR_LIBRARIES = {
     "psycopg",
     "psycopg_pool",
     "servestatic",  # Django's static files, under ASGI
+    "unfold",  # the look of the admin
 }
 IMPORT_BY_NAME = {"__import__", "import_module", "import_string"}
 
