@@ -6,7 +6,7 @@ from typing import Any
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 
-MOST_COUNTED = 10_000
+MOST_COUNTED = 1_000
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only

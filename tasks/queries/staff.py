@@ -4,6 +4,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import BooleanField, F, Func, Q, QuerySet, Value
 from django.db.models.functions import Lower
 
@@ -15,21 +16,15 @@ MOST_OWNERS = 200
 _CLOCKS_DIFFER_BY = timedelta(days=1)  # a key has its time from the process that made it, a row from the database
 
 
-class _AnyOwnersWords(Func):
-    """Whether a task holds all of the words, whoever owns it.
+class _Any(Func):
+    """Whether `left` stands in `operator` to any element of the array `right`."""
 
-    In the index each word begins with digits of its owner, so the words are asked for once for every such beginning
-    that there is. The sub-select is evaluated once; the planner must not do that, too, for the sake of an estimate.
-    """
-
-    template = "%(expressions)s"
-    arg_joiner = " @@ ANY "
+    template = "(%(expressions)s)"
     output_field = BooleanField()
     conditional = True
 
-    def __init__(self, words: str) -> None:
-        stored = Func(F("user"), F("title"), F("description"), function="task_words")
-        super().__init__(stored, Func(Value(words), template="((SELECT staff_queries(%(expressions)s))::tsquery[])"))
+    def __init__(self, left: Any, operator: str, right: Any) -> None:
+        super().__init__(left, Func(right, template="(%(expressions)s)"), arg_joiner=f" {operator} ANY ")
 
 
 def search(tasks: "QuerySet[Task]", text: str) -> "QuerySet[Task]":
@@ -40,8 +35,21 @@ def search(tasks: "QuerySet[Task]", text: str) -> "QuerySet[Task]":
     try:
         key = uuid.UUID(text)
     except ValueError:
-        return tasks.filter(_of_owner(text) if "@" in text else _AnyOwnersWords(text.replace("\0", " ")))
+        return tasks.filter(_of_owner(text) if "@" in text else _with_words(text.replace("\0", " ")))
     return tasks.filter(Q(id=key) | Q(key=key))
+
+
+def _with_words(text: str) -> _Any:
+    """Find tasks that hold all of the words, whoever owns them.
+
+    In the index each word begins with digits of its owner, so the words are asked for once for every such beginning
+    that there is. Both sub-selects are evaluated once, before anything else: the planner, which cannot know how few
+    rows match, would rather look at every task, newest first.
+    """
+    stored = Func(F("user"), F("title"), F("description"), function="task_words")
+    asked = Func(Value(text), template="(SELECT staff_queries(%(expressions)s))::tsquery[]")
+    found = Task.objects.filter(_Any(stored, "@@", asked))
+    return _Any(F("pk"), "=", ArraySubquery(found.values("pk")))
 
 
 def _of_owner(email: str) -> Q:
