@@ -97,7 +97,7 @@ class TaskAdmin(ModelAdmin):
     """Everybody's tasks."""
 
     records_views = True
-    list_display = ("title", "owner", "state", "priority", "is_completed", "due", "updated_at")
+    list_display = ("title", "owner", "state", "priority", "is_completed", "due")
     list_editable = ("priority", "is_completed")
     list_per_page = 25  # two fields in each row take their time to draw
     list_select_related = ("user",)
@@ -147,7 +147,7 @@ class TaskAdmin(ModelAdmin):
 
     def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
         """Sort one owner's tasks by anything; all tasks would have to be read and sorted whole."""
-        return ("title", "state", "priority", "updated_at") if request.GET.get("user__id__exact") else ()
+        return ("title", "state", "priority", "due") if request.GET.get("user__id__exact") else ()
 
     @display(description="Owner")
     def owner(self, task: Task) -> str:
@@ -166,7 +166,7 @@ class TaskAdmin(ModelAdmin):
             return "completed"
         return "overdue" if is_overdue(task, timezone.now()) else "open"
 
-    @display(description="Due")
+    @display(description="Due", ordering="sort_due")
     def due(self, task: Task) -> date | datetime | None:
         return task.due_at or task.due_on
 

@@ -6,13 +6,13 @@ from datetime import date, timedelta
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 600, 180, 44, 22, 8
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM, _TOP = 460, 170, 40, 14, 22, 8
 
 
 def bars(label: str, first: date, counts: Sequence[int]) -> SafeString:
     """Draw one bar a day; the last one is today's, and lighter, because the day is not over."""
     top = _round_up(max(counts, default=0))
-    step = (_WIDTH - _LEFT) / max(len(counts), 1)
+    step = (_WIDTH - _LEFT - _RIGHT) / max(len(counts), 1)
     room = _HEIGHT - _BOTTOM - _TOP
     drawn = format_html_join(
         "",
@@ -46,7 +46,7 @@ def _grid(top: int, room: int) -> SafeString:
     return format_html_join(
         "",
         '<line x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" text-anchor="end" dy=".32em">{}</text>',
-        ((_LEFT, _WIDTH, y, y, _LEFT - 6, y, _short(value)) for value, y in lines),
+        ((_LEFT, _WIDTH - _RIGHT, y, y, _LEFT - 6, y, _short(value)) for value, y in lines),
     )
 
 

@@ -134,6 +134,6 @@ def _named_filters(changes: Any) -> list[str]:
 
 
 def _estimate(rows: "QuerySet[Any]") -> int:
-    """Return how many rows PostgreSQL's planner expects."""
+    """Return how many rows PostgreSQL's planner expects, in thousands."""
     (plan,) = json.loads(rows.order_by().explain(format="json"))
-    return int(plan["Plan"]["Plan Rows"])
+    return round(plan["Plan"]["Plan Rows"], -3)
