@@ -51,7 +51,7 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if may("accounts.view_accesstoken"):
         tiles.append(_tokens(found))
     tiles.append(_database(found))
-    return {**context, "as_of": found.as_of, "tiles": tiles, "plots": _plots(found) if may("tasks.view_task") else []}
+    return {**context, "title": "How it is going", "as_of": found.as_of, "tiles": tiles, "plots": _plots(found) if may("tasks.view_task") else []}
 
 
 def _plots(found: Figures) -> list[Plot]:
