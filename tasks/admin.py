@@ -18,7 +18,7 @@ from unfold.decorators import display
 from accounts.admin import panels
 from accounts.admin.panels import Panel
 from accounts.models import User
-from tasks.models import Task
+from tasks.models import Priority, Task
 from tasks.queries import staff
 from tasks.queries.staff import is_overdue, key_at
 from todoproject.admin import DayRangeFilter, ModelAdmin

@@ -1,6 +1,8 @@
 """The first page of the admin: how it is going, as far as one may see it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from django.db import DatabaseError
@@ -9,9 +11,13 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from accounts import audit
 from tasks import figures
 from tasks.figures import Days, Figures
 from todoproject import charts
+
+MOST_ROUTES = 6
+_ROUTE_COLUMNS = ("Route", "Calls", "95 % within", "Database, mean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,17 @@ class Tile:
     value: str
     note: str
     address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells under the names of their columns."""
+
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    empty: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +67,17 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         tiles += _tasks(found)
     if may("accounts.view_accesstoken"):
         tiles.append(_tokens(found))
+    if may("accounts.view_auditevent"):
+        tiles.append(_failed_logins(found))
     tiles.append(_database(found))
-    return {**context, "title": "How it is going", "as_of": found.as_of, "tiles": tiles, "plots": _plots(found) if may("tasks.view_task") else []}
+    return {
+        **context,
+        "title": "How it is going",
+        "as_of": found.as_of,
+        "tiles": tiles,
+        "plots": _plots(found) if may("tasks.view_task") else [],
+        "tables": [_slowest_routes()],
+    }
 
 
 def _plots(found: Figures) -> list[Plot]:
@@ -76,6 +102,24 @@ def _tasks(found: Figures) -> list[Tile]:
 def _tokens(found: Figures) -> Tile:
     address = reverse("admin:accounts_accesstoken_changelist")
     return Tile("Active tokens", f"{found.live_tokens:,}", "not expired, not revoked", address)
+
+
+def _failed_logins(found: Figures) -> Tile:
+    address = reverse("admin:accounts_auditevent_changelist", query={"action": audit.SIGN_IN_FAILED})
+    return Tile("Failed logins", f"{found.failed_logins:,}", "in the last 24 hours", address)
+
+
+def _slowest_routes() -> Table:
+    """Return the operations with the slowest answers since the start, over all workers; see todoproject/metrics."""
+    try:
+        routes = import_module("todoproject.metrics").routes()
+    except ModuleNotFoundError:
+        routes = []
+    rows = [
+        (f"{one.method} {one.route}", f"{one.calls:,}", f"{one.p95_ms:.0f} ms", f"{one.database_ms:.1f} ms")
+        for one in routes[:MOST_ROUTES]
+    ]
+    return Table("Slowest routes", "since the server’s start", _ROUTE_COLUMNS, rows, "No requests yet.")
 
 
 def _database(found: Figures) -> Tile:

@@ -14,7 +14,8 @@ from django.db.models import Count, Q
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from accounts.models import AccessToken, User
+from accounts import audit
+from accounts.models import AccessToken, AuditEvent, User
 from tasks.models import Task
 
 DAYS = 30
@@ -48,6 +49,7 @@ class Figures:
     created: Days
     completed: Days
     live_tokens: int
+    failed_logins: int  # in the last 24 hours
     database_bytes: int
     task_bytes: int
 
@@ -92,6 +94,7 @@ def read() -> Figures:
             created=_made_by_day(Task, first),
             completed=_completed_by_day(first),
             live_tokens=_live_tokens(now),
+            failed_logins=_failed_logins(now),
             database_bytes=_size("pg_database_size(current_database())"),
             task_bytes=_size("pg_total_relation_size('tasks')"),
         )
@@ -142,6 +145,11 @@ def _completed_by_day(first: date) -> Days:
 def _live_tokens(now: datetime) -> int:
     is_live = Q(expires_at=None) | Q(expires_at__gt=now)
     return AccessToken.objects.filter(is_live, revoked_at=None, user__is_active=True).count()
+
+
+def _failed_logins(now: datetime) -> int:
+    since = uuid.UUID(int=int((now - timedelta(days=1)).timestamp() * 1000) << 80)  # a range of audit_events_by_action
+    return AuditEvent.objects.filter(action=audit.SIGN_IN_FAILED, id__gte=since).count()
 
 
 def _size(expression: str) -> int:

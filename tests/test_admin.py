@@ -104,7 +104,7 @@ def test_a_list_never_counts_a_whole_table(staff: Client) -> None:
     asked = [query["sql"] for query in queries_of(staff, "tasks_task") if 'FROM "tasks"' in query["sql"]]
     assert len(asked) == 2
     assert "COUNT(" not in "".join(asked)
-    assert "LIMIT 10001" in asked[0]
+    assert "LIMIT 1001" in asked[0]
 
 
 def test_a_count_beyond_the_limit_is_not_given_as_exact(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,7 +130,7 @@ def test_tasks_are_completed_reopened_deleted_and_restored_by_action(staff: Clie
     after = Task.objects.select_related("user").get(pk=first.pk)
     assert (after.deleted_at, after.version, after.user.change_no) == (None, 5, 5)
     told = [(event.action, event.facts.get("done")) for event in audit.events_for(first)]
-    assert told == [("change", "restored"), ("delete", None), ("change", "reopened"), ("change", "completed")]
+    assert told == [("change", "restored"), ("delete", "deleted"), ("change", "reopened"), ("change", "completed")]
 
 
 def test_deleting_a_task_leaves_a_tombstone(staff: Client) -> None:

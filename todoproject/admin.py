@@ -24,7 +24,7 @@ from unfold.views import ChangeList as UnfoldChangeList
 
 from accounts import audit
 from todoproject import conflicts
-from todoproject.exports.pages import ExportPages
+from todoproject.exports.pages import ExportPages, filter_names
 from todoproject.paginator import CappedPaginator
 
 MOST_EVENTS = 100  # on a history page; the audit's own list has them all
@@ -254,7 +254,8 @@ class ModelAdmin(ExportPages):
             written.update(**values)
             after = {row.pk: audit.values(row, values) for row in written}
             changes = [(row, audit.difference(audit.values(row, values), after[row.pk])) for row in seen]
-            audit.record_all(request, audit.CHANGE, changes, facts={"done": done})
+            deed = audit.DELETE if "deleted_at" in values and values["deleted_at"] is not None else audit.CHANGE
+            audit.record_all(request, deed, changes, facts={"done": done})
         if len(seen) < len(rows):
             text = f"{self._counted(len(rows) - len(seen))} changed meanwhile, so nothing was done to them. Look again."
             self.message_user(request, text, messages.WARNING)
@@ -263,6 +264,11 @@ class ModelAdmin(ExportPages):
         elif not rows:
             text = f"None of the selected {self.opts.verbose_name_plural} could be {done}."
             self.message_user(request, text, messages.WARNING)
+
+    def log_export(self, request: HttpRequest, suffix: str, changes: Any) -> None:
+        facts = {"list": self.opts.label_lower, "format": suffix, "filters": filter_names(changes)}
+        with transaction.atomic():
+            audit.record(request, audit.EXPORT, facts=facts)
 
     def _is_as_seen(self, request: HttpRequest, row: models.Model) -> bool:
         return request.POST.get(conflicts.field_name(row)) == self.mark(row)

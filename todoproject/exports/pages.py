@@ -57,7 +57,7 @@ class ExportPages(ModelAdmin):
             "title": f"Export {self.opts.verbose_name_plural}",
             "opts": self.opts,
             "cl": changes,
-            "filters": _named_filters(changes),
+            "filters": filter_names(changes),
             "rows": _estimate(changes.queryset) if changes.paginator.is_capped else changes.result_count,
             "is_estimate": changes.paginator.is_capped,
             "columns": list(self.export_columns),
@@ -124,8 +124,8 @@ def _converted(rows: list[Any], converters: dict[int, Callable[[Any], Any]]) -> 
     ]
 
 
-def _named_filters(changes: Any) -> list[str]:
-    """Return the names of the filters that are in use; the list itself shows their values."""
+def filter_names(changes: Any) -> list[str]:
+    """Return the names of the filters that are in use, without their values, which may be personal."""
     return [
         spec.title
         for spec in changes.filter_specs
@@ -136,4 +136,4 @@ def _named_filters(changes: Any) -> list[str]:
 def _estimate(rows: "QuerySet[Any]") -> int:
     """Return how many rows PostgreSQL's planner expects, in thousands."""
     (plan,) = json.loads(rows.order_by().explain(format="json"))
-    return round(plan["Plan"]["Plan Rows"], -3)
+    return round(int(plan["Plan"]["Plan Rows"]), -3)
