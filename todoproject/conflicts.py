@@ -65,4 +65,5 @@ class WatchedRowForm(WatchedForm):
         for field in self.fields.values():
             # Else a row that somebody else has changed, and this person has not, would look changed back.
             field.show_hidden_initial = True
+            field.widget.attrs["aria-label"] = f"{field.label} of {self.instance}"  # its label is the column's head
             field.disabled = not self.may_change(self.instance)
