@@ -5,6 +5,7 @@ Charlie is the outsider. Each test gets new people, so nothing has to be cleaned
 """
 
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -86,6 +87,13 @@ def server(postgres: None) -> Iterator[Server]:
     """`manage.py runserver` in a process of its own, on its first start, with its own database."""
     with Server(FIRST_STAFF_EMAIL="staff@example.com") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def thread() -> Iterator[ThreadPoolExecutor]:
+    """Playwright's blocking API refuses a thread with a running loop, and keeps to the thread it was started in."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread
 
 
 @pytest.fixture
