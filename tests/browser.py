@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.servers import Server
 
@@ -24,6 +24,7 @@ QUIET = (  # a browser of a test phones nobody
     "--disable-sync",
     "--no-first-run",
 )
+expect.set_options(timeout=15_000)  # the machine of a test run is a busy one
 PASSWORD = "correct horse battery staple"
 
 
@@ -94,7 +95,7 @@ def visit(server: Server, **options: Any) -> Iterator[Visit]:
     """Open a browser and close it again; fail for anything it complained about."""
     with browser() as opened:
         context = opened.new_context(**{"viewport": {"width": 1280, "height": 720}, **options})
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(90_000)
         visit = Visit(context, server.url)
         yield visit
         assert visit.complaints == []

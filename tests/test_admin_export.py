@@ -163,9 +163,11 @@ def test_the_list_leads_to_its_export(staff: Client) -> None:
 
 
 def test_exporting_needs_the_right_to_look() -> None:
-    client = editor("view_user")
-    assert client.get(EXPORT).status_code == 403
-    assert client.post(f"{EXPORT}file/", {"format": "csv"}).status_code == 403
+    for client in (editor("export_user"), editor("view_task")):
+        assert client.get(EXPORT).status_code == 403
+        assert client.post(f"{EXPORT}file/", {"format": "csv"}).status_code == 403
+    assert EXPORT not in page(editor("view_task").get("/admin/tasks/task/"))
+    assert EXPORT in page(editor("view_task", "export_user").get("/admin/tasks/task/"))
 
 
 @pytest.mark.parametrize("form", [{}, {"format": "exe"}])

@@ -36,13 +36,15 @@ PAGES = {
 # A month of somebody's days, so that the plots have something to show.
 MONTH = """
 WITH owner AS (SELECT id FROM users WHERE email = %(email)s), task AS (
-    SELECT number, uuidv7(-age) AS key, now() - age AS made, number %% 5 < 3 AS is_done
-      FROM (SELECT number, (number %% 30) * interval '1 day' + (number %% 7) * interval '97 minutes' AS age
-              FROM generate_series(1, 700) AS number WHERE number %% (5 + number %% 30) > 2) AS one)
+    SELECT number, abs(hashint4(number * 13)) %% 5 < 3 AS is_done, abs(hashint4(number * 17)) %% 4000 AS taken,
+           uuidv7(-age) AS key, now() - age AS made
+      FROM (SELECT number, abs(hashint4(number)) %% 43200 * interval '1 minute' AS age
+              FROM generate_series(1, 700) AS number) AS one)
 INSERT INTO tasks (key, id, user_id, title, is_completed, completed_at, created_at, updated_at, sort_title, due_on,
                    sort_due)
-SELECT key, key, owner.id, 'Task ' || number, is_done, CASE WHEN is_done THEN made + interval '20 minutes' END, made,
-       made, 'task ' || number, made::date + 9, (made::date + 9)::timestamp AT TIME ZONE 'UTC' FROM task, owner
+SELECT key, key, owner.id, 'Task ' || number, is_done,
+       CASE WHEN is_done THEN least(now(), made + taken * interval '1 minute') END, made, made, 'task ' || number,
+       made::date + 19, (made::date + 19)::timestamp AT TIME ZONE 'UTC' FROM task, owner
 """
 
 
@@ -53,7 +55,7 @@ def test_every_page_looks_right_to_everybody(server: Server, thread: ThreadPoolE
 def look_around(server: Server) -> None:
     email = f"months-{uuid.uuid4().hex[:8]}@example.com"
     register(server, email).close()
-    with connect(embedded.DATABASE) as connection:
+    with connect(embedded.DATABASE, autocommit=True) as connection:
         connection.execute("ALTER TABLE todo.tasks DISABLE TRIGGER USER")
         connection.execute(MONTH, {"email": email})
         connection.execute("ALTER TABLE todo.tasks ENABLE TRIGGER USER")

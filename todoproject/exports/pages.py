@@ -29,8 +29,9 @@ class ExportPages(ModelAdmin):
     export_columns: ClassVar[Mapping[str, str]] = {}
 
     def has_export_permission(self, request: HttpRequest) -> bool:
-        """Whoever may look at a list may take it along."""
-        return bool(self.export_columns) and bool(self.has_view_permission(request))
+        """Taking a whole list along is more than looking at its pages: it needs the right to export people, too."""
+        may_export: bool = request.user.has_perm("accounts.export_user")
+        return bool(self.export_columns) and may_export and bool(self.has_view_permission(request))
 
     def get_urls(self) -> list[URLPattern]:
         views = {"export/": ("export", self.export_view), "export/file/": ("export_file", self.export_file_view)}
