@@ -98,7 +98,7 @@ def visit(server: Server, **options: Any) -> Iterator[Visit]:
         context.set_default_timeout(90_000)
         visit = Visit(context, server.url)
         yield visit
-        assert visit.complaints == []
+        assert not visit.complaints, "\n".join(visit.complaints)
 
 
 def log_in(visit: Visit, server: Server) -> Page:

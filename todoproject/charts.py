@@ -31,7 +31,7 @@ def bars(label: str, first: date, counts: Sequence[int]) -> SafeString:
         ),
     )
     return format_html(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}<g class="bars">{}</g>{}</svg>',
+        '<svg class="drawing" viewBox="0 0 {} {}" role="img" aria-label="{}">{}<g class="bars">{}</g>{}</svg>',
         _WIDTH,
         _HEIGHT,
         f"{label}: {sum(counts):,} in {len(counts)} days, at most {max(counts, default=0):,} on one",
