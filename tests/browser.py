@@ -95,7 +95,7 @@ def visit(server: Server, **options: Any) -> Iterator[Visit]:
     """Open a browser and close it again; fail for anything it complained about."""
     with browser() as opened:
         context = opened.new_context(**{"viewport": {"width": 1280, "height": 720}, **options})
-        context.set_default_timeout(90_000)
+        context.set_default_timeout(15_000)
         visit = Visit(context, server.url)
         yield visit
         assert not visit.complaints, "\n".join(visit.complaints)

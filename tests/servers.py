@@ -35,7 +35,7 @@ class Server:
         self._log = Path(tempfile.mkstemp(prefix="todo-server-")[1])
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, timeout: float = 200) -> "Server":
+    def start(self, timeout: float = 20) -> "Server":
         """Start the process and wait until it answers."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
