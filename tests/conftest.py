@@ -8,6 +8,7 @@ import io
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -91,6 +92,13 @@ def server(postgres: None) -> Iterator[Server]:
     """`manage.py runserver` in a process of its own, on its first start, with its own database."""
     with Server(FIRST_STAFF_EMAIL="staff@example.com") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def thread() -> Iterator[ThreadPoolExecutor]:
+    """Playwright's blocking API refuses a thread with a running loop, and keeps to the thread it was started in."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread
 
 
 @pytest.fixture

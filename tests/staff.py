@@ -12,6 +12,7 @@ from django.urls import reverse
 from accounts.models import AccessToken, Scope, User
 from accounts.staff import sessions
 from tasks.models import Task
+from todoproject.conflicts import field_name
 
 
 def make_user(name: str = "user", **fields: Any) -> User:
@@ -47,8 +48,15 @@ def page(response: Any) -> str:
     return str(response.content.decode())
 
 
+def seen(*rows: Any) -> dict[str, str]:
+    """Return the hidden fields of a page that shows these rows as they are now."""
+    from django.contrib.admin import site
+
+    return {field_name(row): site._registry[type(row)].form_mark(row) for row in rows}  # type: ignore[attr-defined]
+
+
 def act(client: Client, model: str, action: str, *rows: Any, **more: Any) -> str:
-    form = {"action": action, "_selected_action": [str(row.pk) for row in rows], **more}
+    form = {"action": action, "index": "0", "_selected_action": [str(row.pk) for row in rows], **seen(*rows), **more}
     return page(
         client.post(reverse(f"admin:{model}_changelist") + "?deleted=all" * (model == "tasks_task"), form, follow=True)
     )

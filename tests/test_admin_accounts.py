@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import AccessToken, User
 from tests.people import Person
-from tests.staff import act, editor, in_thread, logged_in, make_task, make_token, make_user, page, root_client
+from tests.staff import act, editor, in_thread, logged_in, make_task, make_token, make_user, page, root_client, seen
 
 pytestmark = pytest.mark.usefixtures("orm")
 
@@ -30,7 +30,9 @@ def test_no_page_shows_or_takes_a_password(staff: Client) -> None:
     ):
         assert "argon2" not in text
         assert 'name="password' not in text
-    staff.post(address, {"email": user.email, "timezone": "UTC", "is_active": "on", "password": "mine now"})
+    staff.post(
+        address, {"email": user.email, "timezone": "UTC", "is_active": "on", "password": "mine now", **seen(user)}
+    )
     assert User.objects.get(pk=user.pk).password == user.password
     assert staff.get(f"/admin/accounts/user/{user.pk}/password/").status_code in (302, 404)
 
@@ -98,7 +100,7 @@ def test_saving_a_user_leaves_the_change_number_to_the_trigger(staff: Client, mo
     monkeypatch.setattr(User, "full_clean", task_in_between)
     staff.post(
         reverse("admin:accounts_user_change", args=[user.pk]),
-        {"email": user.email, "timezone": "Asia/Tokyo", "is_active": "on"},
+        {"email": user.email, "timezone": "Asia/Tokyo", "is_active": "on", **seen(user)},
     )
     user.refresh_from_db()
     assert (user.timezone, user.change_no) == ("Asia/Tokyo", 1)
@@ -116,7 +118,14 @@ def test_an_editor_of_users_gives_nobody_rights() -> None:
     page(
         client.post(
             address,
-            {"email": user.email, "timezone": "Asia/Tokyo", "is_active": "on", "is_staff": "on", "is_superuser": "on"},
+            {
+                "email": user.email,
+                "timezone": "Asia/Tokyo",
+                "is_active": "on",
+                "is_staff": "on",
+                "is_superuser": "on",
+                **seen(user),
+            },
             follow=True,
         )
     )
@@ -133,7 +142,7 @@ def test_an_editor_of_users_cannot_change_staff() -> None:
 def test_a_superuser_cannot_lock_themselves_out() -> None:
     root = make_user("root", is_staff=True, is_superuser=True)
     logged_in(root).post(
-        reverse("admin:accounts_user_change", args=[root.pk]), {"email": root.email, "timezone": "UTC"}
+        reverse("admin:accounts_user_change", args=[root.pk]), {"email": root.email, "timezone": "UTC", **seen(root)}
     )
     root.refresh_from_db()
     assert (root.is_active, root.is_staff, root.is_superuser) == (True, True, True)

@@ -16,7 +16,7 @@ from django.urls import reverse
 from accounts import audit
 from accounts.models import AccessToken, AuditEvent, EmailLink, User
 from tests.people import PASSWORD, Person
-from tests.staff import act, editor, in_thread, logged_in, make_task, make_token, make_user, page, root_client
+from tests.staff import act, editor, in_thread, logged_in, make_task, make_token, make_user, page, root_client, seen
 
 pytestmark = pytest.mark.usefixtures("orm")
 
@@ -161,7 +161,7 @@ def test_nobody_does_anything_to_themselves() -> None:
 def test_whose_e_mail_is_changed_is_told_at_the_old_address() -> None:
     mail.outbox = []
     user = make_user()
-    form = {"email": f"new-{user.email}", "timezone": "UTC"}
+    form = {"email": f"new-{user.email}", "timezone": "UTC", **seen(user)}
     page(root_client().post(reverse("admin:accounts_user_change", args=[user.pk]), form, follow=True))
     assert [letter.to for letter in mail.outbox] == [[user.email]]
     assert "new-" not in mail.outbox[0].body

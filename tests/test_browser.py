@@ -1,133 +1,21 @@
 """The admin and the documentation in a real browser, against a real server.
 
-The README's pictures are made by this: PICTURES=folder pytest tests/test_browser.py -k "see or documentation"
+The README's pictures are made by this and tests/test_browser_admin.py:
+PICTURES=folder pytest tests/test_browser.py tests/test_browser_admin.py -k "see or documentation or look"
 """
 
 import os
-import shutil
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import date, timedelta
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from tests.browser import Visit, add_task, log_in, register, visit
 from tests.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = (  # a browser of a test phones nobody
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-PASSWORD = "correct horse battery staple"
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[ThreadPoolExecutor]:
-    """Playwright's blocking API refuses a thread with a running loop, and keeps to the thread it was started in."""
-    with ThreadPoolExecutor(1) as thread:
-        yield thread
-
-
-@contextmanager
-def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        message = f"NO BROWSER: none of {', '.join(BROWSERS)} is installed, so the pages are not tried in one"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
-        yield browser
-        browser.close()
-
-
-class Visit:
-    """A page, and everything about its visit that ought not to be."""
-
-    def __init__(self, context: BrowserContext, url: str) -> None:
-        self.url = url
-        self.complaints: list[str] = []
-        self.page: Page = context.new_page()
-        self.page.on("console", self._console)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
-        self.page.on("request", self._request)
-        self.page.on("response", self._response)
-
-    def _console(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(f"console: {message.text}")
-
-    def _request(self, request: Any) -> None:
-        if not request.url.startswith((self.url, "data:", "blob:")):
-            self.complaints.append(f"elsewhere: {request.url}")
-
-    def _response(self, response: Any) -> None:
-        if response.status >= 400:
-            self.complaints.append(f"{response.status}: {response.url}")
-
-    def open(self, path: str) -> Page:
-        self.page.goto(self.url + path)
-        self.page.wait_for_load_state("networkidle")
-        return self.page
-
-    def keep(self, name: str) -> None:
-        """Keep a picture of the page, where pictures are wanted."""
-        if folder := os.environ.get("PICTURES"):
-            self.page.wait_for_load_state("networkidle")
-            self.page.mouse.move(0, 0)
-            self.page.wait_for_timeout(300)  # whatever fades in has done so
-            self.page.screenshot(path=Path(folder) / f"{name}.png")
-
-
-@contextmanager
-def visit(server: Server, **options: Any) -> Iterator[Visit]:
-    """Open a browser and close it again; fail for anything it complained about."""
-    with browser() as opened:
-        context = opened.new_context(viewport={"width": 1280, "height": 720}, **options)
-        context.set_default_timeout(15_000)
-        visit = Visit(context, server.url)
-        yield visit
-        assert visit.complaints == []
-
-
-def log_in(visit: Visit, server: Server) -> Page:
-    page = visit.open("/admin/")
-    email, password = server.staff
-    page.fill("#id_username", email)
-    page.fill("#id_password", password)
-    page.click("button[type=submit]")
-    page.wait_for_load_state("networkidle")
-    return page
-
-
-def register(server: Server, email: str) -> httpx.Client:
-    response = httpx.post(f"{server.url}/v1/auth/register", json={"email": email, "password": PASSWORD})
-    assert response.status_code == 201, response.text
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {response.json()['token']}"})
-
-
-def add_task(client: httpx.Client, title: str, *, done: bool = False, gone: bool = False, **fields: Any) -> None:
-    task = client.post("/v1/tasks", json={"title": title, **fields})
-    assert task.status_code == 201, task.text
-    address = f"/v1/tasks/{task.json()['id']}"
-    if done:
-        client.post(f"{address}/complete").raise_for_status()
-    if gone:
-        client.delete(address).raise_for_status()
 
 
 def test_staff_do_their_work_in_a_browser(server: Server, thread: ThreadPoolExecutor) -> None:

@@ -10,20 +10,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.staff import second_factor
+from tests.browser import Visit, add_task, log_in, register, visit
 from tests.databases import connect
 from tests.environment import FOLDER
 from tests.servers import Server
-from tests.test_browser import Visit, add_task, log_in, register, visit
 from todoproject.database import embedded
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[ThreadPoolExecutor]:
-    """Playwright's blocking API refuses a thread with a running loop, and keeps to the thread it was started in."""
-    with ThreadPoolExecutor(1) as thread:
-        yield thread
 
 
 @pytest.fixture(scope="module")

@@ -1,149 +1,85 @@
-"""The Grafana dashboard and the alerts ask for what is really exported, in queries that Prometheus can read."""
+"""The dashboard: right numbers, drawn without scripts, for those who may see them."""
 
-import itertools
-import json
-import re
-from collections.abc import Iterator
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
-import promql_parser
 import pytest
+from django.db import DatabaseError
+from django.utils import timezone
 
-from tests.servers import ROOT
-from todoproject import metrics
-from todoproject.metrics import exposition
+from tasks import figures
+from tests.staff import editor, make_task, make_token, make_user, page, root_client
+from todoproject import charts
 
-DASHBOARD = json.loads((ROOT / "todoproject/metrics/grafana.json").read_text("utf-8"))
-ALERTS = (ROOT / "todoproject/metrics/alerts.yml").read_text("utf-8")
-README = (ROOT / "README.md").read_text("utf-8")
-PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
-TARGETS = [(panel["title"], target) for panel in PANELS for target in panel.get("targets", [])]
-# What Prometheus itself adds to every series.
-SCRAPED = {"job", "instance"}
+pytestmark = pytest.mark.usefixtures("orm")
 
 
-def exported() -> dict[str, set[str]]:
-    """Return every name that is exported, with its labels."""
-    store = metrics.Store()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metrics, "store", store)
-        metrics.count_request("GET", "/v1/tasks", 200, 0.001, 0.001)
-        metrics.count_statement("api", 0.001)
-    families = exposition.Exposition(store.total).collect()
-    return {sample.name: set(sample.labels) for family in families for sample in family.samples}
-
-
-def queries() -> Iterator[str]:
-    yield from (target["expr"] for _, target in TARGETS)
-    yield from (note["expr"] for note in DASHBOARD["annotations"]["list"] if "expr" in note)
-    yield from re.findall(r"^ +expr: (.+)$", ALERTS, re.MULTILINE)
-
-
-def read(query: str) -> Any:
-    return promql_parser.parse(query.replace("$__rate_interval", "1m"))
-
-
-def parts(node: Any) -> Iterator[Any]:
-    """Yield a query and all that it is made of."""
-    yield node
-    for name in ("expr", "lhs", "rhs", "param", "vector_selector"):
-        if getattr(node, name, None) is not None:
-            yield from parts(getattr(node, name))
-    for argument in getattr(node, "args", []):
-        yield from parts(argument)
-
-
-def selectors(query: str) -> list[Any]:
-    return [part for part in parts(read(query)) if isinstance(part, promql_parser.VectorSelector)]
-
-
-def test_queries_are_found() -> None:
-    assert len(list(queries())) > 35
-    assert [selector.name for selector in selectors("sum(rate(a[1m])) / (b offset 2m or -c)")] == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize("query", [*queries()])
-def test_query_asks_for_what_is_exported(query: str) -> None:
-    names = exported()
-    found = selectors(query)
-
-    assert found
-    for selector in found:
-        assert selector.name in names
-        asked = {matcher.name for matcher in selector.matchers.matchers}
-        assert asked <= names[selector.name] | SCRAPED
-    for part in parts(read(query)):
-        if isinstance(part, promql_parser.AggregateExpr) and part.modifier is not None:
-            available = set.intersection(*(names[selector.name] for selector in selectors(part.expr.prettify())))
-            assert set(part.modifier.labels) <= available | SCRAPED
-
-
-@pytest.mark.parametrize("query", [*queries()])
-def test_counters_are_read_as_rates_and_gauges_are_not(query: str) -> None:
-    for part in parts(read(query)):
-        ranged = isinstance(part, promql_parser.Call) and part.func.name in ("rate", "increase")
-        if ranged:
-            assert part.args[0].vector_selector.name.endswith(("_total", "_bucket", "_count", "_sum"))
-    bare = re.sub(r"(?:rate|increase)\([^()]*\)", "", query)
-    assert not re.search(r"todo_\w+_(?:total|bucket|count|sum)\b", bare)
-
-
-@pytest.mark.parametrize(("title", "target"), TARGETS)
-def test_legend_names_labels_that_its_query_keeps(title: str, target: dict[str, Any]) -> None:
-    kept = {
-        label
-        for part in parts(read(target["expr"]))
-        if isinstance(part, promql_parser.AggregateExpr) and part.modifier is not None
-        for label in part.modifier.labels
+def test_what_happens_is_in_the_figures() -> None:
+    before = figures.read()
+    owner = make_user()
+    make_task(owner, is_completed=True)
+    make_task(owner, due_on=date(2020, 1, 1))
+    make_task(owner, due_on=datetime.now(UTC).date())
+    make_task(owner, due_on=date(2020, 1, 1), deleted_at=timezone.now())
+    make_token(owner)
+    make_token(owner, revoked_at=timezone.now())
+    make_token(owner, expires_at=timezone.now() - timedelta(days=1))
+    make_token(make_user(is_active=False))
+    after = figures.read()
+    grown = {
+        name: getattr(after, name) - getattr(before, name)
+        for name in ("users", "new_users", "tasks", "open", "overdue", "live_tokens")
     }
-    assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) == kept - {"le"}, title
+    assert grown == {"users": 2, "new_users": 2, "tasks": 4, "open": 2, "overdue": 1, "live_tokens": 1}
+    assert after.created.counts[-1] - before.created.counts[-1] == 4
+    assert after.completed.counts[-1] - before.completed.counts[-1] == 1
+    assert after.created.first == datetime.now(UTC).date() - timedelta(days=29)
+    assert after.database_bytes > after.task_bytes > 0
 
 
-def test_every_name_is_shown_or_alerted_of() -> None:
-    shown = {selector.name for query in queries() for selector in selectors(query)}
-    # A histogram's count or sum may go unused where its buckets do not.
-    unused = {name for name in exported() if name.removesuffix("_count").removesuffix("_sum") + "_bucket" not in shown}
-
-    assert unused - shown == set()
-
-
-# --- Grafana's schema -----------------------------------------------------------------------------
-
-
-def test_panels_fill_the_grid_without_overlapping() -> None:
-    taken: set[tuple[int, int]] = set()
-    for panel in PANELS:
-        place = panel["gridPos"]
-        cells = set(
-            itertools.product(range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"]))
-        )
-        assert not cells & taken, panel["title"]
-        taken |= cells
-    height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in PANELS)
-    assert taken == set(itertools.product(range(24), range(height)))
+def test_a_day_has_what_was_made_on_it() -> None:
+    today = datetime.now(UTC).date()
+    before = figures.read()
+    noon = datetime(today.year, today.month, today.day, 12, tzinfo=UTC) - timedelta(days=3)
+    make_task(make_user(), key=uuid.UUID(int=int(noon.timestamp() * 1000) << 80 | uuid.uuid4().int >> 48))
+    after = figures.read()
+    assert [new - old for new, old in zip(after.created.counts, before.created.counts, strict=True)] == [0] * 26 + [
+        1,
+        *[0] * 3,
+    ]
 
 
-def test_panels_are_as_grafana_11_reads_them() -> None:
-    assert (DASHBOARD["schemaVersion"], DASHBOARD["uid"]) == (39, "todoproject")
-    assert len({panel["id"] for panel in PANELS}) == len(PANELS)
-    for panel in PANELS:
-        assert panel["type"] in {"row", "stat", "timeseries", "bargauge"}
-        if panel["type"] != "row":
-            assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
-            assert panel["fieldConfig"]["defaults"]["unit"]
-            assert [target["refId"] for target in panel["targets"]] == list("ABCDEF"[: len(panel["targets"])])
-    assert [variable["name"] for variable in DASHBOARD["templating"]["list"]] == ["datasource", "job"]
+def test_people_see_what_they_may_see() -> None:
+    text = page(editor("view_task").get("/admin/"))
+    assert "Overdue" in text
+    assert "Active tokens" not in text
+    assert "Failed logins" not in text
+    text = page(editor("view_user").get("/admin/"))
+    assert "new in 30 days" in text
+    assert "Tasks created" not in text
+    assert "Failed logins" in page(root_client().get("/admin/"))
 
 
-# --- The README -----------------------------------------------------------------------------------
+def test_figures_that_take_too_long_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Any:
+        raise DatabaseError("canceling statement due to statement timeout")
+
+    monkeypatch.setattr(figures, "kept", SimpleNamespace(get=fail))
+    assert "The lists work all the same" in page(root_client().get("/admin/"))
 
 
-def test_table_of_metrics_is_complete() -> None:
-    section = README.split("\n## Observing\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| (`todo_[^|]+) \| ([^|]+) \|", section, re.MULTILINE)
-    told = {(name, labels) for cell, labels in rows for name in re.findall(r"`(todo_\w+)`", cell)}
-    wanted = {
-        (re.sub("_(bucket|count|sum)$", "", name), ", ".join(f"`{label}`" for label in sorted(labels - {"le"})) or "–")
-        for name, labels in exported().items()
-    }
-    assert told == wanted
+@pytest.mark.parametrize(
+    ("counts", "top"), [([0, 0], "2"), ([1], "2"), ([5], "10"), ([11], "20"), ([99_000], "100k"), ([1_500_000], "2M")]
+)
+def test_a_chart_has_room_for_its_highest_bar(counts: list[int], top: str) -> None:
+    drawn = charts.bars("Tasks", date(2026, 1, 31), counts)
+    assert f">{top}</text>" in drawn
+    assert drawn.count("<rect") == len(counts)
+    assert "style=" not in drawn
+    assert f'aria-label="Tasks: {sum(counts):,} in {len(counts)} days' in drawn
+
+
+def test_a_chart_names_what_it_draws_safely() -> None:
+    assert "<script" not in charts.bars("<script>", date(2026, 1, 31), [1])

@@ -45,6 +45,7 @@ FLOOR_LIBRARIES = {
     "psycopg_pool",
     "sentry_sdk",  # an extra, for its setting
     "servestatic",  # Django's static files, under ASGI
+    "unfold",  # the look of the admin
 }
 IMPORT_BY_NAME = {"__import__", "import_module", "import_string"}
 

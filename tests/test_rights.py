@@ -15,7 +15,7 @@ from django.urls import reverse
 from accounts import audit
 from accounts.admin.deeds import DEEDS
 from accounts.models import User
-from tests.staff import act, editor, logged_in, make_task, make_token, make_user, page
+from tests.staff import act, editor, logged_in, make_task, make_token, make_user, page, seen
 
 pytestmark = pytest.mark.usefixtures("orm")
 
@@ -99,7 +99,7 @@ def test_nobody_acts_on_the_same_or_more_powerful_people(group: str, target: str
     for name in ("deactivate", "send-reset", "revoke-tokens", "lift-limit"):
         status = client.get(reverse("admin:accounts_user_do", args=[other.pk, name])).status_code
         assert status == (200 if outranks else 403), name
-    form = {"email": f"taken-{other.email}", "timezone": "UTC"}
+    form = {"email": f"taken-{other.email}", "timezone": "UTC", **seen(other)}
     status = client.post(reverse("admin:accounts_user_change", args=[other.pk]), form).status_code
     assert status == (302 if outranks else 403)
     if group != "Viewer":
@@ -113,7 +113,14 @@ def test_nobody_raises_their_own_rights(group: str) -> None:
     user = member(group)
     client = logged_in(user)
     groups = [str(group.pk) for group in Group.objects.all()]
-    form = {"email": user.email, "timezone": "UTC", "is_staff": "on", "is_superuser": "on", "groups": groups}
+    form = {
+        "email": user.email,
+        "timezone": "UTC",
+        "is_staff": "on",
+        "is_superuser": "on",
+        "groups": groups,
+        **seen(user),
+    }
     assert client.post(reverse("admin:accounts_user_change", args=[user.pk]), form).status_code == 403
     own = user.groups.get()
     assert client.post(reverse("admin:auth_group_change", args=[own.pk]), {"name": "mine"}).status_code == 403
@@ -126,7 +133,7 @@ def test_nobody_raises_their_own_rights(group: str) -> None:
 def test_an_administrator_gives_lesser_groups_only(group: str, given: bool) -> None:
     user = make_user()
     form = {"email": user.email, "timezone": "UTC", "is_staff": "on", "is_superuser": "on"}
-    form |= {"groups": [str(Group.objects.get(name=group).pk)]}
+    form |= {"groups": [str(Group.objects.get(name=group).pk)], **seen(user)}
     logged_in(member("Administrator")).post(reverse("admin:accounts_user_change", args=[user.pk]), form)
     user = User.objects.get(pk=user.pk)
     assert (user.is_staff, user.is_superuser) == (given, False)
@@ -136,7 +143,7 @@ def test_an_administrator_gives_lesser_groups_only(group: str, given: bool) -> N
 def test_support_gives_nobody_rights() -> None:
     user = make_user()
     form = {"email": user.email, "timezone": "Asia/Tokyo", "is_staff": "on"}
-    form |= {"groups": [str(Group.objects.get(name="Viewer").pk)]}
+    form |= {"groups": [str(Group.objects.get(name="Viewer").pk)], **seen(user)}
     logged_in(member("Support")).post(reverse("admin:accounts_user_change", args=[user.pk]), form)
     user = User.objects.get(pk=user.pk)
     assert (user.timezone, user.is_staff, user.groups.count()) == ("Asia/Tokyo", False, 0)
@@ -145,7 +152,7 @@ def test_support_gives_nobody_rights() -> None:
 def test_a_viewer_is_offered_no_action_and_can_run_none() -> None:
     client, task = logged_in(member("Viewer")), make_task(make_user())
     assert 'name="action"' not in page(client.get(reverse("admin:tasks_task_changelist")))
-    for action in ("complete", "delete_selected"):
+    for action in ("complete", "remove", "delete_selected"):
         act(client, "tasks_task", action, task, post="yes")
     task.refresh_from_db()
     assert (task.version, task.is_completed, task.deleted_at) == (1, False, None)

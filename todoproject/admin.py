@@ -1,61 +1,75 @@
 """What all pages of the staff admin share: bounded lists, narrow writes, kept history, filters in days."""
 
 import uuid
+from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, time
-from functools import cached_property
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, models, transaction
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.utils import parse_date_str
 from unfold.views import ChangeList as UnfoldChangeList
 
 from accounts import audit
+from todoproject import conflicts
+from todoproject.exports.pages import ExportPages, filter_names
+from todoproject.paginator import CappedPaginator
 
-MOST_COUNTED = 10_000
 MOST_EVENTS = 100  # on a history page; the audit's own list has them all
 
 
-class CappedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
-    """Counts up to a limit and says so: counting a big table whole takes longer than showing its first page."""
-
-    template_name = "admin/capped_pagination.html"
-
-    @cached_property
-    def _counted(self) -> int:
-        rows: models.QuerySet[Any] = self.object_list  # type: ignore[assignment]  # the admin pages querysets only
-        return rows.order_by()[: MOST_COUNTED + 1].count()
-
-    @cached_property
-    def count(self) -> int:
-        return min(self._counted, MOST_COUNTED)
-
-    @property
-    def is_capped(self) -> bool:
-        return self._counted > MOST_COUNTED
-
-
 class ChangeList(UnfoldChangeList):
-    """A list that gives its length once, at the foot, where the paginator says how far it counted."""
+    """A list that reads its filters' table once, and sorts by nothing that would read all of it."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.full_result_count = self.result_count
+        if request.method == "POST" and "_save" in request.POST:
+            # The rows that were on the page, in that order: others may have come before them since.
+            posted = [
+                request.POST.get(f"form-{number}-{self.lookup_opts.pk.name}", "")
+                for number in range(self.list_per_page)
+            ]
+            rows = {str(row.pk): row for row in self._rows(filter(self._is_key, posted))}
+            self.result_list = [rows[key] for key in posted if key in rows]
+        else:
+            keys = self.paginator.keys(self.page_num if self.multi_page else 1)
+            self.result_list = self._rows(keys).order_by(*self.queryset.query.order_by)
+
+    def _rows(self, keys: Iterable[Any]) -> "models.QuerySet[Any]":
+        rows: models.QuerySet[Any] = self.apply_select_related(self.root_queryset.filter(pk__in=list(keys)))
+        return rows
+
+    def _is_key(self, text: str) -> bool:
+        try:
+            self.lookup_opts.pk.to_python(text)
+        except ValidationError:
+            return False
+        return bool(text)
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        if self.sortable_by is not None and field_name not in self.sortable_by:
+            return None  # the list does not offer it; an address can be made up
+        return super().get_ordering_field(field_name)
 
 
-class ModelAdmin(UnfoldModelAdmin):
+class ModelAdmin(ExportPages):
     """The look of Unfold, with lists that stay fast on big tables and writes that touch only what was changed."""
 
     paginator = CappedPaginator
+    form = conflicts.WatchedForm
     list_per_page = 50
     list_max_show_all = 50  # "show all" would read everything that was counted
     list_disable_select_all = True  # an action is for the rows one sees, not for ten thousand
@@ -65,6 +79,19 @@ class ModelAdmin(UnfoldModelAdmin):
     show_full_result_count = False
     warn_unsaved_form = True
     records_views = False  # whether opening a row's page is something for the audit: it shows what is somebody's own
+    change_form_before_template = "admin/seen.html"  # type: ignore[assignment]  # Unfold's default is None
+    # Columns that change by themselves: two people's changes do not meet there (see todoproject/conflicts.py).
+    unwatched: ClassVar[tuple[str, ...]] = ()
+    # Whether an action, too, leaves alone what has changed since the list was shown. Revoking a token must never wait.
+    is_list_watched = False
+
+    def mark(self, row: Any) -> str:
+        """Return what changes whenever somebody changes the columns of `row`."""
+        return conflicts.digest(row, self.unwatched)
+
+    def form_mark(self, row: Any) -> str:
+        """Return what changes whenever somebody changes `row` or what it is related to."""
+        return self.mark(row) + conflicts.relations(row, self.unwatched)
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> Any:
         return ChangeList
@@ -79,6 +106,40 @@ class ModelAdmin(UnfoldModelAdmin):
             found: tuple[models.QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
             return found
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        form = super().get_form(request, obj, change, **options)
+        form.mark = staticmethod(self.form_mark)  # type: ignore[attr-defined]  # a WatchedForm
+        return form
+
+    def get_changelist_form(self, request: HttpRequest, **options: Any) -> Any:
+        form = super().get_changelist_form(request, **{"form": conflicts.WatchedRowForm, **options})
+        form.mark = staticmethod(self.mark)  # type: ignore[attr-defined]  # a WatchedRowForm
+        form.may_change = staticmethod(partial(self.has_change_permission, request))  # type: ignore[attr-defined]
+        return form
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Lock the row where it may be written: nobody changes it between the comparison and the write."""
+        row = super().get_object(request, object_id, from_field)
+        if row is None or request.method != "POST" or not transaction.get_connection().in_atomic_block:
+            return row
+        return self.get_queryset(request).select_for_update(of=("self",)).filter(pk=row.pk).first()
+
+    def _get_list_editable_queryset(self, request: HttpRequest, prefix: str) -> "models.QuerySet[Any]":
+        rows: models.QuerySet[Any] = super()._get_list_editable_queryset(request, prefix)
+        # Always in the same order: two people's writes of the same rows must not lock each other out.
+        return rows.select_for_update(of=("self",)).order_by("pk")
+
+    def changelist_view(  # type: ignore[override]  # Unfold promises a page where Django may redirect
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show a list; write what was edited in it in one transaction with the comparison."""
+        try:
+            with transaction.atomic() if "_save" in request.POST else nullcontext():
+                response: HttpResponse = super().changelist_view(request, extra_context)
+        except IntegrityError:
+            return self._try_again(request)
+        return response
+
     def changeform_view(  # type: ignore[override]  # Unfold promises a page where Django may redirect
         self,
         request: HttpRequest,
@@ -90,13 +151,34 @@ class ModelAdmin(UnfoldModelAdmin):
         try:
             response: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
         except IntegrityError:
-            text = "Not saved: somebody else changed the same data at that moment. Look again and repeat."
-            self.message_user(request, text, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
+            return self._try_again(request)
         shown = getattr(response, "context_data", None) or {}
         if self.records_views and request.method == "GET" and shown.get("original") is not None:
             audit.record(request, audit.VIEW, shown["original"])
         return response
+
+    def _try_again(self, request: HttpRequest) -> HttpResponse:
+        text = "Not saved: somebody else changed the same data at that moment. Look again and repeat."
+        self.message_user(request, text, messages.ERROR)
+        return HttpResponseRedirect(request.get_full_path())
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *arguments: Any, **options: Any) -> Any:
+        row = context.get("original")
+        if row is not None:
+            # A page that was refused keeps the mark of what it showed first, and so is refused again.
+            name = conflicts.field_name(row)
+            context |= {"seen_name": name, "seen": request.POST.get(name) or self.form_mark(row)}
+        return super().render_change_form(request, context, *arguments, **options)
+
+    def action_checkbox(self, obj: models.Model) -> SafeString:
+        box = SafeString(super().action_checkbox(obj))
+        if not self.is_list_watched:
+            return box
+        return format_html(
+            '<input type="hidden" name="{}" value="{}">{}', conflicts.field_name(obj), self.mark(obj), box
+        )
+
+    action_checkbox.short_description = UnfoldModelAdmin.action_checkbox.short_description  # type: ignore[attr-defined]  # as Django's own decorator does
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: Form, change: bool) -> None:
         """Write the changed columns only, then read back what triggers and defaults made of the row.
@@ -167,14 +249,32 @@ class ModelAdmin(UnfoldModelAdmin):
         with transaction.atomic():
             # Always in the same order: two people's actions on the same rows must not lock each other out.
             rows = list(queryset.select_for_update(of=("self",)).order_by("pk"))
-            written = self.model._default_manager.filter(pk__in=[row.pk for row in rows])
+            seen = [row for row in rows if not self.is_list_watched or self._is_as_seen(request, row)]
+            written = self.model._default_manager.filter(pk__in=[row.pk for row in seen])
             written.update(**values)
             after = {row.pk: audit.values(row, values) for row in written}
-            changes = [(row, audit.difference(audit.values(row, values), after[row.pk])) for row in rows]
-            audit.record_all(request, audit.CHANGE, changes, facts={"done": done})
-        noun = self.opts.verbose_name if len(rows) == 1 else self.opts.verbose_name_plural
-        text = f"{len(rows)} {noun} {done}." if rows else f"None of the selected {noun} could be {done}."
-        self.message_user(request, text, messages.SUCCESS if rows else messages.WARNING)
+            changes = [(row, audit.difference(audit.values(row, values), after[row.pk])) for row in seen]
+            deed = audit.DELETE if "deleted_at" in values and values["deleted_at"] is not None else audit.CHANGE
+            audit.record_all(request, deed, changes, facts={"done": done})
+        if len(seen) < len(rows):
+            text = f"{self._counted(len(rows) - len(seen))} changed meanwhile, so nothing was done to them. Look again."
+            self.message_user(request, text, messages.WARNING)
+        if seen:
+            self.message_user(request, f"{self._counted(len(seen))} {done}.", messages.SUCCESS)
+        elif not rows:
+            text = f"None of the selected {self.opts.verbose_name_plural} could be {done}."
+            self.message_user(request, text, messages.WARNING)
+
+    def log_export(self, request: HttpRequest, suffix: str, changes: Any) -> None:
+        facts = {"list": self.opts.label_lower, "format": suffix, "filters": filter_names(changes)}
+        with transaction.atomic():
+            audit.record(request, audit.EXPORT, facts=facts)
+
+    def _is_as_seen(self, request: HttpRequest, row: models.Model) -> bool:
+        return request.POST.get(conflicts.field_name(row)) == self.mark(row)
+
+    def _counted(self, number: int) -> str:
+        return f"{number} {self.opts.verbose_name if number == 1 else self.opts.verbose_name_plural}"
 
 
 class DayRangeFilter(RangeDateFilter):

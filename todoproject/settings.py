@@ -574,6 +574,9 @@ UNFOLD = {
     "SITE_SYMBOL": "task_alt",
     "SITE_URL": "/docs",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("todoproject/icon.svg")}],
+    "STYLES": [lambda request: static("todoproject/admin.css")],
+    "SCRIPTS": [lambda request: static("todoproject/admin.js")],
+    "DASHBOARD_CALLBACK": "tasks.dashboard.show",
     "ENVIRONMENT": [ENVIRONMENT, "danger" if PRODUCTION else "info"],
     "COLORS": {"primary": {str(shade): f"oklch({colour} 262)" for shade, colour in _SHADES.items()}},
     "SIDEBAR": {

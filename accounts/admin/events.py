@@ -1,7 +1,7 @@
 """The audit: read, searched, exported; never changed."""
 
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -55,6 +55,13 @@ class AuditEventAdmin(ModelAdmin):
         ("Where from", {"fields": ("door", "where", "request_id")}),
         ("Bookkeeping", {"fields": ("id", "actor_id", "object_type", "object_id")}),
     )
+    export_columns: ClassVar = {
+        name: name
+        for name in (
+            *("id", "at", "actor_id", "door", "action", "object_type", "object_id"),
+            *("facts", "request_id", "address"),
+        )
+    }
     readonly_fields = ("at", "who", "thing", "changed", "where", "id")
 
     @display(description="By")

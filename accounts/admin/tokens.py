@@ -1,6 +1,6 @@
 """Tokens, to look at and to revoke."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -35,6 +35,14 @@ class AccessTokenAdmin(ModelAdmin):
     )
     readonly_fields = ("owner", "granted", "state", "created_at", "last_used_at", "rotated_at", "id")
     actions = ("revoke",)
+    # Neither the token, which nobody has, nor its digest.
+    export_columns: ClassVar = {"id": "id", "owner": "user__email", "owner_id": "user_id"} | {
+        name: name
+        for name in (
+            *("name", "kind", "scopes", "created_at", "expires_at"),
+            *("last_used_at", "rotated_at", "revoked_at"),
+        )
+    }
 
     @display(description="Owner")
     def owner(self, token: AccessToken) -> str:

@@ -1,6 +1,6 @@
 """People: found in seconds, everything about them on one page, and what may be done to them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -30,6 +30,14 @@ class UserAdmin(ModelAdmin):
     """People. Their password is nobody's to see or set: the column is on no page."""
 
     records_views = True
+    unwatched = ("password", "last_login", "sessions_ended_at", "user_permissions")
+    export_columns: ClassVar = {
+        name: name
+        for name in (
+            *("id", "email", "email_verified_at", "timezone", "is_active", "is_staff", "is_superuser"),
+            *("created_at", "last_login", "change_no"),
+        )
+    }
     list_display = ("email", "state", "role", "created")
     list_filter = ("is_active", "is_staff", ("created_at", DayRangeFilter))
     ordering = ("-id",)  # UUIDv7: by creation, and by the primary key's index
