@@ -43,8 +43,6 @@ class Gate:
             writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.opened_at.append(time.monotonic())
-        self._writers.add(writer)
         try:
             await self._serve(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -87,6 +85,8 @@ class Gate:
         target.close()
 
     def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.opened_at.append(time.monotonic())
+        self._writers.add(writer)
         task = asyncio.create_task(self._accept(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

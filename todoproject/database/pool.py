@@ -45,6 +45,7 @@ logger = logging.getLogger("todoproject.database")
 _KEPT_OPEN = 2  # connections that stay when there is nothing to do; the server may still end them
 _IDLE_SECONDS = 600.0
 _LIFETIME_SECONDS = 3600.0  # a new server behind the same name, or a new password, is met within the hour
+_FRESH_SECONDS = 1.0  # what was opened since then has been opened because others were lost
 # Between two tries of one connection: short enough that whoever waits is answered soon after the server wakes.
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.5
 # A pooler has given us another server session than the one that has prepared the statement, or that has it already.
@@ -148,20 +149,21 @@ class Pool:
         try:
             return await transaction.run(connection, statement, parameters, prepare=self._prepare)
         except (OperationalError, NoAnswer) as error:
-            if isinstance(error, NoAnswer):
-                self._drop_idle()
-            elif not connection_lost(error):
+            if isinstance(error, OperationalError) and not connection_lost(error):
                 raise
+            self._drop_idle(older_than=_FRESH_SECONDS)
             if statement.repeatable:
                 raise
             raise OutcomeUnknown(one_line(error)) from error
         finally:
             self._give_back(connection)
 
-    def _drop_idle(self) -> None:
-        """End the others with one that fell silent: on a way that is broken they would each cost a timeout."""
+    def _drop_idle(self, *, older_than: float = 0.0) -> None:
+        """End the others with one that is lost: on a way that is broken each would cost a timeout of its own."""
+        newest = asyncio.get_running_loop().time() - older_than
         for connection in [*self._idle]:
-            connection.end()
+            if connection.opened_at <= newest:
+                connection.end()
 
     def _was_stale(self, error: Error) -> bool:
         """Tell whether only the prepared form of a statement has failed: nothing was done, and it may be sent again."""
