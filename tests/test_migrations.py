@@ -5,6 +5,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +84,21 @@ def test_two_processes_may_migrate_at_once(empty: str) -> None:
 
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
     assert sorted("No migrations to apply" in out for out, _ in outputs) == [False, True, True]
+
+
+def test_migrating_leaves_others_on_their_way_through_the_pooler(empty: str, tmp_path: Path) -> None:
+    """A process that migrates when it starts serves through DATABASE_URL afterwards, not through the direct one."""
+    direct = tmp_path / "direct"
+    direct.symlink_to(embedded.socket_directory(FOLDER / "postgres"))
+    script = "from django.core.management import call_command; call_command('migrate', verbosity=0);"
+    script += "from django.conf import settings; print(settings.DATABASES['default']['HOST'])"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIRECT_DATABASE_URL", f"postgresql://{embedded.OWNER}@/{empty}?host={direct}")
+        host = run("shell", "--no-imports", "-c", script, database=empty)
+
+    assert host.strip() == str(embedded.socket_directory(FOLDER / "postgres"))
+    assert objects(empty)
 
 
 @pytest.mark.slow

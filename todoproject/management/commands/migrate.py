@@ -31,7 +31,8 @@ def _connect_directly(connection: BaseDatabaseWrapper) -> None:
     direct = {**settings.DIRECT_DATABASE, "NAME": name}  # the tests have a database of another name
     if any(connection.settings_dict[key] != direct[key] for key in ("HOST", "PORT", "USER", "PASSWORD")):
         connection.close()
-        connection.settings_dict.update(direct)
+        # A copy: the dict is the setting itself, by which the API's pool and every other thread connect.
+        connection.settings_dict = {**connection.settings_dict, **direct}
 
 
 @contextmanager
