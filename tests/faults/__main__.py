@@ -1,5 +1,6 @@
 """`python -m tests.faults`: the fault suite. It needs Linux, whose /proc it reads, and PgBouncer."""
 
+import logging
 import os
 import sys
 
@@ -12,6 +13,7 @@ def main() -> int:
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "todoproject.settings"
     django.setup()  # what the tests share knows the models
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it asks until a server has started
 
     from tests.faults import runner
 

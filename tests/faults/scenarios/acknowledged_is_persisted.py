@@ -20,14 +20,14 @@ _IMMEDIATE, _FAST = "PostgreSQL stopped, immediate", "PostgreSQL stopped, fast"
 _SESSIONS, _CONNECTIONS = "all sessions terminated", "all connections broken"
 # How often each happens: in the full form on each of two ways to the database, in the short form on one.
 _FAULTS = {
-    _WORKER: (20, 1),
-    _APPLICATION: (5, 1),
-    _POOLER: (10, 1),
-    _IMMEDIATE: (40, 2),
-    _FAST: (40, 2),
-    _SESSIONS: (40, 3),
-    _CONNECTIONS: (40, 3),
-    **dict.fromkeys(Cut, (20, 2)),
+    _WORKER: (10, 1),
+    _APPLICATION: (3, 1),
+    _POOLER: (5, 1),
+    _IMMEDIATE: (20, 2),
+    _FAST: (20, 2),
+    _SESSIONS: (20, 3),
+    _CONNECTIONS: (20, 3),
+    **dict.fromkeys(Cut, (12, 2)),
 }
 _WRITERS = 8
 # Every fault hits traffic: so many writes are acknowledged before it, since the one before.
