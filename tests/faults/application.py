@@ -87,6 +87,11 @@ class Application:
         assert self._server.process is not None
         return None if self._server.process.poll() is None else self._last_events()
 
+    @property
+    def errors(self) -> list[str]:
+        """What the log tells as errors, to explain a 500."""
+        return [line for line in self._server.log.splitlines() if '"level":"ERROR"' in line]
+
     async def register(self) -> Account:
         """Make an account through the API; try again where the server has yet to notice that its database is back."""
         client, body = Client(self.port), {"email": f"fault-{uuid4().hex}@example.com", "password": PASSWORD}

@@ -149,6 +149,9 @@ class Proxy:
             return
         await self._wake()
         server = await asyncio.open_unix_connection(self._routes[name])
+        if self._is_asleep:  # it has fallen asleep meanwhile, and nobody sleeps on an open connection
+            server[1].transport.abort()
+            return
         link = _Link(name, self, (reader, writer), server)
         self._links.add(link)
         try:

@@ -20,20 +20,21 @@ _IMMEDIATE, _FAST = "PostgreSQL stopped, immediate", "PostgreSQL stopped, fast"
 _SESSIONS, _CONNECTIONS = "all sessions terminated", "all connections broken"
 # How often each happens: in the full form on each of two ways to the database, in the short form on one.
 _FAULTS = {
-    _WORKER: (10, 1),
-    _APPLICATION: (3, 1),
-    _POOLER: (5, 1),
-    _IMMEDIATE: (20, 2),
-    _FAST: (20, 2),
-    _SESSIONS: (20, 3),
-    _CONNECTIONS: (20, 3),
-    **dict.fromkeys(Cut, (12, 2)),
+    _WORKER: (6, 1),
+    _APPLICATION: (2, 1),
+    _POOLER: (4, 1),
+    _IMMEDIATE: (12, 2),
+    _FAST: (12, 2),
+    _SESSIONS: (14, 3),
+    _CONNECTIONS: (14, 3),
+    **dict.fromkeys(Cut, (8, 2)),
 }
 _WRITERS = 8
 # Every fault hits traffic: so many writes are acknowledged before it, since the one before.
 _WRITES_BETWEEN = 10
 # How long until writes are acknowledged again; only an application that starts anew on a busy machine needs seconds.
 _RECOVERY_SECONDS = 60
+_ERRORS_SHOWN = 5
 _CUT_SECONDS = 10  # until a statement, or a COMMIT, comes by
 
 
@@ -76,6 +77,8 @@ async def _play(lab: Lab, host: str, outcome: Outcome) -> _Tally:
                 await application.start()
         tally.replays = sum(writer.replays for writer in writers)
     outcome.failures += tally.ledger.audit(await rows_of(lab.cluster, accounts))
+    if tally.ledger.refusals:
+        outcome.failures += application.errors[-_ERRORS_SHOWN:]
     return tally
 
 
