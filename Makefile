@@ -9,13 +9,14 @@ PRODUCTION := requirements.txt
 EVERYTHING := requirements.txt tests/requirements.txt
 BENCH      := requirements.txt bench/requirements.txt
 
-.PHONY: help run test lint format openapi statements bench requirements clean
+.PHONY: help run test faults lint format openapi statements bench requirements clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run            serve the project; another port: make run PORT=8001'
 	@echo 'make test           every check, every test; another Python: make test PYTHON=python3.13'
 	@echo '                    some tests and nothing else: make test ARGS="-k name"'
+	@echo 'make faults         break everything, long and often; a minute or two of it: make faults ARGS=--short'
 	@echo 'make lint           formatting, lint and types only'
 	@echo 'make format         format the code and fix what can be fixed'
 	@echo 'make openapi        write tests/openapi.json anew; refuses what would break clients'
@@ -43,6 +44,10 @@ else
 	@rm -f .coverage .coverage.*
 	@$(PY) -m pytest -n auto --dist loadfile --cov
 endif
+
+faults:
+	@$(call install,$(EVERYTHING))
+	@$(PY) -m tests.faults $(ARGS)
 
 lint:
 	@$(call install,$(EVERYTHING))

@@ -2,7 +2,9 @@
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.databases import connect
@@ -64,6 +66,36 @@ def test_two_processes_may_migrate_at_once(empty: str) -> None:
 
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
     assert sorted("No migrations to apply" in out for out, _ in outputs) == [False, True, True]
+
+
+@pytest.fixture
+def pooled(empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty database to which DIRECT_DATABASE_URL is another way than DATABASE_URL."""
+    direct = tmp_path / "direct"
+    direct.symlink_to(embedded.socket_directory(FOLDER / "postgres"))
+    monkeypatch.setenv("DIRECT_DATABASE_URL", f"postgresql://{embedded.OWNER}@/{empty}?host={direct}")
+    return empty
+
+
+def test_process_that_has_migrated_goes_on_through_the_pooler(pooled: str) -> None:
+    script = "from django.core.management import call_command; call_command('migrate', verbosity=0);"
+    script += "from django.conf import settings; print(settings.DATABASES['default']['HOST'])"
+
+    host = run("shell", "--no-imports", "-c", script, database=pooled)
+
+    assert host.strip() == str(embedded.socket_directory(FOLDER / "postgres"))
+    assert objects(pooled)
+
+
+def test_sessions_of_a_pooler_that_know_the_old_path_are_ended_once(pooled: str) -> None:
+    with connect(pooled) as before:
+        run("migrate", database=pooled)
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            before.execute("SELECT 1")
+    with connect(pooled) as after:
+        run("migrate", database=pooled)
+
+        assert after.execute("SHOW search_path").fetchone() == ("todo",)
 
 
 @pytest.mark.slow

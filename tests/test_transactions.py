@@ -1,11 +1,14 @@
 """Several statements of one request in one transaction, each behind the fence."""
 
+import asyncio
+
 import psycopg
 import pytest
 
 from accounts import tokens
+from tests.databases import connect
 from tests.people import Person
-from todoproject.database.errors import ConstraintViolated, InvalidToken
+from todoproject.database.errors import ConstraintViolated, DatabaseUnavailable, InvalidToken
 from todoproject.database.pool import pool
 from todoproject.database.unit import ACCOUNT_ROLE, Rows, Statement
 
@@ -41,6 +44,25 @@ async def test_exception_undoes_everything(alice: Person) -> None:
 
     with pytest.raises(RuntimeError):
         await fail()
+
+    assert await titles(alice) == []
+
+
+async def test_connection_lost_before_commit_is_no_success(alice: Person) -> None:
+    """The server ends the session after the last answer: the transaction is undone, and must not pass for done."""
+
+    async def lose() -> None:
+        async with pool.transaction():
+            await pool.run(INSERT, values(alice, "one"))
+            with connect(autocommit=True) as administrator:
+                administrator.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                    " WHERE state = 'idle in transaction' AND datname = current_database()"
+                )
+            await asyncio.sleep(0.1)  # the farewell is read
+
+    with pytest.raises(DatabaseUnavailable):
+        await lose()
 
     assert await titles(alice) == []
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from psycopg import OperationalError
 from psycopg.pq import TransactionStatus
 
 from todoproject import logs
@@ -119,7 +120,9 @@ class Transaction:
             raise error
 
     async def end(self, command: str) -> None:
-        """Commit or roll back, unless it has ended."""
+        """Commit or roll back, unless it has ended. Raises OperationalError where its connection has: all is undone."""
+        if self._connection.is_ended:  # since the last answer: no COMMIT can be sent, so none may be believed
+            raise OperationalError(f"the connection was lost before {command}")
         if self.is_open:
             await self.command(command)
 

@@ -39,6 +39,12 @@ SELECT concat('pid ', pid, ', connected for ', round(extract(epoch FROM clock_ti
  WHERE locktype = 'advisory' AND (classid::bigint << 32) + objid::bigint = %s AND granted
 """
 
+_DIRECT_NAME = "todoproject migrate"  # how PostgreSQL tells such a session from those of a pooler
+_END_POOLED_SESSIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE usename = current_user AND datname = current_database() AND application_name <> %s
+"""
+
 
 class Command(migrate.Command):
     help = (
@@ -128,7 +134,9 @@ def _connect_directly(connection: BaseDatabaseWrapper) -> None:
     direct = {**settings.DIRECT_DATABASE, "NAME": name}  # the tests have a database of another name
     if any(connection.settings_dict[key] != direct[key] for key in ("HOST", "PORT", "USER", "PASSWORD")):
         connection.close()
-        connection.settings_dict.update(direct)
+        # A copy: the dict is the setting itself, by which the API's pool and every other thread connect.
+        options = {**direct["OPTIONS"], "application_name": _DIRECT_NAME}
+        connection.settings_dict = {**connection.settings_dict, **direct, "OPTIONS": options}
 
 
 @contextmanager
@@ -151,11 +159,16 @@ def _prepare_schema(connection: BaseDatabaseWrapper) -> None:
         sql.Identifier(connection.settings_dict["NAME"]),
     )
     with connection.cursor() as cursor:
+        cursor.execute("SHOW search_path")
+        is_new = cursor.fetchone() != (settings.DATABASE_SCHEMA,)
         cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
         for setting, value in (("search_path", schema), ("timezone", sql.Literal("UTC"))):
             name = sql.SQL(setting)
             cursor.execute(sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET {} = {}").format(database, name, value))
             cursor.execute(sql.SQL("SET {} = {}").format(name, value))
+        if is_new and connection.settings_dict["OPTIONS"].get("application_name") == _DIRECT_NAME:
+            # What a pooler keeps open has the old path for as long as it lives, and would not find a table.
+            cursor.execute(_END_POOLED_SESSIONS, [_DIRECT_NAME])
 
 
 def _value(connection: BaseDatabaseWrapper, query: str, *parameters: str | int) -> Any:

@@ -1,0 +1,91 @@
+"""Where a scenario is played: PostgreSQL, PgBouncer and the proxy stand ready, and applications are started on them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from tests.faults import certificates
+from tests.faults.application import Application
+from tests.faults.cluster import Cluster
+from tests.faults.pooler import Pooler
+from tests.faults.proxy import Proxy
+from todoproject.database import embedded
+
+# Real Neon names: what the product does for those, it does here. They lead to 127.0.0.1 by `hostaddr`.
+_ZONE = "eu-central-1.aws.neon.tech"
+DIRECT, POOLED = f"ep-quiet-lake-a1b2c3d4.{_ZONE}", f"ep-quiet-lake-a1b2c3d4-pooler.{_ZONE}"
+_LIMITS = ("RATE_LIMIT", "RATE_LIMIT_ANONYMOUS", "LOGIN_LIMIT", "REGISTER_LIMIT", "PASSWORD_RESET_LIMIT")
+_UNLIMITED = dict.fromkeys(_LIMITS, "off")
+
+
+@dataclass
+class Outcome:
+    """What a scenario has counted, and what it found to be wrong, a sentence each."""
+
+    counts: dict[str, int | float | str] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    def require(self, condition: object, otherwise: str) -> None:
+        """Note a failure unless the condition holds."""
+        if not condition:
+            self.failures.append(otherwise)
+
+
+@dataclass
+class Lab:
+    """The stand-ins of one run, and how much it is to do."""
+
+    folder: Path
+    cluster: Cluster
+    pooler: Pooler
+    proxy: Proxy
+    is_short: bool
+    minutes: float  # of the soak
+    say: Callable[[str], None]
+    _running: tuple[dict[str, str], Application] | None = None
+
+    def url(self, host: str) -> str:
+        """Return the DATABASE_URL that leads through the proxy to the server itself, or to the pooler."""
+        authority = quote(str(self.folder / "ca.pem"))
+        parameters = f"hostaddr=127.0.0.1&sslmode=verify-full&sslrootcert={authority}"
+        return f"postgresql://{embedded.OWNER}@{host}:{self.proxy.port}/{embedded.DATABASE}?{parameters}"
+
+    async def application(self, host: str = POOLED, **settings: str) -> Application:
+        """Serve from several workers; the application at hand goes on if it has these settings, else it is ended."""
+        wanted = _UNLIMITED | {"DATABASE_URL": self.url(host), "MIGRATE_ON_START": "true"} | settings
+        if host == POOLED:  # PgBouncer 1.18, which Debian 12 has, cannot keep them; Neon's can
+            wanted["DATABASE_PREPARED_STATEMENTS"] = "false"
+        if self._running and self._running[0] == wanted and self._running[1].last_words is None:
+            return self._running[1]
+        await self.end_application()
+        self._running = wanted, Application(**wanted)
+        await self._running[1].start()
+        return self._running[1]
+
+    async def end_application(self) -> None:
+        """End the application, if there is one; the next scenario gets a new one."""
+        if self._running:
+            await self._running[1].close()
+            self._running = None
+
+
+@asynccontextmanager
+async def prepare(folder: Path, *, is_short: bool, minutes: float, say: Callable[[str], None]) -> AsyncIterator[Lab]:
+    """Start the stand-ins, and stop them at the end."""
+    cluster = Cluster(folder / "postgres")
+    await cluster.start()
+    pooler = Pooler(folder / "pooler", cluster.socket)
+    await pooler.start()
+    try:
+        context = certificates.issue(folder, [DIRECT, POOLED])
+        async with Proxy(context, {DIRECT: cluster.socket, POOLED: pooler.socket}) as proxy:
+            lab = Lab(folder, cluster, pooler, proxy, is_short, minutes, say)
+            try:
+                yield lab
+            finally:
+                await lab.end_application()
+    finally:
+        await pooler.kill()
+        embedded.stop()
