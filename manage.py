@@ -25,6 +25,11 @@ def main() -> None:
         if "--traceback" in sys.argv:
             raise
         sys.exit(f"todoproject: {' '.join(str(error).split())}")
+    except KeyboardInterrupt:
+        if "--traceback" in sys.argv:
+            raise
+        print("todoproject: interrupted", file=sys.stderr)
+        sys.exit(130)  # as a shell tells of a program that SIGINT has ended
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 # Any number will do, so long as every process of this project takes the same.
-_LOCK = 8_210_725_133
+LOCK = 8_210_725_133
 
 
 class Command(migrate.Command):
@@ -21,7 +21,7 @@ class Command(migrate.Command):
         connection = connections[options["database"]]
         _connect_directly(connection)
         with _alone(connection):
-            _prepare_schema(connection)
+            prepare_schema(connection)
             super().handle(*args, **options)
 
 
@@ -38,16 +38,16 @@ def _connect_directly(connection: BaseDatabaseWrapper) -> None:
 def _alone(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Let one process at a time migrate a database; the others wait and then find nothing to do."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
     try:
         yield
     finally:
         if connection.connection is not None and not connection.connection.closed:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
-def _prepare_schema(connection: BaseDatabaseWrapper) -> None:
+def prepare_schema(connection: BaseDatabaseWrapper) -> None:
     """Create the schema and make it the role's search_path in this database: a pooler refuses it in the URL."""
     schema, database = (
         sql.Identifier(settings.DATABASE_SCHEMA),
