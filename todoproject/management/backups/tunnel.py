@@ -76,7 +76,7 @@ class _Tunnel:
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Lead one client to the server; whatever goes wrong on the way ends the connection, as a network would."""
-        with suppress(OSError, asyncio.IncompleteReadError):
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):  # the last: we are being closed
             server_reader, server_writer = await asyncio.open_connection(self._address, self._server_port)
             try:
                 server_writer.write(_SSL_REQUEST)

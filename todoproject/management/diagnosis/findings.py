@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import psycopg
 from django.conf import settings
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 Level = Literal["ok", "note", "warning", "problem"]
@@ -57,11 +58,16 @@ def _run(session: Session, subject: str, check: Check) -> list[Finding]:
     try:
         with session.raw.transaction():
             return [Finding(subject, *found) for found in check(session)]
-    except psycopg.Error as error:
+    except (psycopg.Error, DatabaseError) as error:
         if session.raw.broken:
             raise
         reason = " ".join(str(error).split())
-        return [Finding(subject, check.__name__.replace("_", " "), "note", f"could not be looked at: {reason}")]
+        name, text = check.__name__.replace("_", " "), f"could not be looked at: {reason}"
+        if subject == "Schema":  # ours: whoever may not look at it cannot serve it
+            return [Finding(subject, name, "problem", text, "Log in as the role that owns the schema.")]
+        return [
+            Finding(subject, name, "note", text, "A role with more rights sees more; the service does not need it.")
+        ]
 
 
 def grave() -> Level:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -40,6 +39,7 @@ class Link:
 
     name: str
     connection: BaseDatabaseWrapper
+    is_direct: bool  # what migrations and backups use
 
     @property
     def address(self) -> str:
@@ -117,17 +117,16 @@ def _cipher(session: Session) -> str:
     if session.is_pooled:  # what the server would tell is the pooler's way to it, not ours
         return "encrypted to the pooler, "
     [(version, cipher)] = session.rows("SELECT version, cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
-    return f"{version} {cipher}, "
+    return f"{version} {cipher}, " if version else "encrypted to a proxy, "  # as in front of every Neon compute
 
 
 def _pooler(link: Link, session: Session) -> Found:
-    is_direct_url = link.name == "DIRECT_DATABASE_URL"
     on_neon = re.match(r"ep-[^.]+\.", session.connection.settings_dict["HOST"])
-    if session.is_pooled and is_direct_url:
+    if session.is_pooled and link.is_direct:
         advice = (
             "Give DIRECT_DATABASE_URL the server's own address: migrations and backups need a session of their own."
         )
-        return "pooler", "problem", "a pooler stands in between", advice
+        return "pooler", "problem", "a pooler stands in between, also for migrations and backups", advice
     if session.is_pooled:
         return "pooler", "ok", "through a pooler", ""
     if on_neon and link.name == "DATABASE_URL":
@@ -161,5 +160,7 @@ def links(default: BaseDatabaseWrapper, straight: BaseDatabaseWrapper) -> list[L
     """Return the URLs to look at; one where both are the same."""
     keys: list[Any] = ["HOST", "PORT", "USER", "PASSWORD"]
     is_same = all(default.settings_dict[key] == straight.settings_dict[key] for key in keys)
-    found = [Link("DATABASE_URL", default)]
-    return found if is_same or settings.DATABASE_EMBEDDED else [*found, Link("DIRECT_DATABASE_URL", straight)]
+    if is_same:
+        return [Link("DATABASE_URL", default, is_direct=True)]
+    direct = Link("DIRECT_DATABASE_URL", straight, is_direct=True)
+    return [Link("DATABASE_URL", default, is_direct=False), direct]
