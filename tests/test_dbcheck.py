@@ -184,7 +184,7 @@ def test_role_that_cannot_take_on_the_powerless_ones_is_a_problem(healthy: str, 
 
     told = {one["text"]: one["advice"] for one in found(document, "fence")}
     assert code == 1
-    assert "GRANT that role" in told["role todo_api may not be taken on by stranger"]
+    assert "GRANT that role TO" in told["role todo_api may not be taken on by stranger"]
     assert [one["level"] for one in found(document, "role")] == ["note"]  # no CREATEROLE
 
 

@@ -81,6 +81,11 @@ def translate(error: psycopg.Error | PoolTimeout | PoolClosed) -> Exception:
     return error
 
 
+def is_not_ready(error: BaseException | None) -> bool:
+    """Tell whether an error of PostgreSQL says that the schema is absent or older than this code."""
+    return isinstance(error, psycopg.Error) and error.sqlstate in _NOT_READY
+
+
 # A connect error carries no SQLSTATE, whatever the server said: its text is all there is.
 _PASSING = (
     "the database system is starting up",
