@@ -8,8 +8,10 @@ import signal
 import stat
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,47 @@ def test_fence_stands_in_the_restored_database(source: str, dump: Path, elsewher
         assert owners == [(True,)]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT * FROM users")
+
+
+# A pair of tasks in one transaction, as a batch is; each takes the owner's next number.
+PAIR = """
+INSERT INTO tasks (key, id, user_id, title)
+SELECT gen_random_uuid(), gen_random_uuid(), u.id, 'One of two' FROM users u, generate_series(1, 2)
+ WHERE u.email = 'alice@example.com'
+"""
+HALF_DONE = """
+SELECT count(*) FROM users u
+ WHERE (SELECT count(*) FROM tasks t WHERE t.user_id = u.id AND title = 'One of two') % 2 = 1
+    OR change_no <> (SELECT sum(version) FROM tasks t WHERE t.user_id = u.id)
+"""
+
+
+def test_backup_taken_while_people_write_is_one_moment(postgres: None, tmp_path: Path, elsewhere: str) -> None:
+    stop = threading.Event()
+
+    def write() -> None:
+        with connect(busy, autocommit=True) as connection:
+            while not stop.wait(0.005):
+                connection.execute(PAIR)
+
+    with new_database("busy") as busy:
+        succeed("migrate", "-v0", database=busy)
+        with connect(busy) as connection:
+            connection.execute(PEOPLE)
+        with ThreadPoolExecutor() as threads:
+            writers = [threads.submit(write) for _ in range(2)]
+            try:
+                report = json.loads(succeed("backup", tmp_path, "--json", database=busy))
+            finally:
+                stop.set()
+            assert [writer.result() for writer in writers] == [None, None]
+        succeed("restore", report["file"], "--database", elsewhere, database=busy)
+        after = len(rows(busy)["tasks"])
+
+    restored = len(rows(elsewhere)["tasks"])
+    assert 0 < report["rows"]["tasks"] == restored < after
+    with connect(elsewhere) as connection:
+        assert connection.execute(HALF_DONE).fetchone() == (0,)
 
 
 def test_backup_can_be_restored_into_the_empty_database_of_the_settings(source: str, dump: Path) -> None:
@@ -379,6 +422,20 @@ def test_interrupted_verification_leaves_nothing(source: str, dump: Path, number
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
     assert databases() == before
+
+
+def test_role_that_may_make_no_database_is_told_what_to_do(source: str, dump: Path, elsewhere: str) -> None:
+    with connect("postgres", user="postgres", autocommit=True) as superuser:
+        superuser.execute("ALTER ROLE todo_owner NOCREATEDB")
+        try:
+            verified = run("verifybackup", dump, database=source)
+            restored = run("restore", dump, "--database", elsewhere, database=source)
+        finally:
+            superuser.execute("ALTER ROLE todo_owner CREATEDB")
+
+    assert (verified[0], restored[0]) == (1, 1)
+    assert "todo_owner may not make databases: use --embedded, or give" in verified[2]
+    assert f"todo_owner may not make databases: make {elsewhere} yourself, or give" in restored[2]
 
 
 # --- The programs ---------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ def restore(dump: Path, made: Manifest, connection: BaseDatabaseWrapper, tell: C
 @contextmanager
 def database(name: str, tell: Callable[[str], None]) -> Iterator[BaseDatabaseWrapper]:
     """Yield a connection to a database, making it where there is none; a failure drops what was made."""
-    is_new = name != connections["default"].settings_dict["NAME"] and create(name)
+    is_new = name != connections["default"].settings_dict["NAME"] and create(name, otherwise=f"make {name} yourself")
     if is_new:
         tell(f"made database {name}")
     connection = direct.wrapper(name)
@@ -79,8 +79,8 @@ def database(name: str, tell: Callable[[str], None]) -> Iterator[BaseDatabaseWra
         raise
 
 
-def create(name: str) -> bool:
-    """Make a database; return False where it is there already. Raises BackupError."""
+def create(name: str, *, otherwise: str) -> bool:
+    """Make a database; return False where it is there already. Raises BackupError, which advises to do `otherwise`."""
     with direct.connected(direct.wrapper()) as session:
         if session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return False
@@ -90,7 +90,7 @@ def create(name: str) -> bool:
             return False
         except psycopg.errors.InsufficientPrivilege as error:
             raise BackupError(
-                f"{session.info.user} may not make databases: make {name} yourself, or give the right with "
+                f"{session.info.user} may not make databases: {otherwise}, or give the right with "
                 f"ALTER ROLE {session.info.user} CREATEDB"
             ) from error
         return True

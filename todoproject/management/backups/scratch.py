@@ -25,7 +25,7 @@ _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 def on_the_server() -> Iterator[BaseDatabaseWrapper]:
     """Yield a connection to a new database on the server of the settings; it is dropped at the end."""
     name = f"{PREFIX}{secrets.token_hex(4)}"
-    restoring.create(name)
+    restoring.create(name, otherwise="use --embedded")
     connection = direct.wrapper(name)
     try:
         yield connection
