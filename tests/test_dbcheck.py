@@ -94,17 +94,20 @@ INSERT INTO todo.users (id, email, password, timezone, is_staff, is_active, is_s
 VALUES (gen_random_uuid(), 'a@example.com', '', 'UTC', false, true, false);
 INSERT INTO todo.tasks (key, id, user_id, title, deleted_at)
 SELECT gen_random_uuid(), gen_random_uuid(), id, 'Old', now() - interval '40 days' FROM todo.users;
+CREATE TABLE todo.gone (user_id uuid);
+GRANT SELECT ON todo.gone TO todo_api;
 CREATE TABLE todo.junk AS SELECT no, 1 AS one FROM generate_series(1, 20000) AS no;
 ALTER TABLE todo.junk SET (autovacuum_enabled = off);
 """
 DATABASES = ("search_path = public", "statement_timeout = '20s'", "work_mem = '1MB'", "log_statement = 'all'")
 DATABASES += ("default_transaction_isolation = 'serializable'", "default_transaction_read_only = on")
 ILLNESSES = [
-    ("fence", "problem", "table tasks has no row-level security", "ENABLE ROW LEVEL SECURITY"),
-    ("fence", "problem", "everybody on the server has the right to select table users", "REVOKE"),
+    ("fence", "problem", "table tasks has no row-level security", "ALTER TABLE todo.tasks ENABLE ROW LEVEL SECURITY"),
+    ("fence", "problem", "table users gives everybody on the server the right to select", "REVOKE ALL ON todo.users"),
     ("migrations", "problem", "not applied: tasks.0003_search", "manage.py migrate"),
     ("migrations", "warning", "applied, and unknown here: tasks.9999_from_tomorrow", "newer than this code"),
     ("indexes", "problem", "junk_one is not valid", "REINDEX INDEX CONCURRENTLY todo.junk_one"),
+    ("fence", "problem", "table gone has no row-level security, but a column user_id", "ALTER TABLE todo.gone ENABLE"),
     ("constraints", "warning", "users_unproved of users was never validated", "VALIDATE CONSTRAINT users_unproved"),
     ("search_path", "problem", "public: our tables are in todo", "manage.py migrate"),
     ("timeouts", "warning", "statement_timeout 20000 ms", "Lift statement_timeout"),
@@ -184,7 +187,7 @@ def test_role_that_cannot_take_on_the_powerless_ones_is_a_problem(healthy: str, 
 
     told = {one["text"]: one["advice"] for one in found(document, "fence")}
     assert code == 1
-    assert "GRANT that role TO" in told["role todo_api may not be taken on by stranger"]
+    assert "GRANT todo_api TO" in told["role todo_api may not be taken on by stranger"]
     assert [one["level"] for one in found(document, "role")] == ["note"]  # no CREATEROLE
 
 

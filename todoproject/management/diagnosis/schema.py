@@ -12,24 +12,26 @@ _IS_THERE = "SELECT to_regclass(format('%%I.django_migrations', %(schema)s)) IS 
 
 # Ways in which a fence can be open that the service does not look for at every start.
 _MORE_FENCES = """
-SELECT format('table %%s has a column user_id and no row-level security', relname)
+SELECT format('table %%s has no row-level security, but a column user_id', relname)
   FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid
  WHERE relnamespace = to_regnamespace(%(schema)s) AND relkind IN ('r', 'p') AND attname = 'user_id'
-   AND atttypid = 'uuid'::regtype AND NOT attisdropped AND NOT relrowsecurity
+   AND atttypid = 'uuid'::regtype AND NOT attisdropped AND NOT relrowsecurity AND relname <> ALL (%(tables)s::name[])
    AND has_table_privilege(%(role)s, c.oid, 'SELECT')
 UNION ALL
-SELECT format('everybody on the server has the right to %%s table %%s', lower(privilege_type), relname)
+SELECT format('table %%s gives everybody on the server the right to %%s', relname, lower(privilege_type))
   FROM pg_class, aclexplode(relacl) WHERE relnamespace = to_regnamespace(%(schema)s) AND grantee = 0
 UNION ALL
 SELECT format('everybody on the server may use schema %%s', nspname)
   FROM pg_namespace, aclexplode(nspacl) WHERE nspname = %(schema)s AND grantee = 0
 """
 _ADVICE = {
-    "does not exist": "Run `python manage.py migrate`; if all is applied already: CREATE ROLE … NOLOGIN, and GRANT it.",
+    "does not exist": "Run `python manage.py migrate`; if all is applied: CREATE ROLE {name} NOLOGIN, and GRANT it.",
     "owns tables": "ALTER TABLE … OWNER TO the role of DATABASE_URL.",
-    "bypasses row-level security": "ALTER ROLE … NOBYPASSRLS NOSUPERUSER.",
-    "may not be taken on": "GRANT that role TO the one of DATABASE_URL (from PostgreSQL 16 on: WITH SET TRUE).",
-    "no row-level security": "ALTER TABLE … ENABLE ROW LEVEL SECURITY; and find out who has disabled it.",
+    "bypasses row-level security": "ALTER ROLE {name} NOBYPASSRLS NOSUPERUSER.",
+    "may not be taken on": "GRANT {name} TO the role of DATABASE_URL (from PostgreSQL 16 on: WITH SET TRUE).",
+    "no row-level security": "ALTER TABLE {schema}.{name} ENABLE ROW LEVEL SECURITY; and find out who disabled it.",
+    "may use schema": "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC.",
+    "table": "REVOKE ALL ON {schema}.{name} FROM PUBLIC.",
 }
 
 
@@ -60,11 +62,13 @@ def fence(session: Session) -> Iterator[Found]:
         return
     found = readiness.open_fences(session.connection)
     if not any("does not exist" in sentence for sentence in found):
-        for role in readiness.fence_parameters()["roles"]:
-            found += [sentence for (sentence,) in session.rows(_MORE_FENCES, role=role)]
+        wanted = readiness.fence_parameters()
+        for role in wanted["roles"]:
+            found += [sentence for (sentence,) in session.rows(_MORE_FENCES, role=role, tables=wanted["tables"])]
     for sentence in dict.fromkeys(found):
-        advice = next((advice for words, advice in _ADVICE.items() if words in sentence), "Take it back: REVOKE.")
-        yield "fence", "problem", sentence, advice
+        advice = next((advice for words, advice in _ADVICE.items() if words in sentence), "Find out who opened it.")
+        name = sentence.split()[1]  # each begins with "table …" or "role …"
+        yield "fence", "problem", sentence, advice.format(name=name, schema=settings.DATABASE_SCHEMA)
     if not found:
         [(policies,)] = session.rows("SELECT count(*) FROM pg_policies WHERE schemaname = %(schema)s")
         names = ", ".join(readiness.fence_parameters()["roles"])
