@@ -3,9 +3,9 @@
 import json
 import shutil
 import sys
-import textwrap
 from argparse import ArgumentParser
 from collections import Counter
+from textwrap import TextWrapper
 from typing import Any
 
 import psycopg
@@ -61,17 +61,17 @@ class Command(BaseCommand):
         width = max(len(one.name) for one in found)
         columns = shutil.get_terminal_size((120, 24)).columns if self.stdout.isatty() else 10_000
         subject = ""
+        indent = " " * (width + 13)
+        # Commands and paths are there to be copied: they break at spaces only.
+        wrap = TextWrapper(columns, break_on_hyphens=False, break_long_words=False, subsequent_indent=indent)
         for one in found:
             if one.subject != subject:
                 subject = one.subject
                 self.stdout.write(f"\n{self.style.MIGRATE_HEADING(subject)}  {addresses.get(subject, '')}".rstrip())
-            indent = " " * (width + 13)
-            text = textwrap.fill(one.text, columns, initial_indent=indent, subsequent_indent=indent)
-            self.stdout.write(f"  {styles[one.level](f'{one.level:7}')}  {one.name:{width}}  {text.lstrip()}")
+            text = wrap.fill(f"{indent}{one.text}").lstrip()
+            self.stdout.write(f"  {styles[one.level](f'{one.level:7}')}  {one.name:{width}}  {text}")
             if one.advice:
-                self.stdout.write(
-                    textwrap.fill(f"→ {one.advice}", columns, initial_indent=indent, subsequent_indent=f"{indent}  ")
-                )
+                self.stdout.write(wrap.fill(f"{indent}→ {one.advice}"))
         self.stdout.write(f"\n{_summary(found)}")
 
 

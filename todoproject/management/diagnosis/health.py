@@ -86,11 +86,9 @@ def long_transactions(session: Session) -> Iterator[Found]:
 
 def leftovers(session: Session) -> Iterator[Found]:
     for (name,) in session.rows(
-        "SELECT datname FROM pg_database WHERE starts_with(datname, %(prefix)s)"
-        "   AND datname NOT IN (SELECT datname FROM pg_stat_activity WHERE datname IS NOT NULL)",
-        prefix=scratch.PREFIX,
+        "SELECT datname FROM pg_database WHERE starts_with(datname, %(prefix)s)", prefix=scratch.PREFIX
     ):
-        advice = f"DROP DATABASE {name}, unless a verifybackup runs just now."
+        advice = f"Unless a verifybackup runs just now: DROP DATABASE {name} WITH (FORCE)."
         yield "scratch database", "warning", f"{name} was left by a verifybackup that was killed", advice
     for (name,) in session.rows("SELECT gid FROM pg_prepared_xacts WHERE prepared < now() - interval '1 hour'"):
         yield "prepared transaction", "warning", f"{name} holds its locks for ever", f"ROLLBACK PREPARED '{name}'."
