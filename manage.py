@@ -11,13 +11,14 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todoproject.settings")
     from django.conf import settings
     from django.core.management import execute_from_command_line
-    from django.db import OperationalError
+    from django.db import OperationalError, ProgrammingError
 
     try:
         settings.INSTALLED_APPS  # noqa: B018 -- loads the settings here, where a mistake in them can be told plainly
     except ImproperlyConfigured as error:
         sys.exit(f"todoproject: {error}")
     from todoproject.database.embedded import EmbeddedServerError
+    from todoproject.database.errors import is_not_ready
 
     try:
         execute_from_command_line(sys.argv)
@@ -25,6 +26,15 @@ def main() -> None:
         if "--traceback" in sys.argv:
             raise
         sys.exit(f"todoproject: {' '.join(str(error).split())}")
+    except ProgrammingError as error:
+        if "--traceback" in sys.argv or not is_not_ready(error.__cause__):
+            raise
+        sys.exit("todoproject: the schema is absent or older than this code: run `python manage.py migrate`")
+    except KeyboardInterrupt:
+        if "--traceback" in sys.argv:
+            raise
+        print("todoproject: interrupted", file=sys.stderr)
+        sys.exit(130)  # as a shell tells of a program that SIGINT has ended
 
 
 if __name__ == "__main__":

@@ -92,6 +92,19 @@ async def test_unready_where_the_role_would_bypass_the_fence(
     assert "role todo_api bypasses row-level security" in answer.json()["detail"]
 
 
+async def test_unready_where_the_role_cannot_be_taken_on(client: httpx.AsyncClient) -> None:
+    """From PostgreSQL 16 on, whoever makes a role is a member of it, and may still not take it on."""
+    with connect(autocommit=True) as owner:
+        owner.execute("REVOKE SET OPTION FOR todo_api FROM CURRENT_USER")
+        try:
+            answer = await client.get("/health/ready")
+        finally:
+            owner.execute("GRANT todo_api TO CURRENT_USER WITH SET TRUE")
+
+    assert answer.status_code == 503
+    assert "role todo_api may not be taken on by todo_owner" in answer.json()["detail"]
+
+
 async def test_dead_connections_cost_nobody_an_error(
     alice: Person, superuser: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:

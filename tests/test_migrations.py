@@ -8,7 +8,9 @@ import psycopg
 import pytest
 
 from tests.databases import connect
+from tests.environment import FOLDER
 from tests.probes import manage
+from todoproject.database import embedded
 
 
 def run(*arguments: str, database: str) -> str:

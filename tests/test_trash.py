@@ -3,12 +3,14 @@
 import asyncio
 import hashlib
 import json
+import signal
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from tests.commands import new_database, run, start, succeed
 from tests.databases import connect
 from tests.people import Person
 from tests.test_errors import assert_problem
@@ -89,7 +91,15 @@ async def purge(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 
 
 def done(tasks: int, *, dry_run: bool = False) -> dict[str, Any]:
-    return {"dry_run": dry_run, "tasks": tasks, "tokens": 0, "mail_codes": 0, "stored_answers": 0}
+    return {
+        "dry_run": dry_run,
+        "tasks": tasks,
+        "tokens": 0,
+        "mail_codes": 0,
+        "stored_answers": 0,
+        "sessions": 0,
+        "audit_events": 0,
+    }
 
 
 def age(person: Person, days: int) -> None:
@@ -168,7 +178,10 @@ async def test_purge_tells_how_far_it_is(alice: Person, capsys: pytest.CaptureFi
     await deleted(alice, 1)
     age(alice, 31)
 
-    assert await run_purge(capsys) == "  tasks: 1\nRemoved 1 tasks, 0 tokens, 0 mail codes, 0 stored answers.\n"
+    assert (
+        await run_purge(capsys)
+        == "  tasks: 1\nRemoved 1 tasks, 0 tokens, 0 mail codes, 0 stored answers, 0 sessions, 0 audit events.\n"
+    )
 
 
 async def test_expired_codes_and_answers_are_purged(alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,11 +198,43 @@ async def test_expired_codes_and_answers_are_purged(alice: Person, capsys: pytes
             " (gen_random_uuid(), 'reset', %s, sha256(%s), '', now(), now() - interval '1 second')",
             [alice.email, alice.id.encode()],
         )
+        for key, moment in (("old", "now() - interval '1 second'"), ("new", "now() + interval '1 hour'")):
+            query = f"INSERT INTO django_session (session_key, session_data, expire_date) VALUES (%s, '', {moment})"
+            connection.execute(query, [f"{key} {alice.id}"[:40]])
 
     await purge(capsys)
 
     with connect() as connection:
         kept = connection.execute("SELECT key_digest FROM idempotency_keys WHERE user_id = %s", [alice.id]).fetchall()
         codes = connection.execute("SELECT count(*) FROM email_links WHERE email = %s", [alice.email]).fetchone()
+        sessions = connection.execute(
+            "SELECT session_key FROM django_session WHERE session_key LIKE '%% ' || %s || '%%'", [alice.id[:20]]
+        )
+        assert sessions.fetchall() == [(f"new {alice.id}"[:40],)]
     assert kept == [(hashlib.sha256(b"new").digest(),)]
     assert codes == (0,)
+
+
+def test_purge_of_a_database_without_tables_says_what_to_do(postgres: None) -> None:
+    with new_database("empty") as name:
+        code, output, errors = run("purge", database=name)
+
+    assert (code, output) == (1, "")
+    assert errors == "todoproject: the schema is absent or older than this code: run `python manage.py migrate`\n"
+
+
+def test_interrupted_purge_ends_quietly_and_keeps_what_is_done(postgres: None) -> None:
+    """Its first batch waits for a lock on the table; Ctrl-C then is no traceback."""
+    with new_database("purged") as name:
+        succeed("migrate", "-v0", database=name)
+        with connect(name) as holder:
+            holder.execute("LOCK TABLE tasks")
+            process = start("purge", database=name)
+            with connect(name, autocommit=True) as watcher:
+                waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                while watcher.execute(waits).fetchone() is None:
+                    assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+
+    assert (process.returncode, errors) == (130, "todoproject: interrupted\n")

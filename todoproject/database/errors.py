@@ -107,6 +107,11 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
+def is_not_ready(error: BaseException | None) -> bool:
+    """Tell whether an error of PostgreSQL says that the schema is absent or older than this code."""
+    return isinstance(error, psycopg.Error) and error.sqlstate in _NOT_READY
+
+
 # A connect error carries no SQLSTATE, whatever the server said: its text is all there is. What is not listed needs a
 # person: a wrong password, Neon's endpoint that is not found or disabled, a quota that is used up.
 _PASSING = (

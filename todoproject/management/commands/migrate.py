@@ -24,7 +24,7 @@ from todoproject.database.blockers import Watch
 logger = logging.getLogger("todoproject")
 
 # Any number will do, so long as every process of this project takes the same.
-_LOCK = 8_210_725_133
+LOCK = 8_210_725_133
 _TELL_EVERY_SECONDS = 10
 _GAVE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected)
 
@@ -58,7 +58,7 @@ class Command(migrate.Command):
         _connect_directly(connection)
 
         def apply() -> None:
-            _prepare_schema(connection)
+            prepare_schema(connection)
             super(Command, self).handle(*args, **options)
 
         with self._alone(connection), _impatient(connection), connection.execute_wrapper(self._execute):
@@ -95,15 +95,15 @@ class Command(migrate.Command):
         CONCURRENTLY of the process that migrates waits until that is gone, which is never.
         """
         told = -_TELL_EVERY_SECONDS * 1.0
-        while not _value(connection, "SELECT pg_try_advisory_lock(%s)", _LOCK):
+        while not _value(connection, "SELECT pg_try_advisory_lock(%s)", LOCK):
             if time.monotonic() - told > _TELL_EVERY_SECONDS:
                 told = time.monotonic()
-                self._tell(f"Another process migrates ({_value(connection, _HOLDER, _LOCK)}): waiting for it.")
+                self._tell(f"Another process migrates ({_value(connection, _HOLDER, LOCK)}): waiting for it.")
             time.sleep(random.uniform(0.1, 0.3))  # noqa: S311 -- jitter is not a secret
         try:
             yield
         finally:
-            _if_alive(connection, "SELECT pg_advisory_unlock(%s)", _LOCK)
+            _if_alive(connection, "SELECT pg_advisory_unlock(%s)", LOCK)
 
     def _execute(self, execute: Any, statement: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """Let a concurrent build wait as long as it must: nobody waits behind it. Clear a broken index away first."""
@@ -152,7 +152,7 @@ def _limit_lock_waits(connection: BaseDatabaseWrapper) -> None:
     _if_alive(connection, "SELECT set_config('lock_timeout', %s, false)", f"{settings.MIGRATION_LOCK_TIMEOUT}s")
 
 
-def _prepare_schema(connection: BaseDatabaseWrapper) -> None:
+def prepare_schema(connection: BaseDatabaseWrapper) -> None:
     """Create the schema and make it the role's search_path in this database: a pooler refuses it in the URL."""
     schema, database = (
         sql.Identifier(settings.DATABASE_SCHEMA),

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.management.base import BaseCommand
 from django.db import connection, transaction
 from django.db.models import Model, Q, QuerySet
@@ -24,9 +25,9 @@ TOKEN_RETENTION = timedelta(days=30)  # long enough to answer "which token was t
 class Command(BaseCommand):
     help = (
         "Remove for good: tasks deleted more than TASK_RETENTION_DAYS ago, tokens that ended more than 30 days ago,"
-        " expired codes from mails, expired answers to idempotency keys, audit events older than AUDIT_RETENTION_DAYS."
-        " Run it every day; it can be stopped at any moment. Exit code 0: done; 1: failed, and what was removed stays"
-        " removed."
+        " expired codes from mails, expired answers to idempotency keys, expired sessions of the admin, audit events older"
+        " than AUDIT_RETENTION_DAYS. In small batches beside traffic, leaving what somebody holds; run it every day, stop"
+        " it at any moment. Exit code 0: done; 1: failed, and what was removed stays removed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -76,6 +77,7 @@ def _outlived(now: datetime) -> "dict[str, QuerySet[Any]]":
         "tokens": AccessToken.objects.filter(Q(expires_at__lt=ended) | Q(revoked_at__lt=ended)),
         "mail_codes": EmailLink.objects.filter(expires_at__lt=now),
         "stored_answers": IdempotencyKey.objects.filter(created_at__lt=now - idempotency.LIFETIME),
+        "sessions": Session.objects.filter(expire_date__lt=now),
     }
 
 

@@ -1,0 +1,154 @@
+"""Restore a backup into an empty or a new database, and compare what came of it with what the backup must hold."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
+
+from todoproject.database import direct, readiness
+from todoproject.management.backups import contents, manifest, programs
+from todoproject.management.backups.errors import BackupError
+from todoproject.management.backups.manifest import Manifest
+from todoproject.management.commands.migrate import LOCK, prepare_schema
+
+_IN_SCHEMA = """
+SELECT count(*) FROM (SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s)
+                      UNION ALL SELECT oid FROM pg_proc WHERE pronamespace = to_regnamespace(%(schema)s)) AS objects
+"""
+# Roles belong to the server, not to a database, so a dump has none. As in accounts/migrations/0002_fence.py.
+_MAKE_ROLE = """
+DO $$ BEGIN
+    CREATE ROLE {role} NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$
+"""
+# Who makes a role may hand it on, but from PostgreSQL 16 on not take it on, unless that is granted.
+_MAY_TAKE_ON = f"SELECT pg_has_role(%s, {readiness.TAKE_ON})"
+
+
+def check(dump: Path, tell: Callable[[str], None]) -> Manifest:
+    """Read and check a backup before anything is touched. Raises BackupError."""
+    made = manifest.read(dump)
+    manifest.check(dump, made, tell)
+    if made.schema != settings.DATABASE_SCHEMA:
+        raise BackupError(f"{dump} holds schema {made.schema}: set DATABASE_SCHEMA={made.schema}")
+    return made
+
+
+def restore(dump: Path, made: Manifest, connection: BaseDatabaseWrapper, tell: Callable[[str], None]) -> None:
+    """Restore into the connection's database, whose schema must be empty, as a whole or not at all.
+
+    Raises BackupError, also where the outcome is not what was backed up, and database errors.
+    """
+    with direct.connected(connection) as session:
+        _refuse_company(session)
+        program = programs.find("pg_restore", session.info.server_version // 10_000, oldest=made.pg_dump)
+        _refuse_what_is_not_empty(session, made.schema)
+        tell("roles")
+        for role in made.roles:
+            _make_role(session, role)
+        # What is left is an empty schema at most, which the dump makes itself.
+        session.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(made.schema)))
+        arguments = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-tablespaces", str(dump)]
+        programs.run(program, *arguments, connection=connection, tell=_Steps(tell))
+        prepare_schema(connection)
+        session.execute("ANALYZE")  # a dump has no statistics, and without them plans are guesses
+        _compare(session, made, tell)
+
+
+@contextmanager
+def database(name: str, tell: Callable[[str], None]) -> Iterator[BaseDatabaseWrapper]:
+    """Yield a connection to a database, making it where there is none; a failure drops what was made."""
+    is_new = name != connections["default"].settings_dict["NAME"] and create(name, otherwise=f"make {name} yourself")
+    if is_new:
+        tell(f"made database {name}")
+    connection = direct.wrapper(name)
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        if is_new:
+            drop(name)
+        raise
+
+
+def create(name: str, *, otherwise: str) -> bool:
+    """Make a database; return False where it is there already. Raises BackupError, which advises to do `otherwise`."""
+    with direct.connected(direct.wrapper()) as session:
+        if session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            return False
+        try:
+            session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        except psycopg.errors.DuplicateDatabase:
+            return False
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise BackupError(
+                f"{session.info.user} may not make databases: {otherwise}, or give the right with "
+                f"ALTER ROLE {session.info.user} CREATEDB"
+            ) from error
+        return True
+
+
+def drop(name: str) -> None:
+    """Drop a database with whoever is still in it."""
+    with direct.connected(direct.wrapper()) as session:
+        session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _refuse_company(session: "psycopg.Connection[Any]") -> None:
+    """Take the lock under which a database changes its shape; it ends with the session."""
+    [(is_ours,)] = session.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchall()
+    if not is_ours:
+        raise BackupError(f"a migration or another restore of {session.info.dbname} is under way: wait for its end")
+
+
+def _refuse_what_is_not_empty(session: "psycopg.Connection[Any]", schema: str) -> None:
+    [(count,)] = session.execute(_IN_SCHEMA, {"schema": schema}).fetchall()
+    if count:
+        raise BackupError(
+            f"database {session.info.dbname} is not empty: schema {schema} holds {count} objects; restore into a new "
+            f"database: --database {session.info.dbname}_restored"
+        )
+
+
+def _make_role(session: "psycopg.Connection[Any]", role: str) -> None:
+    """Make a role that can do nothing by itself, and let the owner take it on, as the migrations do."""
+    name = sql.Identifier(role)
+    try:
+        session.execute(sql.SQL(_MAKE_ROLE).format(role=name))
+        [(may_take_on,)] = session.execute(_MAY_TAKE_ON, [role]).fetchall()
+        if not may_take_on:
+            session.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise BackupError(
+            f"{session.info.user} may not make or take on role {role}: as the server's administrator run "
+            f"CREATE ROLE {role} NOLOGIN (if it is absent), and GRANT {role} TO {session.info.user}"
+        ) from error
+
+
+def _compare(session: "psycopg.Connection[Any]", made: Manifest, tell: Callable[[str], None]) -> None:
+    with session.transaction():
+        found = made.contents.differences(contents.read(session, made.schema, tell))
+    if found:
+        more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
+        raise BackupError(f"what was restored is not what was backed up: {'; '.join(found[:5])}{more}")
+
+
+class _Steps:
+    """Puts what pg_restore says into words of ours."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+
+    def __call__(self, line: str) -> None:
+        if found := re.fullmatch(r'processing data for table "\w+\.(\w+)"', line):
+            self._tell(f"restoring the rows of {found[1]}")
+        elif found := re.fullmatch(r'creating (INDEX|(?:FK )?CONSTRAINT) "\w+\.(.+)"', line):
+            self._tell(f"building {found[1].lower()} {found[2]}")
