@@ -25,9 +25,9 @@ TOKEN_RETENTION = timedelta(days=30)  # long enough to answer "which token was t
 class Command(BaseCommand):
     help = (
         "Remove for good: tasks deleted more than TASK_RETENTION_DAYS ago, tokens that ended more than 30 days ago,"
-        " expired codes from mails, expired answers to idempotency keys, expired sessions of the admin, audit events older"
-        " than AUDIT_RETENTION_DAYS. In small batches beside traffic, leaving what somebody holds; run it every day, stop"
-        " it at any moment. Exit code 0: done; 1: failed, and what was removed stays removed."
+        " expired codes from mails, expired answers to idempotency keys, expired sessions of the admin, audit events"
+        " older than AUDIT_RETENTION_DAYS. In small batches beside traffic, leaving what somebody holds; run it every"
+        " day, stop it at any moment. Exit code 0: done; 1: failed, and what was removed stays removed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
