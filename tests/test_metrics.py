@@ -366,7 +366,7 @@ def children(server: Server) -> list[int]:
     assert server.process is not None
     found = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True, check=True)
     names = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in found.stdout.split()}
-    return [pid for pid, name in names.items() if "spawn_main" in name]
+    return [pid for pid, name in names.items() if "\0--worker\0" in name]
 
 
 @pytest.mark.faults

@@ -182,16 +182,16 @@ def test_production_refuses_a_role_that_bypasses_the_fence(server: Server) -> No
 
 def test_half_migrated_database_is_served_but_not_ready(server: Server) -> None:
     with connect(embedded.DATABASE, autocommit=True) as connection:
-        connection.execute("DELETE FROM django_migrations WHERE app = 'tasks' AND name = '0003_search'")
+        connection.execute("DELETE FROM django_migrations WHERE app = 'tasks' AND name = '0005_completed_index'")
         try:
             with Server(MIGRATE_ON_START="false") as behind:
                 ready = httpx.get(f"{behind.url}/health/ready")
                 log = behind.log
         finally:
             connection.execute(
-                "INSERT INTO django_migrations (app, name, applied) VALUES ('tasks', '0003_search', now())"
+                "INSERT INTO django_migrations (app, name, applied) VALUES ('tasks', '0005_completed_index', now())"
             )
 
     assert ready.status_code == 503
-    assert "tasks.0003_search" in ready.json()["detail"]
+    assert "tasks.0005_completed_index" in ready.json()["detail"]
     assert "run `python manage.py migrate`" in log
