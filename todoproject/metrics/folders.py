@@ -61,8 +61,9 @@ def files(folder: Path) -> Iterator[File]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             is_owned = not _try_lock(descriptor, fcntl.LOCK_SH)
-            used = int.from_bytes(os.pread(descriptor, 8, 0), "little")
-            yield File(os.pread(descriptor, 8 + used, 0) or bytes(8), is_owned)
+            head = os.pread(descriptor, 8, 0) or bytes(8)
+            # As much as there was when it was asked how much: its owner may be writing more.
+            yield File(head + os.pread(descriptor, int.from_bytes(head, "little"), 8), is_owned)
         finally:
             os.close(descriptor)
 
