@@ -4,7 +4,6 @@ The key, the write and its answer are stored in one transaction, so there is nev
 belongs to its user and counts for a day. (draft-ietf-httpapi-idempotency-key-header; Stripe's API does the same.)
 """
 
-import base64
 import hashlib
 import hmac
 import re
@@ -13,11 +12,11 @@ from datetime import timedelta
 from functools import lru_cache
 
 import orjson
-from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.http import HttpResponse
 from psycopg import sql
 
+from accounts import seals
 from accounts.models import IdempotencyKey
 from accounts.tokens import Credentials
 from todoproject.database import statements
@@ -123,14 +122,14 @@ def _fenced(query: str) -> Statement:
 def _seal(key: str, response: HttpResponse) -> bytes:
     headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
     answer = {"status": response.status_code, "headers": headers, "body": response.content.decode()}
-    return _fernet(key).encrypt(orjson.dumps(answer))
+    return seals.seal(_cipher_key(key), orjson.dumps(answer))
 
 
 def _replay(key: str, sealed: bytes) -> HttpResponse:
-    try:
-        answer = orjson.loads(_fernet(key).decrypt(sealed))
-    except InvalidToken:
-        raise AnswerUnreadable from None
+    content = seals.unseal(_cipher_key(key), sealed)
+    if content is None:
+        raise AnswerUnreadable
+    answer = orjson.loads(content)
     response = HttpResponse(answer["body"], status=answer["status"], headers=answer["headers"])
     if "Content-Type" not in answer["headers"]:
         del response.headers["Content-Type"]
@@ -138,11 +137,10 @@ def _replay(key: str, sealed: bytes) -> HttpResponse:
     return response
 
 
-def _fernet(key: str) -> Fernet:
-    """Return the cipher for answers under a key.
+def _cipher_key(key: str) -> bytes:
+    """Return what answers under a client's key are encrypted with.
 
-    An answer may hold a new token, which must not lie in the database or its backups in clear. The cipher's key
-    comes from SECRET_KEY and the client's own key, of which the database has only a digest.
+    An answer may hold a new token, which must not lie in the database or its backups in clear. This comes from
+    SECRET_KEY and the client's own key, of which the database has only a digest.
     """
-    secret = hmac.digest(settings.SECRET_KEY.encode(), b"idempotency:" + key.encode(), "sha256")
-    return Fernet(base64.urlsafe_b64encode(secret))
+    return hmac.digest(settings.SECRET_KEY.encode(), b"idempotency:" + key.encode(), "sha256")

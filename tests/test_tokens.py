@@ -77,7 +77,7 @@ async def test_unknown_scopes_are_refused(alice: Person, scopes: object) -> None
     assert response.status_code == 422
 
 
-async def test_last_use_is_written_at_most_once_a_minute(alice: Person) -> None:
+async def test_last_use_is_written_at_most_once_in_ten_minutes(alice: Person) -> None:
     first = (await alice.http.get("/v1/tokens/current")).json()["last_used_at"]
     second = (await alice.http.get("/v1/tokens/current")).json()["last_used_at"]
 
@@ -94,10 +94,10 @@ async def test_expiry_that_cannot_be_is_refused(alice: Person, expires_at: objec
     assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "#/expires_at")
 
 
-async def test_last_use_is_written_again_after_a_minute(alice: Person) -> None:
+async def test_last_use_is_written_again_after_ten_minutes(alice: Person) -> None:
     with connect() as connection:
         connection.execute(
-            "UPDATE access_tokens SET last_used_at = now() - interval '61 seconds' WHERE user_id = %s", [alice.id]
+            "UPDATE access_tokens SET last_used_at = now() - interval '601 seconds' WHERE user_id = %s", [alice.id]
         )
 
     used = (await alice.http.get("/v1/tokens/current")).json()["last_used_at"]

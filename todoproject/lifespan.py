@@ -1,6 +1,7 @@
 """What happens when a worker starts and stops."""
 
 import asyncio
+import gc
 import logging
 from typing import Any
 
@@ -27,6 +28,9 @@ async def run(receive: Any, send: Any) -> None:
         await send({"type": "lifespan.startup.failed", "message": f"todoproject: {error}"})
         return
     sampling = sampler.start()
+    # What is there now stays until the end: the garbage collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     logger.info("started", extra={"version": VERSION})
     await send({"type": "lifespan.startup.complete"})
     await receive()

@@ -9,15 +9,17 @@ import hashlib
 import secrets
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from django.conf import settings
 from django.db.models import F, Func, Value
 from django.utils.crypto import salted_hmac
 
+from accounts import seals
 from accounts.models import SecondFactor, User
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.twofactor.totp import TOTP  # imported where it is used: see seals
 
 STEP_SECONDS = 30
 # A code of the step before and of the one after count, too: clocks differ, and people type (RFC 6238, section 5.2).
@@ -59,15 +61,12 @@ def matching_step(secret: bytes, code: str) -> int | None:
 
 def seal(secret: bytes) -> str:
     """Encrypt a secret, to store it."""
-    return _fernet().encrypt(secret).decode()
+    return seals.seal(_cipher_key(), secret).decode()
 
 
 def unseal(sealed: str) -> bytes | None:
     """Decrypt a secret; None where it was encrypted under another SECRET_KEY."""
-    try:
-        return _fernet().decrypt(sealed)
-    except InvalidToken:
-        return None
+    return seals.unseal(_cipher_key(), sealed.encode())
 
 
 def set_up(user: User, secret: bytes, step: int) -> Sequence[str]:
@@ -106,11 +105,13 @@ def _digest(code: str) -> bytes:
     return hashlib.sha256(code.encode()).digest()
 
 
-def _totp(secret: bytes) -> TOTP:
+def _totp(secret: bytes) -> "TOTP":
+    from cryptography.hazmat.primitives.hashes import SHA1
+    from cryptography.hazmat.primitives.twofactor.totp import TOTP
+
     # SHA-1, because that is what apps know; HMAC does not lean on what SHA-1 has lost (RFC 6238, section 1.2).
     return TOTP(secret, 6, SHA1(), STEP_SECONDS)  # noqa: S303 -- see above
 
 
-def _fernet() -> Fernet:
-    key = salted_hmac("accounts.second_factor", "", algorithm="sha256").digest()
-    return Fernet(base64.urlsafe_b64encode(key))
+def _cipher_key() -> bytes:
+    return salted_hmac("accounts.second_factor", "", algorithm="sha256").digest()

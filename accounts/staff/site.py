@@ -4,7 +4,6 @@ import io
 import time
 from typing import Any
 
-import segno
 from django.conf import settings
 from django.contrib.auth import REDIRECT_FIELD_NAME, login, update_session_auth_hash
 from django.contrib.auth.views import LoginView
@@ -183,6 +182,8 @@ def _proved(request: HttpRequest, user: User, secret: bytes, form: CodeForm) -> 
 
 
 def _qr(secret: bytes, user: User) -> str:
+    import segno  # here: few people ever set up a second factor, and every worker would carry it
+
     picture = io.BytesIO()
     segno.make(second_factor.uri(secret, user.email), micro=False).save(
         picture, kind="svg", xmldecl=False, svgns=True, scale=5, dark="#000", light="#fff", title="QR code"

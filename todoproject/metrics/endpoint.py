@@ -10,11 +10,9 @@ from pathlib import Path
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from prometheus_client import start_http_server
 
 from todoproject import problems
 from todoproject.metrics import folders, store
-from todoproject.metrics.exposition import Exposition, render
 from todoproject.metrics.store import total
 from todoproject.problems import UNAUTHENTICATED, Problem
 
@@ -26,6 +24,8 @@ async def scrape(request: HttpRequest) -> HttpResponse:
     sent = request.headers.get("Authorization", "").encode()
     if not hmac.compare_digest(sent, f"Bearer {settings.METRICS_TOKEN}".encode()):
         raise Problem(UNAUTHENTICATED, "Send METRICS_TOKEN as a bearer token.")
+    from todoproject.metrics.exposition import render  # here: its library is needed where somebody scrapes
+
     # In a thread, because writing some thousand lines takes as long as ten requests.
     content, media_type = await asyncio.to_thread(render, store.total, request.headers.get("Accept", ""))
     return HttpResponse(content, content_type=media_type)
@@ -42,6 +42,10 @@ def counting(*, is_alone: bool) -> Iterator[None]:
         if settings.METRICS_ADDRESS is None:
             yield
             return
+        from prometheus_client import start_http_server
+
+        from todoproject.metrics.exposition import Exposition
+
         host, port = settings.METRICS_ADDRESS
         server, thread = start_http_server(port, host, Exposition(partial(total, folder)))
         try:
