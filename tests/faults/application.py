@@ -94,8 +94,10 @@ class Application:
 
     async def register(self) -> Account:
         """Make an account through the API; try again where the server has yet to notice that its database is back."""
-        client, body = Client(self.port), {"email": f"fault-{uuid4().hex}@example.com", "password": PASSWORD}
+        client = Client(self.port)
         for _ in range(_START_SECONDS):
+            # Another address each time: of the last one nobody knows whether it was registered.
+            body = {"email": f"fault-{uuid4().hex}@example.com", "password": PASSWORD}
             answer = await client.ask("POST", "/v1/auth/register", body)
             if answer.status == 201:
                 client.close()
