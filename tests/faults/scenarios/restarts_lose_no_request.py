@@ -12,7 +12,7 @@ from tests.load import Load
 LETTER = "g"
 CLAIM = "A rolling restart under load leaves no request without its answer, and no acknowledged write is lost"
 
-_RESTARTS = 50
+_RESTARTS = 20
 _RESTARTS_OF_THE_SHORT_FORM = 2
 _PATIENCE_SECONDS = 120  # for one restart, on a machine that many share
 
