@@ -424,6 +424,30 @@ def test_interrupted_verification_leaves_nothing(source: str, dump: Path, number
     assert databases() == before
 
 
+MAKING = "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'CREATE DATABASE \"%%'"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["verifybackup", "restore"])
+def test_signal_when_a_database_is_just_made_leaves_none(
+    source: str, dump: Path, elsewhere: str, command: str, number: signal.Signals
+) -> None:
+    before = databases()
+    options = ["--database", elsewhere] if command == "restore" else []
+    with connect("template1"):  # it is not copied while somebody else is in it
+        process = start(command, dump, *options, database=source)
+        wait_for(MAKING, source)
+        process.send_signal(signal.SIGSTOP)  # so the server is done before the command knows
+    wait_for(f"SELECT 1 FROM pg_database HAVING count(*) > {len(before)}", source)
+    process.send_signal(number)
+    process.send_signal(signal.SIGCONT)
+    _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 128 + number
+    assert "Traceback" not in errors
+    assert databases() == before
+
+
 def test_role_that_may_make_no_database_is_told_what_to_do(source: str, dump: Path, elsewhere: str) -> None:
     with connect("postgres", user="postgres", autocommit=True) as superuser:
         superuser.execute("ALTER ROLE todo_owner NOCREATEDB")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from todoproject.management.backups import contents, manifest, programs
 from todoproject.management.backups.errors import BackupError
 from todoproject.management.backups.manifest import Manifest
 from todoproject.management.commands.migrate import LOCK, prepare_schema
+from todoproject.management.interruption import held
 
 _IN_SCHEMA = """
 SELECT count(*) FROM (SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s)
@@ -66,26 +67,28 @@ def restore(dump: Path, made: Manifest, connection: BaseDatabaseWrapper, tell: C
 @contextmanager
 def database(name: str, tell: Callable[[str], None]) -> Iterator[BaseDatabaseWrapper]:
     """Yield a connection to a database, making it where there is none; a failure drops what was made."""
-    is_new = name != connections["default"].settings_dict["NAME"] and create(name, otherwise=f"make {name} yourself")
-    if is_new:
-        tell(f"made database {name}")
-    connection = direct.wrapper(name)
-    try:
+    with ExitStack() as undo:
+        is_ours = name == connections["default"].settings_dict["NAME"]
+        if not is_ours and create(name, undo, otherwise=f"make {name} yourself"):
+            tell(f"made database {name}")
+        connection = direct.wrapper(name)
+        undo.callback(connection.close)
         yield connection
-    except BaseException:
-        connection.close()
-        if is_new:
-            drop(name)
-        raise
+        undo.pop_all()
 
 
-def create(name: str, *, otherwise: str) -> bool:
-    """Make a database; return False where it is there already. Raises BackupError, which advises to do `otherwise`."""
+def create(name: str, undo: ExitStack, *, otherwise: str) -> bool:
+    """Make a database, which `undo` drops; return False where it is there already.
+
+    Raises BackupError, which advises to do `otherwise`.
+    """
     with direct.connected(direct.wrapper()) as session:
         if session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return False
         try:
-            session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            with held():  # once asked, the server makes it, whether we wait for that or not
+                session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+                undo.callback(drop, name)
         except psycopg.errors.DuplicateDatabase:
             return False
         except psycopg.errors.InsufficientPrivilege as error:
@@ -97,8 +100,8 @@ def create(name: str, *, otherwise: str) -> bool:
 
 
 def drop(name: str) -> None:
-    """Drop a database with whoever is still in it."""
-    with direct.connected(direct.wrapper()) as session:
+    """Drop a database with whoever is still in it, also where a second signal would end us."""
+    with held(), direct.connected(direct.wrapper()) as session:
         session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 

@@ -4,7 +4,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -25,13 +25,11 @@ _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 def on_the_server() -> Iterator[BaseDatabaseWrapper]:
     """Yield a connection to a new database on the server of the settings; it is dropped at the end."""
     name = f"{PREFIX}{secrets.token_hex(4)}"
-    restoring.create(name, otherwise="use --embedded")
-    connection = direct.wrapper(name)
-    try:
+    with ExitStack() as undo:
+        restoring.create(name, undo, otherwise="use --embedded")
+        connection = direct.wrapper(name)
+        undo.callback(connection.close)
         yield connection
-    finally:
-        connection.close()
-        restoring.drop(name)
 
 
 @contextmanager
