@@ -47,7 +47,7 @@ class Finding:
 
 def own_migrations(loader: MigrationLoader) -> list[Migration]:
     """Return the migrations of the apps in this tree, in the order in which they are applied."""
-    own = {app.label for app in apps.get_app_configs() if Path(app.path).is_relative_to(ROOT)}
+    own = {app.label for app in apps.get_app_configs() if Path(app.path).parent == ROOT}  # not what .venv holds
     keys = [key for leaf in loader.graph.leaf_nodes() for key in loader.graph.forwards_plan(leaf)]
     return [loader.graph.nodes[key] for key in dict.fromkeys(keys) if key[0] in own]
 
