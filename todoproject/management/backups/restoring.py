@@ -101,8 +101,13 @@ def create(name: str, undo: ExitStack, *, otherwise: str) -> bool:
 
 def drop(name: str) -> None:
     """Drop a database with whoever is still in it, also where a second signal would end us."""
+    statement = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
     with held(), direct.connected(direct.wrapper()) as session:
-        session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        try:
+            session.execute(statement + sql.SQL(" WITH (FORCE)"))
+        except psycopg.errors.InsufficientPrivilege:
+            # Autovacuum is in it, which only a superuser may end. Without FORCE, PostgreSQL itself sends it away.
+            session.execute(statement)
 
 
 def _refuse_company(session: "psycopg.Connection[Any]") -> None:
