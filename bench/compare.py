@@ -5,6 +5,7 @@ another peer. So what the machine does meanwhile (other people, heat, a clock th
 ratio is one of neighbours in time.
 """
 
+import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,7 +24,10 @@ from bench.postgres import Postgres
 from bench.progress import Progress
 from bench.servers import Server
 
-_WARM_UP_SECONDS = 1
+_WARM_UP_SECONDS, _WARM_UP_CONNECTIONS = 1, 8
+# A measurement lasts until each connection has been answered so often, or so many seconds: with slow answers and many
+# connections, a shorter one would see little more than the queue filling up.
+_ANSWERS_EACH, _LONGEST_SECONDS = 3, 10
 
 
 def can(peer: Peer, operation: Operation) -> bool:
@@ -67,6 +71,7 @@ class Comparison:
     folder: Path
     servers: dict[str, Server] = field(default_factory=dict)
     scripts: dict[str, list[Path]] = field(default_factory=dict)
+    rates: dict[tuple[str, str], float] = field(default_factory=dict)  # requests/s, by peer and operation
     limits: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -95,9 +100,10 @@ class Comparison:
             write_requests(self._requests(peer, operation), operation.requests(peer, targets))
 
     def warm_up(self) -> None:
-        """Let each server do everything once: compile, cache, prepare."""
+        """Let each server do everything once: compile, cache, prepare. Note how fast it is, about."""
         for peer, operation in self.progress.track(self._pairs(), "warming up"):
-            self._cell(peer, operation, 8, _WARM_UP_SECONDS, -1)
+            cell = self._cell(peer, operation, _WARM_UP_CONNECTIONS, _WARM_UP_SECONDS, -1)
+            self.rates[peer.name, operation.name] = cell.requests_per_second
 
     def measure(self) -> Iterator[Cell]:
         """Yield the cells, round by round."""
@@ -107,7 +113,7 @@ class Comparison:
                 self._begin_round(turn)
                 last = turn
             self.progress.note(f"round {turn + 1}: {operation.title}, {connections} connections, {peer.title}")
-            cell = self._cell(peer, operation, connections, self.plan.seconds, turn)
+            cell = self._cell(peer, operation, connections, self._seconds(peer, operation, connections), turn)
             if cell.is_bad:
                 what = f"{peer.title}, {operation.title}, {connections} connections, round {turn + 1}"
                 self.progress.tell(f"{what}: {cell.answered} answers, {cell.errors} errors")
@@ -118,6 +124,10 @@ class Comparison:
 
     def _requests(self, peer: Peer, operation: Operation) -> Path:
         return self.folder / f"{peer.name}-{operation.name}"
+
+    def _seconds(self, peer: Peer, operation: Operation, connections: int) -> int:
+        rate = max(1.0, self.rates[peer.name, operation.name])
+        return max(self.plan.seconds, min(_LONGEST_SECONDS, math.ceil(_ANSWERS_EACH * connections / rate)))
 
     def _cell(self, peer: Peer, operation: Operation, connections: int, seconds: int, turn: int) -> Cell:
         cell = cells.measure(

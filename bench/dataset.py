@@ -1,10 +1,9 @@
-"""The data: users and their tasks, the same for every peer, written to two files that PostgreSQL's COPY reads."""
+"""The data: users and their tasks, the same for every peer, as lines that PostgreSQL's COPY reads."""
 
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 from accounts import tokens
@@ -29,7 +28,7 @@ _YEAR_SECONDS = 365 * 86_400
 
 USER_COLUMNS = "number, id, email, token, digest, key"
 TASK_COLUMNS = (
-    "key, id, user_id, title, description, is_completed, completed_at, priority, due_on, due_at, created_at, "
+    "key, id, user_id, place, title, description, is_completed, completed_at, priority, due_on, due_at, created_at, "
     "updated_at, deleted_at"
 )
 _NULL = r"\N"
@@ -43,17 +42,23 @@ class Sizes:
     tasks: int
 
 
-def write(sizes: Sizes, users_file: Path, tasks_file: Path) -> None:
-    """Write the rows in the text format of COPY. All but the secrets is the same at every call."""
+def users(sizes: Sizes) -> Iterator[str]:
+    """Yield a line for each user. All but the secrets is the same at every call."""
+    return _lines(_users(_owners(sizes), random.Random(2)))
+
+
+def tasks(sizes: Sizes) -> Iterator[str]:
+    """Yield a line for each task, in the order of their creation. They are the same at every call."""
+    return _lines(_tasks(sizes.tasks, _owners(sizes), random.Random(3)))
+
+
+def _owners(sizes: Sizes) -> list[UUID]:
     chance = random.Random(1)
-    ids = [_uuid7(_NOW - timedelta(seconds=_YEAR_SECONDS), chance) for _ in range(sizes.users)]
-    _write(users_file, _users(ids, chance))
-    _write(tasks_file, _tasks(sizes.tasks, ids, chance))
+    return [_uuid7(_NOW - timedelta(seconds=_YEAR_SECONDS), chance) for _ in range(sizes.users)]
 
 
-def _write(path: Path, rows: Iterable[Iterable[object]]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines("\t".join(map(str, row)) + "\n" for row in rows)
+def _lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    return ("\t".join(map(str, row)) + "\n" for row in rows)
 
 
 def _users(ids: list[UUID], chance: random.Random) -> Iterator[tuple[object, ...]]:
@@ -64,7 +69,10 @@ def _users(ids: list[UUID], chance: random.Random) -> Iterator[tuple[object, ...
 
 
 def _tasks(count: int, owners: list[UUID], chance: random.Random) -> Iterator[tuple[object, ...]]:
-    """Yield tasks in the order of their creation, the owners taking turns, so that nobody's rows lie side by side."""
+    """Yield tasks in the order of their creation, the owners taking turns, so that nobody's rows lie side by side.
+
+    A task's place is its number among its owner's tasks, from 1.
+    """
     for number in range(count):
         created = _NOW - timedelta(seconds=_YEAR_SECONDS * (1 - number / count))
         changed = created + timedelta(seconds=chance.random() * 86_400 * 14)
@@ -74,6 +82,7 @@ def _tasks(count: int, owners: list[UUID], chance: random.Random) -> Iterator[tu
             _uuid7(created, chance),
             _uuid7(created, chance),
             owners[number % len(owners)],
+            number // len(owners) + 1,
             _title(chance),
             _description(chance) if chance.random() < 0.3 else "",
             is_completed,

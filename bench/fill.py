@@ -7,9 +7,12 @@ are built after the rows, and triggers are off meanwhile, so `fill.sql` says wha
 import hashlib
 import os
 import subprocess
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
 
 from bench import dataset
 from bench.dataset import Sizes
@@ -20,11 +23,11 @@ from bench.postgres import Postgres
 _STAGE = """
 CREATE SCHEMA bench;
 GRANT USAGE ON SCHEMA bench TO PUBLIC;
-CREATE TABLE bench.users (number int PRIMARY KEY, id uuid, email text, token text, digest bytea, key text,
+CREATE UNLOGGED TABLE bench.users (number int PRIMARY KEY, id uuid, email text, token text, digest bytea, key text,
     is_spare boolean);
-CREATE TABLE bench.tasks (key uuid, id uuid, user_id uuid, title text, description text, is_completed boolean,
-    completed_at timestamptz, priority int, due_on date, due_at timestamptz, created_at timestamptz,
-    updated_at timestamptz, deleted_at timestamptz)
+CREATE UNLOGGED TABLE bench.tasks (key uuid, id uuid, user_id uuid, place int, title text, description text,
+    is_completed boolean, completed_at timestamptz, priority int, due_on date, due_at timestamptz,
+    created_at timestamptz, updated_at timestamptz, deleted_at timestamptz)
 """
 # What the load may ask for.
 _LIVE = """
@@ -38,6 +41,8 @@ SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
                      WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'bench'))
    AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid) AND NOT indisprimary
 """
+
+_LINES_AT_ONCE = 1000
 
 
 def template(server: Postgres, family: Family, sizes: Sizes, tell: Callable[[str], None]) -> str:
@@ -87,23 +92,15 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
 
 
 def _fill(server: Postgres, database: str, family: Family, sizes: Sizes) -> None:
-    with tempfile.TemporaryDirectory(prefix="todo-bench-") as folder, server.connect(database) as connection:
-        users_file, tasks_file = Path(folder, "users"), Path(folder, "tasks")
-        dataset.write(sizes, users_file, tasks_file)
+    with server.connect(database) as connection:
         connection.execute("SET synchronous_commit = off")
         connection.execute("SET maintenance_work_mem = '512MB'")
+        connection.execute("SET work_mem = '256MB'")
         connection.execute("SET session_replication_role = replica")  # no triggers, no foreign key checks
         connection.execute(_STAGE)
-        for table, columns, file in (
-            ("users", dataset.USER_COLUMNS, users_file),
-            ("tasks", dataset.TASK_COLUMNS, tasks_file),
-        ):
-            with (
-                file.open("rb") as source,
-                connection.cursor().copy(f"COPY bench.{table} ({columns}) FROM STDIN") as sink,
-            ):
-                while block := source.read(1 << 20):
-                    sink.write(block)
+        _copy(connection, f"bench.users ({dataset.USER_COLUMNS})", dataset.users(sizes))
+        _copy(connection, f"bench.tasks ({dataset.TASK_COLUMNS})", dataset.tasks(sizes))
+        connection.execute("ANALYZE bench.users, bench.tasks")
         indexes = connection.execute(_INDEXES).fetchall()
         for name, _ in indexes:
             connection.execute(f"DROP INDEX {name}")
@@ -117,3 +114,10 @@ def _fill(server: Postgres, database: str, family: Family, sizes: Sizes) -> None
         connection.execute("RESET session_replication_role")
         connection.execute("VACUUM (ANALYZE)")
         connection.execute("CHECKPOINT")
+
+
+def _copy(connection: "Connection[tuple[Any, ...]]", table: str, lines: Iterator[str]) -> None:
+    """Send lines while they are made, many at a time."""
+    with connection.cursor().copy(f"COPY {table} FROM STDIN") as sink:
+        while block := "".join(islice(lines, _LINES_AT_ONCE)):
+            sink.write(block)

@@ -60,7 +60,7 @@ def found_goals(results: dict[str, Any]) -> dict[str, goals.Goal]:
 
 
 def test_cpu_of_a_tree_counts_children_that_live_and_children_that_have_ended() -> None:
-    ended, living = BURN.format(0.3), BURN.format(0.2) + "\ntime.sleep(60)"
+    ended, living = BURN.format(0.35), BURN.format(0.25) + "\ntime.sleep(60)"
     script = (
         "import subprocess, sys, time\n"
         f"subprocess.run([sys.executable, '-c', {ended!r}])\n"
@@ -76,7 +76,7 @@ def test_cpu_of_a_tree_counts_children_that_live_and_children_that_have_ended() 
         used, resident = cpu_seconds(process.pid), memory(process.pid)
         process.communicate()
 
-    assert 0.5 <= used < 1.5, "0.3 s and 0.2 s, and three starts of Python"
+    assert 0.5 <= used < 1.5, "0.35 s and 0.25 s, less a tick or two, and three starts of Python"
     assert resident.rss > resident.uss > 2 * 2**20, "two Pythons, which share pages"
 
 
@@ -121,17 +121,19 @@ def test_the_mix_is_60_20_10_10() -> None:
     assert shares == pytest.approx({b"GET": 0.6, b"GET list": 0.2, b"POST": 0.1, b"PATCH": 0.1}, abs=0.02)
 
 
-def test_the_data_is_as_large_as_asked_and_spread_over_all_owners(tmp_path: Path) -> None:
-    users, tasks = tmp_path / "users", tmp_path / "tasks"
-    dataset.write(Sizes(users=10, tasks=1000), users, tasks)
-    owners = [line.split("\t")[1] for line in users.read_text().splitlines()]
-    rows = [line.split("\t") for line in tasks.read_text().splitlines()]
+def test_the_data_is_as_large_as_asked_and_spread_over_all_owners() -> None:
+    sizes = Sizes(users=10, tasks=1000)
+    owners = [line.split("\t")[1] for line in dataset.users(sizes)]
+    columns = dataset.TASK_COLUMNS.split(", ")
+    rows = [dict(zip(columns, line.strip("\n").split("\t"), strict=True)) for line in dataset.tasks(sizes)]
 
-    assert [sum(row[2] == owner for row in rows) for owner in owners] == [100] * 10
-    assert len({row[1] for row in rows}) == 1000
-    assert 0.02 < sum(row[12] != r"\N" for row in rows) / 1000 < 0.08, "some are deleted"
-    assert all((row[5] == "True") == (row[6] != r"\N") for row in rows), "completed ones say when"
-    assert not any(row[8] != r"\N" and row[9] != r"\N" for row in rows), "one due date at most"
+    for owner in owners:
+        assert [int(row["place"]) for row in rows if row["user_id"] == owner] == list(range(1, 101))
+    assert rows == sorted(rows, key=lambda row: row["created_at"])
+    assert len({row["id"] for row in rows}) == 1000
+    assert 0.02 < sum(row["deleted_at"] != r"\N" for row in rows) / 1000 < 0.08, "some are deleted"
+    assert all((row["is_completed"] == "True") == (row["completed_at"] != r"\N") for row in rows)
+    assert not any(row["due_on"] != r"\N" and row["due_at"] != r"\N" for row in rows), "one due date at most"
 
 
 # --- Ratios ---------------------------------------------------------------------------------------

@@ -125,6 +125,29 @@ async def test_answer_larger_than_the_socket_holds_arrives_whole(single: Pool) -
     assert (len(rows), len(rows.bytes(19_999, 0))) == (20_000, 1000)
 
 
+async def test_answer_that_comes_in_parts_holds_up_nobody_else(single: Pool) -> None:
+    """The server sends what it has as soon as its buffer is full, and is busy with the next statement after that."""
+    texts = ("SELECT 1", "SELECT repeat('x', 20000)", "SELECT pg_sleep(1)::text")
+    delays: list[float] = []
+
+    async def tick() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0.01)
+            delays.append(loop.time() - before)
+
+    ticking = asyncio.create_task(tick())
+    connection = await single._take()
+    results, error = await connection.send([(Command.parse(text), {}) for text in texts], prepare=True)
+    single._give_back(connection)
+    await asyncio.sleep(0.05)
+    ticking.cancel()
+
+    assert (len(results), error) == (3, None)
+    assert max(delays) < 0.5
+
+
 async def test_late_answer_is_given_up_cancelled_and_nobody_gets_it(single: Pool) -> None:
     with override_settings(DATABASE_STATEMENT_TIMEOUT=0.2), pytest.raises(DatabaseUnavailable, match="no answer"):
         await ask(single, "SELECT pg_sleep(60)::text")

@@ -8,7 +8,7 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from unittest.mock import patch
 
@@ -20,7 +20,7 @@ from django.test import override_settings
 from tests.databases import connect
 from tests.gates import Gate
 from tests.people import Person
-from todoproject.database import pool as pool_module
+from todoproject.database import connecting
 from todoproject.database.errors import worth_another_try
 from todoproject.database.pool import pool
 
@@ -33,13 +33,13 @@ SLACK = 4  # for a busy machine
 @pytest_asyncio.fixture
 async def gate(app: httpx.ASGITransport) -> AsyncIterator[Gate]:
     """The application's pool, opened anew through a gate, with timeouts that a test can wait for."""
-    parameters = await pool_module._connection_parameters()
+    parameters = await connecting.parameters()
     await pool.close()
     async with Gate() as gate:
         through = {**parameters, "host": "127.0.0.1", "port": gate.port}
         with (
             override_settings(**QUICK),
-            patch.object(pool_module, "_connection_parameters", return_value=through),
+            patch.object(connecting, "parameters", return_value=through),
         ):
             await pool.open()
             yield gate
@@ -58,6 +58,15 @@ def statuses(answers: list[httpx.Response]) -> Counter[int]:
 async def timed(request: Any) -> tuple[httpx.Response, float]:
     started = time.monotonic()
     return await request, time.monotonic() - started
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what must come true soon."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never comes true")
 
 
 async def titles(person: Person) -> list[str]:
@@ -177,6 +186,56 @@ async def test_log_tells_a_pool_that_is_full_from_a_database_that_is_away(
 
     assert answer.status_code == 503
     assert any("are in use" in reason for reason in reasons(caplog))
+
+
+async def test_large_requests_wait_as_bytes_and_leave_the_queue_for_connections_to_others(
+    gate: Gate, alice: Person, bob: Person
+) -> None:
+    operations = [{"op": "create", "data": {"title": f"{number}: {'x' * 50}"}} for number in range(100)]
+    with override_settings(DATABASE_POOL_SIZE=2, DATABASE_STATEMENT_TIMEOUT=20, DATABASE_POOL_TIMEOUT=10):
+        await pool.close()
+        await pool.open()
+        await alice.task()
+        with connect(autocommit=False) as other:
+            other.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
+            batches = [
+                asyncio.create_task(alice.http.post("/v1/tasks/batch", json={"operations": operations}))
+                for _ in range(8)
+            ]
+            await until(lambda: pool.standing()["pool_waiting"] == 6)
+            read = asyncio.create_task(bob.http.get("/v1/tasks"))
+            await until(lambda: pool.standing()["pool_waiting"] == 7)
+            other.rollback()
+            assert (await read).status_code == 200
+            assert sum(not batch.done() for batch in batches) >= 5  # it has overtaken those that were there before
+        answers = await asyncio.gather(*batches)
+
+    assert statuses(answers) == {200: 8}
+    assert pool.standing()["pool_waiting"] == 0
+
+
+async def test_waiting_for_a_turn_and_then_for_a_connection_takes_no_longer_than_one_of_them(
+    gate: Gate, alice: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {"operations": [{"op": "create", "data": {"title": "x" * 50}}] * 100}
+    with override_settings(DATABASE_POOL_SIZE=1, DATABASE_STATEMENT_TIMEOUT=20, DATABASE_POOL_TIMEOUT=2):
+        await pool.close()
+        await pool.open()
+        await alice.task()
+        with connect(autocommit=False) as other, caplog.at_level(logging.WARNING, "todoproject.api"):
+            other.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
+            small = asyncio.create_task(alice.http.post("/v1/tasks", json={"title": "Has the connection"}))
+            await until(lambda: pool.standing()["pool_idle"] == 0)
+            first = asyncio.create_task(timed(alice.http.post("/v1/tasks/batch", json=body)))
+            await asyncio.sleep(0.5)
+            second = asyncio.create_task(timed(alice.http.post("/v1/tasks/batch", json=body)))
+            (one, _), (two, seconds) = await first, await second
+            other.rollback()
+            assert (await small).status_code == 201
+
+    assert (one.status_code, two.status_code) == (503, 503)
+    assert seconds < 2.5  # 1.5 for its turn, and the rest for a connection
+    assert sum("are in use" in reason for reason in reasons(caplog)) == 2
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,7 @@ from tests.environment import FOLDER
 from tests.people import Person
 from tests.servers import Server
 from tests.wire import Wire
-from todoproject.database import embedded, errors
-from todoproject.database import pool as pool_module
+from todoproject.database import connecting, embedded, errors
 from todoproject.database.command import Command
 from todoproject.database.pool import Pool, pool
 from todoproject.database.unit import Rows, Statement
@@ -190,12 +189,10 @@ async def test_tokens_of_others_cannot_be_revoked(alice: Person, charlie: Person
 @pytest_asyncio.fixture
 async def wire(app: httpx.ASGITransport) -> AsyncIterator[Wire]:
     """The application's pool, opened anew through a proxy that counts."""
-    parameters = await pool_module._connection_parameters()
+    parameters = await connecting.parameters()
     await pool.close()
     async with Wire(embedded.socket_directory(FOLDER / "postgres")) as wire:
-        with patch.object(
-            pool_module, "_connection_parameters", return_value={**parameters, "host": str(wire.directory)}
-        ):
+        with patch.object(connecting, "parameters", return_value={**parameters, "host": str(wire.directory)}):
             await pool.open()
             yield wire
             await pool.close()

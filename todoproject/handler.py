@@ -6,6 +6,7 @@ tasks to watch for a disconnect, on every request. The API touches no synchronou
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -16,6 +17,7 @@ from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver
 
 from todoproject import body, logs, problems
+from todoproject.database.pool import pool
 from todoproject.middleware import ApiMiddleware
 from todoproject.problems import MALFORMED_REQUEST, METHOD_NOT_ALLOWED, Problem
 from todoproject.request import ApiRequest
@@ -24,6 +26,9 @@ from todoproject.routes import Routes
 # For each path template and method, the query parameters that the operation knows.
 Operations = Mapping[str, Mapping[str, frozenset[str]]]
 RespondTo = Callable[[ApiRequest, Exception], HttpResponse]
+
+# A hundred operations become some 500 kB of objects. What waits for the database should be their bytes alone.
+_LARGE_BYTES = 4096
 
 
 class ApiHandler(ASGIHandler):
@@ -63,7 +68,8 @@ class ApiHandler(ASGIHandler):
             raise Problem(METHOD_NOT_ALLOWED, detail, headers={"Allow": _allow(methods)})
         request.known_parameters = methods[request.method]
         request.respond_to = partial(self._respond_to, request)
-        response: HttpResponse = await view(request, **arguments)
+        async with _turn(len(content)):
+            response: HttpResponse = await view(request, **arguments)
         return response
 
     def _resolve(self, request: ApiRequest) -> tuple[Any, dict[str, Any], Mapping[str, frozenset[str]]]:
@@ -72,6 +78,10 @@ class ApiHandler(ASGIHandler):
         (request.route, view), arguments = found
         logs.note_route(request.route)
         return view, arguments, self._operations[request.route]
+
+
+def _turn(size: int) -> AbstractAsyncContextManager[None]:
+    return pool.turn() if size > _LARGE_BYTES else nullcontext()
 
 
 def _refuse_unreadable_url(request: ApiRequest) -> None:

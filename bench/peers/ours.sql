@@ -10,9 +10,11 @@ SELECT gen_random_uuid(), id, 'session', 'login', digest, '{tasks:read,tasks:wri
 INSERT INTO todo.tasks (key, id, user_id, title, description, is_completed, completed_at, priority, due_on, due_at,
                         created_at, updated_at, deleted_at, version, change_no, sort_due, sort_title)
 SELECT key, id, user_id, title, description, is_completed, completed_at, priority, due_on, due_at,
-       created_at, updated_at, deleted_at, 1, row_number() OVER (PARTITION BY user_id ORDER BY created_at),
+       created_at, updated_at, deleted_at, 1, place,
        coalesce(due_at, due_on::timestamp AT TIME ZONE 'UTC', timestamptz '9999-12-31 23:59:59.999999+00'),
        left(todo.fold(title), 255)
-  FROM bench.tasks ORDER BY created_at;
+  FROM bench.tasks;
 
-UPDATE todo.users SET change_no = (SELECT count(*) FROM todo.tasks WHERE user_id = users.id);
+UPDATE todo.users SET change_no = last.place
+  FROM (SELECT user_id, max(place) AS place FROM bench.tasks GROUP BY user_id) AS last
+ WHERE users.id = last.user_id;

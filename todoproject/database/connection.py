@@ -158,16 +158,19 @@ class Connection:
 
     def _read(self) -> None:
         pgconn, results = self._pgconn, self._results
+        was_end = False
         try:
             pgconn.consume_input()
-            while not pgconn.is_busy():
+            while not pgconn.is_busy():  # asked before each result: where one has yet to come, libpq would wait for it
                 result = pgconn.get_result()
-                if result is None and (self._answer is None or (result := pgconn.get_result()) is None):
-                    break  # the end of all that was sent, not only of one command's results
-                if result.status == ExecStatus.PIPELINE_SYNC:
+                if result is None:
+                    if was_end:
+                        break  # the end of all that was sent, not only of one command's results
+                elif result.status == ExecStatus.PIPELINE_SYNC:
                     self._answered()
                 else:
                     results.append(result)
+                was_end = result is None
         except OperationalError as error:
             self._break(error)
         else:

@@ -13,19 +13,16 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from typing import Any
 
 from django.conf import settings
-from django.db import connections
-from psycopg import AsyncConnection, Error, OperationalError
-from psycopg.errors import ConnectionTimeout
+from psycopg import Error, OperationalError
 from psycopg.pq import TransactionStatus
 
 from todoproject import logs, metrics
-from todoproject.database import embedded, transaction
+from todoproject.database import connecting, embedded, transaction
 from todoproject.database.connection import Connection
 from todoproject.database.errors import (
     DatabaseUnavailable,
@@ -46,21 +43,18 @@ _KEPT_OPEN = 2  # connections that stay when there is nothing to do; the server 
 _IDLE_SECONDS = 600.0
 _LIFETIME_SECONDS = 3600.0  # a new server behind the same name, or a new password, is met within the hour
 _FRESH_SECONDS = 1.0  # what was opened since then has been opened because others were lost
-# Between two tries of one connection: short enough that whoever waits is answered soon after the server wakes.
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.5
 # A pooler has given us another server session than the one that has prepared the statement, or that has it already.
 _NO_SUCH_STATEMENT = ("26000", "42P05")
 _CACHED_PLAN = "cached plan must not change result type"  # a migration has changed a table under it
 
-ConnectionParameters = Callable[[], Awaitable[dict[str, Any]]]
-
 _transaction: ContextVar[Transaction | None] = ContextVar("transaction", default=None)
+_waited: ContextVar[float] = ContextVar("waited", default=0.0)  # for its turn, in seconds
 
 
 class Pool:
     """The connections of one process and one event loop."""
 
-    def __init__(self, parameters: ConnectionParameters | None = None) -> None:
+    def __init__(self, parameters: connecting.Parameters | None = None) -> None:
         self._parameters = parameters
         self._is_open = False
         self._prepare = True
@@ -69,10 +63,13 @@ class Pool:
         self._waiting: deque[asyncio.Future[Connection]] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         self._outage = Outage()
+        self._turns = asyncio.Semaphore()
+        self._waiting_for_turn = 0
 
     async def open(self) -> None:
         """Open the pool; its connections are made in the background."""
         self._is_open, self._prepare, self._outage = True, settings.DATABASE_PREPARED_STATEMENTS, Outage()
+        self._turns = asyncio.Semaphore(settings.DATABASE_POOL_SIZE)
         for _ in range(min(_KEPT_OPEN, settings.DATABASE_POOL_SIZE)):
             self._connect_one_more()
 
@@ -89,7 +86,7 @@ class Pool:
 
     def standing(self) -> dict[str, int]:
         """Return how the pool stands: connections that may be, that are, that are idle, and who waits for one."""
-        waiting = sum(not waiter.done() for waiter in self._waiting)
+        waiting = sum(not waiter.done() for waiter in self._waiting) + self._waiting_for_turn
         names = ("pool_max", "pool_size", "pool_idle", "pool_waiting")
         return dict(zip(names, (settings.DATABASE_POOL_SIZE, len(self._all), len(self._idle), waiting), strict=True))
 
@@ -131,6 +128,29 @@ class Pool:
             with suppress(Error, DatabaseUnavailable):  # a connection that is lost is a transaction that is undone
                 await transaction.end("ROLLBACK")
             self._give_back(connection)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Let one request more begin that would hold much memory while it waits for a connection.
+
+        As many as there are connections are under way; the others wait in order, no longer in all than for a
+        connection. Raises DatabaseUnavailable.
+        """
+        started, patience, turns = time.perf_counter(), self._patience(), self._turns
+        self._waiting_for_turn += 1
+        try:
+            async with asyncio.timeout(patience):
+                await turns.acquire()
+        except TimeoutError:
+            raise self._in_vain(patience) from None
+        finally:
+            self._waiting_for_turn -= 1
+        token = _waited.set(time.perf_counter() - started)
+        try:
+            yield
+        finally:
+            _waited.reset(token)
+            turns.release()
 
     async def _run_again_if_safe(self, statement: Statement, parameters: Parameters) -> Rows:
         try:
@@ -192,8 +212,8 @@ class Pool:
             self._outage.begin()
         if len(self._connecting) < len(self._waiting):
             self._connect_one_more()
-        seconds = self._patience()
-        timer = asyncio.get_running_loop().call_later(seconds, self._expire, waiter, seconds)
+        patience = self._patience()
+        timer = asyncio.get_running_loop().call_later(patience - _waited.get(), self._expire, waiter, patience)
         started = time.perf_counter()
         try:
             return await waiter
@@ -231,10 +251,13 @@ class Pool:
         """Return for how many seconds to wait: until others are done, or until the server may have woken."""
         return float(settings.DATABASE_POOL_TIMEOUT) if self._all else self._outage.patience()
 
-    def _expire(self, waiter: "asyncio.Future[Connection]", seconds: float) -> None:
+    def _expire(self, waiter: "asyncio.Future[Connection]", patience: float) -> None:
+        _refuse(waiter, self._in_vain(patience))
+
+    def _in_vain(self, patience: float) -> DatabaseUnavailable:
         metrics.count("pool_timeout")
         in_use = f"all {len(self._all)} are in use" if self._all else "tries to connect are unanswered so far"
-        _refuse(waiter, DatabaseUnavailable(f"no connection within {seconds:.0f} s: {self._outage.reason or in_use}"))
+        return DatabaseUnavailable(f"no connection within {patience:.0f} s: {self._outage.reason or in_use}")
 
     def _forget(self, connection: Connection) -> None:
         """Take out a connection that has ended, and replace it if somebody waits."""
@@ -255,9 +278,9 @@ class Pool:
 
     async def _connect(self) -> None:
         """Add a connection; try for as long as somebody waits for one and the reason may pass by itself."""
-        for pause in _pauses():
+        for pause in connecting.pauses():
             try:
-                connection = await _connected(self._parameters or _connection_parameters, self._forget)
+                connection = await connecting.connected(self._parameters or connecting.parameters, self._forget)
             except (OSError, Error, embedded.EmbeddedServerError) as error:
                 metrics.count("pool_connect_error")
                 if self._outage.note(error):
@@ -289,14 +312,6 @@ def _refuse(waiter: "asyncio.Future[Connection]", error: DatabaseUnavailable) ->
         waiter.set_exception(error)
 
 
-def _pauses() -> Iterator[float]:
-    """Yield what to wait between tries, with jitter: workers that one broken server has hit do not return in step."""
-    pause = _FIRST_PAUSE_SECONDS
-    while True:
-        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 -- not a secret
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-
-
 async def _commit(transaction: Transaction) -> None:
     try:
         await transaction.end("COMMIT")
@@ -304,30 +319,3 @@ async def _commit(transaction: Transaction) -> None:
         if isinstance(error, OperationalError) and not connection_lost(error):
             raise
         raise OutcomeUnknown(one_line(error)) from error
-
-
-async def _connection_parameters() -> dict[str, Any]:
-    """Return what to connect with; an embedded server is started first, also where it has ended meanwhile."""
-    if settings.DATABASE_EMBEDDED:
-        await asyncio.to_thread(embedded.start, settings.EMBEDDED_DATA_DIR)
-    parameters = connections["default"].get_connection_params()
-    for of_django in ("cursor_factory", "context"):
-        parameters.pop(of_django, None)
-    return {**parameters, "autocommit": True}
-
-
-async def _connected(parameters: ConnectionParameters, on_end: Any) -> Connection:
-    """Open a connection; refuse a server whose texts we could not read.
-
-    A try that hangs is cut short and begun anew: what it hangs on may be mended, and a server that wakes wakes anyway.
-    Not by psycopg's own timeout, after which the socket stays open until the garbage is collected.
-    """
-    with suppress(TimeoutError):
-        async with asyncio.timeout(settings.DATABASE_CONNECT_TIMEOUT / 3):
-            connection = await AsyncConnection.connect(**await parameters())
-            if connection.pgconn.parameter_status(b"client_encoding") != b"UTF8":
-                await connection.close()
-                raise OperationalError("the server must use client_encoding=UTF8")
-            return Connection(connection, on_end)
-    # Out here, so that whoever keeps this error does not keep the frames with the socket.
-    raise ConnectionTimeout("connection timeout expired")

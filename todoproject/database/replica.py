@@ -18,6 +18,7 @@ from django.conf import settings
 from psycopg import Error, sql
 
 from todoproject import logs
+from todoproject.database import connecting
 from todoproject.database import pool as primary
 from todoproject.database.command import Command
 from todoproject.database.errors import DatabaseError, DatabaseUnavailable
@@ -144,7 +145,7 @@ def _check(statement: Statement) -> Statement:
 
 
 async def _connection_parameters(there: dict[str, Any]) -> dict[str, Any]:
-    parameters = await primary._connection_parameters()
+    parameters = await connecting.parameters()
     place = {"user": there["USER"], "password": there["PASSWORD"], "host": there["HOST"], "port": there["PORT"]}
     own = {name: value for name, value in place.items() if value}
     # Nothing of the way to the primary is left: not its port, not its certificates.
