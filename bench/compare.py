@@ -46,7 +46,10 @@ def turns(plan: Plan) -> Iterator[tuple[int, int, Operation, Peer]]:
 
 
 def run(postgres: Postgres, plan: Plan, progress: Progress) -> dict[str, Any]:
-    """Measure all; return the cells, PostgreSQL's own limit, and what memory the servers have at the end."""
+    """Measure all; return the cells, PostgreSQL's own limit, and what memory the servers have.
+
+    That is read twice: after all that every peer can do, and at the end, after batches as well.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="todo-bench-")))
         comparison = Comparison(postgres, plan, progress, folder)
@@ -57,8 +60,9 @@ def run(postgres: Postgres, plan: Plan, progress: Progress) -> dict[str, Any]:
         comparison.write_requests(targets)
         comparison.warm_up()
         measured = [asdict(cell) for cell in comparison.measure()]
-        memory = {name: asdict(processes.memory(server.pid)) for name, server in comparison.servers.items()}
-    return {"cells": measured, "limits": comparison.limits, "memory": memory}
+        at_end = comparison.memory()
+    common = comparison.common_memory or at_end
+    return {"cells": measured, "limits": comparison.limits, "memory": common, "memory_at_end": at_end}
 
 
 @dataclass
@@ -73,6 +77,7 @@ class Comparison:
     scripts: dict[str, list[Path]] = field(default_factory=dict)
     rates: dict[tuple[str, str], float] = field(default_factory=dict)  # requests/s, by peer and operation
     limits: list[dict[str, Any]] = field(default_factory=list)
+    common_memory: dict[str, dict[str, int]] = field(default_factory=dict)  # before the first batch
 
     @property
     def databases(self) -> list[Peer]:
@@ -112,12 +117,18 @@ class Comparison:
             if turn != last:
                 self._begin_round(turn)
                 last = turn
+            if operation.name == "batch" and not self.common_memory:
+                self.common_memory = self.memory()
             self.progress.note(f"round {turn + 1}: {operation.title}, {connections} connections, {peer.title}")
             cell = self._cell(peer, operation, connections, self._seconds(peer, operation, connections), turn)
             if cell.is_bad:
                 what = f"{peer.title}, {operation.title}, {connections} connections, round {turn + 1}"
                 self.progress.tell(f"{what}: {cell.answered} answers, {cell.errors} errors")
             yield cell
+
+    def memory(self) -> dict[str, dict[str, int]]:
+        """Return what memory each server has."""
+        return {name: asdict(processes.memory(server.pid)) for name, server in self.servers.items()}
 
     def _pairs(self) -> list[tuple[Peer, Operation]]:
         return [(peer, kind) for peer in self.plan.peers for kind in self.plan.operations if can(peer, kind)]

@@ -48,6 +48,7 @@ def of_the_rest(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]:
         cells = results["compare"]["cells"]
         found += _batch(cells, sorted({int(cell["connections"]) for cell in cells}), peer)
         found += _memory(results["compare"]["memory"], peer)
+        found += _memory(results["compare"]["memory_at_end"], peer, ", after batches as well")
     if "scale" in results:
         found += _scale(results["scale"]["cells"])
     if "login" in results:
@@ -82,11 +83,11 @@ def _batch(cells: Cells, connections: list[int], peer: str) -> Iterator[Goal]:
         yield Goal(f"batch of 100, {count} conn.: tasks/s to the peer's one by one", 15, True, ours.over(theirs))
 
 
-def _memory(memory: dict[str, dict[str, int]], peer: str) -> Iterator[Goal]:
+def _memory(memory: dict[str, dict[str, int]], peer: str, when: str = "") -> Iterator[Goal]:
     if "ours" in memory and peer in memory:
         for kind in ("rss", "pss"):
             ratio = memory["ours"][kind] / memory[peer][kind]
-            yield Goal(f"memory per worker ({kind.upper()}) to the peer's", 1, False, Spread(ratio, ratio, ratio))
+            yield Goal(f"memory per worker ({kind.upper()}) to the peer's{when}", 1, False, Spread(ratio, ratio, ratio))
 
 
 def _scale(cells: Cells) -> Iterator[Goal]:

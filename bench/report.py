@@ -124,7 +124,7 @@ class _Getter:
 
 def _others(results: dict[str, Any]) -> str:
     """Return memory, start and idle cost of each server."""
-    memory = results["compare"]["memory"]
+    memory, at_end = (results["compare"][name] for name in ("memory", "memory_at_end"))
     starts = results.get("start", {}).get("starts", [])
     lines = []
     for name, used in memory.items():
@@ -132,12 +132,23 @@ def _others(results: dict[str, Any]) -> str:
         lines.append(
             [
                 peers.ALL[name].title,
-                f"{used['pss'] / 2**20:.0f} MiB",
+                _memory(used),
+                _memory(at_end[name]),
                 _cell(spread(start["seconds"] for start in own), " s"),
                 _cell(spread(start["idle_cpu_ms_per_second"] for start in own), " ms/s"),
             ]
         )
-    return table(["server", "memory after load (PSS)", "start to first answer", "idle CPU"], lines)
+    titles = [
+        "memory after load (RSS, PSS)",
+        "after batches as well, and at the end",
+        "start to first answer",
+        "idle CPU",
+    ]
+    return table(["server", *titles], lines)
+
+
+def _memory(used: dict[str, int]) -> str:
+    return f"{used['rss'] / 2**20:.0f}, {used['pss'] / 2**20:.0f} MiB"
 
 
 def _goals(results: dict[str, Any]) -> str:

@@ -26,7 +26,8 @@ def show(results: dict[str, Any], console: Console) -> None:
         for title, name, digits in _FIGURES:
             console.print(_figures(results["compare"]["cells"], title, name, digits))
         console.print(_limits(results["compare"]["limits"]))
-        console.print(_memory(results["compare"]["memory"]))
+        console.print(_memory("memory after load, MiB", results["compare"]["memory"]))
+        console.print(_memory("memory at the end, after batches as well, MiB", results["compare"]["memory_at_end"]))
         console.print(generator(results["compare"]["cells"]), highlight=False)
     if "start" in results:
         console.print(_starts(results["start"]["starts"]))
@@ -94,8 +95,8 @@ def _limits(limits: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _memory(memory: dict[str, dict[str, int]]) -> Table:
-    table = _table("memory after load, MiB", ["RSS", "PSS", "USS"], "server")
+def _memory(title: str, memory: dict[str, dict[str, int]]) -> Table:
+    table = _table(title, ["RSS", "PSS", "USS"], "server")
     for name, used in memory.items():
         table.add_row(_title(name), *(f"{used[kind] / 2**20:.0f}" for kind in ("rss", "pss", "uss")))
     return table

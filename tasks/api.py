@@ -93,7 +93,7 @@ async def batch_tasks(request: "AuthenticatedRequest", batch: Batch, query: Quer
 def _result(request: "AuthenticatedRequest", operation: BatchOperation, result: TaskRow | Exception) -> bytes:
     """Return what the operation would have been answered as a request of its own."""
     if isinstance(result, Exception):
-        refusal = request.respond_to(result)
+        refusal = request.respond_to(request, result)
         return b'{"status":%d,"body":%b}' % (refusal.status_code, refusal.content)
     if operation.op == "delete":
         return b'{"status":204,"body":null}'

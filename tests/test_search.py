@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001 -- letters of other scripts are the point
 
 import urllib.parse
+from importlib import import_module
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -156,3 +157,27 @@ async def test_longest_description_is_indexed(alice: Person) -> None:
     await alice.task("longest word", description="é" * 10_000)
 
     assert await found(alice, "7cf") == ["long"]
+
+
+@given(
+    title=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=80),
+    description=st.lists(
+        st.sampled_from(["milk", "Milk", "x" * 49, "x" * 50, "x" * 51, "x" * 52, "a.b@c.de", "-", "<b>", "ﬁn", "\xa0"])
+    ).map(" ".join),
+)
+@settings(max_examples=200, deadline=None)
+@pytest.mark.django_db
+def test_words_of_a_task_are_those_that_the_index_was_made_with(title: str, description: str) -> None:
+    """The function has been written anew since, and what stands in an index must be what it says."""
+    before = import_module("tasks.migrations.0003_search").TASK_WORDS.format(schema="pg_temp")
+    before = before.replace("pg_temp.words", "todo.words").replace("pg_temp.owned_word", "todo.owned_word")
+    with connect() as connection:
+        connection.execute(before)
+        row = connection.execute(
+            "SELECT todo.task_words(owner, title, description), pg_temp.task_words(owner, title, description)"
+            " FROM (VALUES ('01890a5d-ac96-774b-bcce-b302099a8057'::uuid, %s, %s)) AS task (owner, title, description)",
+            [title, description],
+        ).fetchone()
+        connection.rollback()
+    assert row is not None
+    assert row[0] == row[1]

@@ -5,9 +5,8 @@ tasks to watch for a disconnect, on every request. The API touches no synchronou
 """
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -20,12 +19,11 @@ from todoproject import body, logs, problems
 from todoproject.database.pool import pool
 from todoproject.middleware import ApiMiddleware
 from todoproject.problems import MALFORMED_REQUEST, METHOD_NOT_ALLOWED, Problem
-from todoproject.request import ApiRequest
+from todoproject.request import ApiRequest, RespondTo
 from todoproject.routes import Routes
 
 # For each path template and method, the query parameters that the operation knows.
 Operations = Mapping[str, Mapping[str, frozenset[str]]]
-RespondTo = Callable[[ApiRequest, Exception], HttpResponse]
 
 # A hundred operations become some 500 kB of objects. What waits for the database should be their bytes alone.
 _LARGE_BYTES = 4096
@@ -67,7 +65,7 @@ class ApiHandler(ASGIHandler):
             detail = f"This resource knows {_allow(methods)}."
             raise Problem(METHOD_NOT_ALLOWED, detail, headers={"Allow": _allow(methods)})
         request.known_parameters = methods[request.method]
-        request.respond_to = partial(self._respond_to, request)
+        request.respond_to = self._respond_to
         async with _turn(len(content)):
             response: HttpResponse = await view(request, **arguments)
         return response

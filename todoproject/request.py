@@ -22,10 +22,14 @@ class Request(ASGIRequest):
             self.content_type, self.content_params = "", {}
 
 
+RespondTo = Callable[["ApiRequest", Exception], HttpResponse]
+
+
 class ApiRequest(Request):
     """A request of the API, with its route as OpenAPI writes it and the query parameters that its operation has."""
 
-    # How an error is answered; for those that are only a part of the answer.
-    respond_to: Callable[[Exception], HttpResponse]
+    # How an error is answered; for those that are only a part of the answer. Takes the request, so that the request
+    # does not hold itself: it would stay until the garbage collector comes by.
+    respond_to: RespondTo
     route: str | None = None
     known_parameters: frozenset[str] = frozenset()

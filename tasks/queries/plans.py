@@ -191,7 +191,13 @@ def reopening(task_id: UUID, if_match: Versions | None) -> Plan:
 
 @lru_cache
 def _delete(conditional: bool) -> Statement:
-    return _update(live(), {"deleted_at": sql.SQL("statement_timestamp()")}, conditional)
+    values = {"deleted_at": sql.SQL("statement_timestamp()")}
+    if conditional:
+        return _update(live(), values, conditional)
+    # The answer has no body, so there is no JSON to be built.
+    deleted = statements.update(live(), values, ["version"])
+    text = f"WITH result AS ({deleted}) SELECT 'null', version, true FROM result"  # noqa: S608 -- as above
+    return Statement.fenced(text, scope=Scope.TASKS_WRITE)
 
 
 def deletion(task_id: UUID, if_match: Versions | None) -> Plan:

@@ -69,7 +69,7 @@ class Pool:
     async def open(self) -> None:
         """Open the pool; its connections are made in the background."""
         self._is_open, self._prepare, self._outage = True, settings.DATABASE_PREPARED_STATEMENTS, Outage()
-        self._turns = asyncio.Semaphore(settings.DATABASE_POOL_SIZE)
+        self._turns = asyncio.Semaphore(max(1, settings.DATABASE_POOL_SIZE // 2))
         for _ in range(min(_KEPT_OPEN, settings.DATABASE_POOL_SIZE)):
             self._connect_one_more()
 
