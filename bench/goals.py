@@ -53,6 +53,8 @@ def of_the_rest(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]:
         found += _scale(results["scale"]["cells"])
     if "login" in results:
         found += _login(results["login"]["storms"])
+    if "admin" in results:
+        found += _admin(results["admin"]["pages"])
     return found
 
 
@@ -104,6 +106,11 @@ def _login(storms: list[dict[str, Any]]) -> Iterator[Goal]:
     own = [storm for storm in storms if storm["peer"] == "ours" and not storm["errors"]]
     growth = spread(storm["beside_p99_ms"] / storm["alone_p99_ms"] for storm in own)
     yield Goal("login storm: p99 of the others beside it to alone", 2, False, growth)
+
+
+def _admin(pages: list[dict[str, Any]]) -> Iterator[Goal]:
+    slowest = max((found for page in pages if (found := spread(page["ms"]))), key=lambda found: found.median)
+    yield Goal("admin: the slowest of all pages, ms", 300, False, slowest)
 
 
 def _both(cells: Cells, one: str, other: str, operation: str, connections: int, name: str) -> tuple[Series, Series]:

@@ -12,7 +12,9 @@ from bench.ratios import Cells, Series, Spread, series, spread
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+PLANS = "plans.txt"
 _PEER = "sqlmodel"
+_SLOWEST_PAGES = 8
 _PICTURES = {
     "requests": "Requests per second of each server, by operation",
     "cpu": "Processor time per request of each server, by operation",
@@ -26,6 +28,8 @@ def write(path: Path, readme: Path = README) -> None:
     from bench import plots  # matplotlib takes a second to import, and only this needs it
 
     pictures = plots.write(results, path.parent)
+    if "scale" in results:
+        (path.parent / PLANS).write_text(plans(results["scale"]["plans"]), encoding="utf-8")
     text = readme.read_text(encoding="utf-8")
     readme.write_text(replaced(text, markdown(results, pictures)), encoding="utf-8")
     print(f"Wrote {', '.join(picture.name for picture in pictures)} and the block in {readme.name}.")
@@ -64,6 +68,8 @@ def markdown(results: dict[str, Any], pictures: Sequence[Path]) -> str:
         _others(results),
         f"{tables.generator(cells).capitalize()}.",
         _goals(results),
+        _scale(results),
+        _pages(results),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -149,6 +155,39 @@ def _others(results: dict[str, Any]) -> str:
 
 def _memory(used: dict[str, int]) -> str:
     return f"{used['rss'] / 2**20:.0f}, {used['pss'] / 2**20:.0f} MiB"
+
+
+def plans(found: dict[str, dict[str, list[str]]]) -> str:
+    """Return PostgreSQL's plans of our requests, as auto_explain has logged them, on each size of table."""
+    parts = []
+    for tasks, of_operations in found.items():
+        for operation, entries in of_operations.items():
+            parts += [f"==== {operation}, {int(tasks):,} tasks\n", *(f"{entry.rstrip()}\n" for entry in entries)]
+    return "\n".join(parts)
+
+
+def _scale(results: dict[str, Any]) -> str:
+    if "scale" not in results:
+        return ""
+    sizes = " and ".join(f"{int(tasks):,}" for tasks in results["scale"]["plans"])
+    return (
+        f"[What PostgreSQL does for get, list, filter and search](bench/results/{PLANS}) with {sizes} tasks: its plans."
+    )
+
+
+def _pages(results: dict[str, Any]) -> str:
+    """Return the slowest of the admin's pages."""
+    found = results.get("admin", {}).get("pages", [])
+    timed = sorted(((spread(page["ms"]), page) for page in found), key=lambda pair: -_median(pair[0]))
+    if not timed:
+        return ""
+    lines = [[page["page"], _cell(time, " ms"), str(page["queries"])] for time, page in timed[:_SLOWEST_PAGES]]
+    head = f"The slowest of the admin's {len(found)} pages, wall time in Django and PostgreSQL:"
+    return f"{head}\n\n{table(['page', 'time', 'queries'], lines)}"
+
+
+def _median(found: Spread | None) -> float:
+    return found.median if found else 0.0
 
 
 def _goals(results: dict[str, Any]) -> str:

@@ -143,9 +143,9 @@ def _scale(cells: Cells) -> Table:
 
 
 def _pages(pages: list[dict[str, Any]]) -> Table:
-    table = _table("the admin's pages", ["status", "queries", "ms"], "page")
+    table = _table("the admin's pages", ["queries", "ms"], "page")
     for page in pages:
-        table.add_row(page["page"], str(page["status"]), str(page["queries"]), number(spread(page["ms"]), 0))
+        table.add_row(page["page"], str(page["queries"]), number(spread(page["ms"]), 0))
     return table
 
 

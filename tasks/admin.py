@@ -22,6 +22,7 @@ from tasks.models import Priority, Task
 from tasks.queries import staff
 from tasks.queries.staff import is_overdue, key_at
 from todoproject.admin import DayRangeFilter, ModelAdmin
+from todoproject.paginator import MOST_COUNTED
 
 
 class DeletedFilter(admin.SimpleListFilter):
@@ -143,7 +144,10 @@ class TaskAdmin(ModelAdmin):
     ) -> "tuple[QuerySet[Task], bool]":
         """Find by words, by the beginning of an owner's e-mail or by an id; each has its index."""
         term = search_term.strip()
-        return staff.search(queryset, term) if term else queryset, False
+        # A list shows the newest and counts no further; an export has them all.
+        is_list = request.path == reverse("admin:tasks_task_changelist")
+        most = MOST_COUNTED + 1 if is_list and "user__id__exact" not in request.GET else None
+        return staff.search(queryset, term, most=most) if term else queryset, False
 
     def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
         """Sort one owner's tasks by anything; all tasks would have to be read and sorted whole."""

@@ -58,7 +58,7 @@ class Figures:
         return 100 * self.overdue / self.open if self.open else 0.0
 
 
-class _Kept:
+class Kept:
     """The last figures of this process; one thread reads new ones, the others take what there is."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class _Kept:
         return self._figures
 
 
-kept = _Kept()
+kept = Kept()
 
 
 def read() -> Figures:
