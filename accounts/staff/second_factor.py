@@ -69,12 +69,20 @@ def unseal(sealed: str) -> bytes | None:
     return seals.unseal(_cipher_key(), sealed.encode())
 
 
-def set_up(user: User, secret: bytes, step: int) -> Sequence[str]:
-    """Store a second factor whose first code has been shown; return its recovery codes, which nobody sees again."""
+def set_up(user: User, secret: bytes, step: int) -> Sequence[str] | None:
+    """Store a second factor whose first code has been shown; return its recovery codes, which nobody sees again.
+
+    None where the account has one already, be it since a moment ago.
+    """
     codes = ["".join(secrets.choice(_ALPHABET) for _ in range(10)) for _ in range(RECOVERY_CODES)]
-    SecondFactor.objects.create(
-        user=user, secret=seal(secret).encode(), last_step=step, recovery_codes=[_digest(code) for code in codes]
-    )
+    values = {
+        "secret": seal(secret).encode(),
+        "last_step": step,
+        "recovery_codes": [_digest(code) for code in codes],
+    }
+    _, is_new = SecondFactor.objects.get_or_create(user=user, defaults=values)
+    if not is_new:
+        return None
     return [f"{code[:5]}-{code[5:]}" for code in codes]
 
 

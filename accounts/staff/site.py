@@ -174,6 +174,9 @@ def _proved(request: HttpRequest, user: User, secret: bytes, form: CodeForm) -> 
         return None
     with transaction.atomic():
         codes = second_factor.set_up(user, secret, step)
+        if codes is None:
+            form.add_error("code", "This account has been given a second factor meanwhile, in another window.")
+            return None
         audit.record(request, "set up second factor", user)
     del request.session[_SECRET]
     user.refresh_from_db()
