@@ -23,6 +23,8 @@ from tests.databases import connect
 from todoproject.management.backups import programs
 from todoproject.management.backups.errors import BackupError
 
+pytestmark = pytest.mark.faults
+
 # What text formats and dumps stumble over: quotes, backslashes, newlines, the ends of what can be stored.
 TITLES = ["Buy milk", 'It\'s "fine"\t\\N\\.', "Zwölf Äpfel 🍏 für אבא", "x" * 255, "a\nb\r\nc"]
 PEOPLE = """

@@ -18,6 +18,8 @@ from tests.environment import FOLDER
 from tests.servers import free_port
 from todoproject.database import embedded
 
+pytestmark = pytest.mark.faults
+
 PGBOUNCER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 

@@ -440,6 +440,7 @@ def test_roles_of_the_api_neither_read_nor_take_attempts(database: None, role: s
             connection.execute(query)
 
 
+@pytest.mark.faults
 def test_servers_share_the_login_limit_and_it_survives_a_restart(server: Server) -> None:
     who = email()
 

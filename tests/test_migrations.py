@@ -12,6 +12,8 @@ from tests.environment import FOLDER
 from tests.probes import manage
 from todoproject.database import embedded
 
+pytestmark = pytest.mark.faults
+
 
 def run(*arguments: str, database: str) -> str:
     """Run a command that must succeed."""

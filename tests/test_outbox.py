@@ -16,6 +16,8 @@ from todoproject.mail import outbox as outbox_module
 from todoproject.mail import url
 from todoproject.mail.outbox import Mail, Outbox
 
+pytestmark = pytest.mark.faults
+
 
 def letter(to: str = "alice@example.com") -> Mail:
     return Mail("reset", to, "Hello", "The secret code", user_id="0199")

@@ -19,6 +19,8 @@ from tests.servers import ROOT, Server
 from todoproject import settings
 from todoproject.database import embedded
 
+pytestmark = pytest.mark.faults
+
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("production", "incidents")}
 BLOCK = re.compile(r"^```(sh server|sh|sql)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)]+)\)")

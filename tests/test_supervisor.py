@@ -14,6 +14,8 @@ import pytest
 
 from todoproject.supervisor import Supervisor, Worker
 
+pytestmark = pytest.mark.faults
+
 # A worker that serves: says so, then beats until its supervisor says something or is gone.
 GOOD = """
 import socket, sys
