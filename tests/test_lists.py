@@ -1,6 +1,7 @@
 """Lists: every order and filter against a model in plain Python, and pages while others write."""
 
 import random
+import re
 import unicodedata
 import uuid
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from tests.databases import connect
 from tests.people import Person
 from tests.test_errors import assert_problem
 from tests.test_tasks import pages
+from todoproject.database.pool import Pool
+from todoproject.database.unit import Parameters, Rows, Statement
 
 Task = dict[str, Any]
 PRIORITIES = ["none", "low", "medium", "high", "urgent"]
@@ -371,3 +374,19 @@ async def test_repeated_id_of_two_owners_is_listed_once_each(alice: Person, bob:
         await person.http.put(f"/v1/tasks/{task_id}", json={"title": "Same"}, headers={"If-None-Match": "*"})
 
     assert [task["id"] for task in await pages(alice.http)] == [task_id]
+
+
+async def test_planner_knows_how_many_are_wanted(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a limit that is a parameter it expects that a tenth of the rows will do, and reads all of an owner's tasks."""
+    sent: list[bytes] = []
+    run = Pool.run
+
+    async def note(pool: Pool, statement: Statement, parameters: Parameters) -> Rows:
+        sent.append(statement.query.text)
+        return await run(pool, statement, parameters)
+
+    monkeypatch.setattr(Pool, "run", note)
+    for limit in (1, 50, 200):
+        await alice.http.get("/v1/tasks", params={"limit": limit, "priority": "high"})
+
+    assert [re.findall(rb"LIMIT (\S+)\)", text) for text in sent] == [[b"2"], [b"51"], [b"201"]]

@@ -66,7 +66,7 @@ class ApiHandler(ASGIHandler):
             raise Problem(METHOD_NOT_ALLOWED, detail, headers={"Allow": _allow(methods)})
         request.known_parameters = methods[request.method]
         request.respond_to = self._respond_to
-        async with _turn(len(content)):
+        async with _turn(request, content):
             response: HttpResponse = await view(request, **arguments)
         return response
 
@@ -78,8 +78,10 @@ class ApiHandler(ASGIHandler):
         return view, arguments, self._operations[request.route]
 
 
-def _turn(size: int) -> AbstractAsyncContextManager[None]:
-    return pool.turn() if size > _LARGE_BYTES else nullcontext()
+def _turn(request: ApiRequest, content: bytes) -> AbstractAsyncContextManager[None]:
+    # Without a token a large body is refused soon, and must not be kept waiting before that.
+    needs_turn = len(content) > _LARGE_BYTES and "HTTP_AUTHORIZATION" in request.META
+    return pool.turn() if needs_turn else nullcontext()
 
 
 def _refuse_unreadable_url(request: ApiRequest) -> None:

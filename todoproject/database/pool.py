@@ -133,8 +133,8 @@ class Pool:
     async def turn(self) -> AsyncIterator[None]:
         """Let one request more begin that would hold much memory while it waits for a connection.
 
-        As many as there are connections are under way; the others wait in order, no longer in all than for a
-        connection. Raises DatabaseUnavailable.
+        Half as many as there may be connections are under way, so that other requests find one; the rest wait in order,
+        no longer in all than for a connection. Raises DatabaseUnavailable.
         """
         started, patience, turns = time.perf_counter(), self._patience(), self._turns
         self._waiting_for_turn += 1
