@@ -213,7 +213,12 @@ def _goals(results: dict[str, Any]) -> str:
 def _cell(value: Spread | None, unit: str = "") -> str:
     if value is None:
         return "–"
-    return f"{value.median:.2g}{unit} ({value.low:.2g}–{value.high:.2g})"
+    median, low, high = (_number(figure) for figure in (value.median, value.low, value.high))
+    return f"{median}{unit} ({low}–{high})"
+
+
+def _number(figure: float) -> str:
+    return f"{figure:.0f}" if figure >= 100 else f"{figure:.2g}"
 
 
 def table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
