@@ -48,7 +48,7 @@ class Standby:
             written = primary.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
         with self.connect() as connection:
             connection.execute("SELECT pg_wal_replay_resume()")
-            for _ in range(500):
+            for _ in range(3000):  # a receiver that has lost its sender tries again after five seconds
                 if connection.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", written).fetchone() == (True,):
                     return
                 time.sleep(0.01)
