@@ -9,9 +9,11 @@ from pytest_django import Settings
 
 from accounts import tokens
 from accounts.models import Scope
+from accounts.queries.unit import fenced
 from accounts.schemas import NewToken, TokenList
 from tests.databases import connect
 from tests.people import Person
+from tests.test_errors import assert_problem
 
 
 async def make_token(person: Person, *scopes: str, **fields: str) -> dict[str, str]:
@@ -271,3 +273,13 @@ async def test_anything_that_is_no_token_is_401(client: httpx.AsyncClient, heade
     response = await client.get("/v1/tasks", headers={b"Authorization": header.encode("latin-1")})
 
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+
+async def test_token_that_ends_between_its_check_and_its_reading_is_refused(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each statement sees what was committed before it: a rotation can come between the two."""
+    nothing = fenced("SELECT NULL WHERE false", scope=None, repeatable=True)
+    monkeypatch.setattr("accounts.queries.tokens._current_token", lambda: nothing)
+
+    assert_problem(await alice.http.get("/v1/tokens/current"), 401)

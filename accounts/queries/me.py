@@ -10,9 +10,10 @@ from accounts.queries.unit import USER_FIELDS, fenced
 from accounts.schemas import MePatch
 from accounts.tokens import Credentials
 from todoproject.database import statements
+from todoproject.database.errors import InvalidToken
 from todoproject.database.pool import pool
 from todoproject.database.statements import CurrentUser
-from todoproject.database.unit import Statement
+from todoproject.database.unit import Rows, Statement
 from todoproject.mail.outbox import outbox
 
 
@@ -24,7 +25,7 @@ def _get_me() -> Statement:
 
 async def get_me(credentials: Credentials) -> bytes:
     """Return the account as JSON."""
-    return (await pool.run(_get_me(), {"token_digest": credentials.digest})).bytes(0, 0)
+    return _only(await pool.run(_get_me(), {"token_digest": credentials.digest}))
 
 
 @lru_cache(maxsize=8)
@@ -38,7 +39,13 @@ async def patch_me(credentials: Credentials, me: MePatch) -> bytes:
     """Change the members that the patch names and return the account as JSON."""
     changes = {name: getattr(me, name) for name in me.model_fields_set}
     statement = _patch_me(frozenset(changes)) if changes else _get_me()
-    return (await pool.run(statement, {"token_digest": credentials.digest, **changes})).bytes(0, 0)
+    return _only(await pool.run(statement, {"token_digest": credentials.digest, **changes}))
+
+
+def _only(rows: Rows) -> bytes:
+    if not rows:  # the account was erased since its token was checked, a moment ago
+        raise InvalidToken
+    return rows.bytes(0, 0)
 
 
 _OWN_PASSWORD = fenced("SELECT own_password()", repeatable=True)

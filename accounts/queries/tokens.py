@@ -19,6 +19,7 @@ from accounts.queries.unit import NEW_TOKEN, NOW, TOKEN_FIELDS, fenced
 from accounts.schemas import LAST_EXPIRY, TokenCreate
 from accounts.tokens import Credentials
 from todoproject.database import statements
+from todoproject.database.errors import InvalidToken
 from todoproject.database.pool import pool
 from todoproject.database.statements import CurrentToken, CurrentUser, Parameter
 from todoproject.database.unit import Statement
@@ -48,8 +49,11 @@ def _current_token() -> Statement:
 
 
 async def current_token(credentials: Credentials) -> bytes:
-    """Return the token in use as JSON."""
-    return (await pool.run(_current_token(), {"token_digest": credentials.digest})).bytes(0, 0)
+    """Return the token in use as JSON. Raises InvalidToken where it has ended since it was checked, a moment ago."""
+    rows = await pool.run(_current_token(), {"token_digest": credentials.digest})
+    if not rows:
+        raise InvalidToken
+    return rows.bytes(0, 0)
 
 
 def _held() -> str:
