@@ -112,14 +112,16 @@ install = $(up_to_date) || { \
   $(up_to_date) || { \
     echo 'Installing $(1) into $(VENV) ...'; \
     { $(whole) || "$$python" -m venv --clear $(VENV); } >$(VENV).log 2>&1 && rm -f $(VENV)/installed-* && \
-    $(PIP_INSTALL) $(addprefix -r ,$(1)) >>$(VENV).log 2>&1 && \
+    $(PIP_INSTALL) $(addprefix -r ,$(1)) >>$(VENV).log 2>&1 && $(PY) -m pip check >>$(VENV).log 2>&1 && \
     $(foreach file,$(1),cp $(file) $(call copy_of,$(file)) &&) :; \
   } || { cat $(VENV).log >&2; exit 1; }; \
 }
 up_to_date  = { test -x $(PY) $(foreach file,$(1),&& cmp -s $(file) $(call copy_of,$(file))); }
 whole       = { $(PY) -m pip --version && ls $(VENV)/installed-*; }
 copy_of     = $(VENV)/installed-$(subst /,-,$(1))
-PIP_INSTALL = $(PY) -m pip install --quiet --no-input --disable-pip-version-check --require-hashes
+# --no-deps: the lock is whole. Given hashes, pip would still ask the index for the newest release behind an extra of a
+# dependency, and then refuse it because it has no hash (pypa/pip#9644).
+PIP_INSTALL = $(PY) -m pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps
 
 # Set $python to the first candidate that is new enough. It is run, not only looked up: a shim may lead nowhere.
 choose_python = for python in $(CANDIDATES) ''; do \
