@@ -18,7 +18,7 @@ from tests.databases import connect, lock_queue
 from tests.people import PASSWORD, Person
 from tests.staff import make_user
 from todoproject.database.pool import pool
-from todoproject.database.unit import Statement
+from todoproject.database.unit import Credentials, Statement
 
 
 async def erase(person: Person, password: str = PASSWORD) -> httpx.Response:
@@ -178,7 +178,7 @@ async def test_row_that_is_left_undoes_the_erasing(alice: Person) -> None:
 async def test_role_of_accounts_erases_nobody_without_the_hash(alice: Person) -> None:
     statement = Statement.fenced("SELECT erase_account('guess')", scope="account", role="todo_account")
 
-    rows = await pool.run(statement, {"token_digest": tokens.digest(alice.token)})
+    rows = await pool.execute(statement, credentials=Credentials(tokens.digest(alice.token)))
 
     assert rows.text(0, 0) == "f"
     assert (await alice.http.get("/v1/me")).status_code == 200

@@ -116,14 +116,14 @@ def test_pages_are_counted_by_route_and_static_files_as_one(staff: Client) -> No
 async def test_second_try_is_counted(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     from psycopg import OperationalError
 
-    run_once, broken = Pool._run_once, [OperationalError("the connection is lost")]
+    run_once, broken = Pool._execute_once, [OperationalError("the connection is lost")]
 
     async def run(self: Pool, *arguments: Any) -> Any:
         if broken:
             raise broken.pop()
         return await run_once(self, *arguments)
 
-    monkeypatch.setattr(Pool, "_run_once", run)
+    monkeypatch.setattr(Pool, "_execute_once", run)
     before = here()
     assert (await alice.http.get("/v1/tasks")).status_code == 200
 
@@ -134,13 +134,13 @@ async def test_second_try_is_counted(alice: Person, monkeypatch: pytest.MonkeyPa
 async def test_pool_that_runs_dry_shows(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.DATABASE_POOL_SIZE", 1)
     monkeypatch.setattr("django.conf.settings.DATABASE_POOL_TIMEOUT", 0.3)
-    small, sleep = Pool(), Statement.open("SELECT pg_sleep(%(seconds)s)")
+    small, sleep = Pool(), Statement.unfenced("SELECT pg_sleep(%(seconds)s)")
     await small.open()
     monkeypatch.setattr(sampler, "pool", small)
     try:
-        first = asyncio.create_task(small.run(sleep, {"seconds": 0.8}))
+        first = asyncio.create_task(small.execute(sleep, {"seconds": 0.8}))
         await asyncio.sleep(0.2)
-        second = asyncio.create_task(small.run(sleep, {"seconds": 0}))
+        second = asyncio.create_task(small.execute(sleep, {"seconds": 0}))
         await asyncio.sleep(0.1)
         before = here()
         sampler._look_at_pool()

@@ -29,7 +29,7 @@ from accounts.queries import (
 from tasks import exports as tasks_exports
 from tasks.api import router as tasks_router
 from tasks.queries import BatchFailed, InvalidCursor, TaskChanged, TaskDeleted, TaskNotFound
-from todoproject import logs, openapi, preconditions, problems, validation
+from todoproject import openapi, preconditions, problems, validation
 from todoproject.body import StrictParser
 from todoproject.database.errors import (
     ConstraintViolated,
@@ -42,8 +42,11 @@ from todoproject.database.errors import (
     ScopeMissing,
     one_line,
 )
+from todoproject.database.pool import pool
+from todoproject.database.transaction import Transaction
 from todoproject.health import router as health_router
 from todoproject.problems import Problem
+from todoproject.request import ApiRequest
 from todoproject.version import VERSION
 
 logger = logging.getLogger("todoproject.api")
@@ -85,12 +88,11 @@ def _verify_before_complaining(run: View) -> View:
     """Answer 401 rather than a validation error where the token is bad: strangers learn nothing about the input."""
 
     @functools.wraps(run)
-    async def run_then_verify(request: HttpRequest, **path: Any) -> HttpResponse:
+    async def run_then_verify(request: ApiRequest, **path: Any) -> HttpResponse:
         response = await run(request, **path)
-        credentials, context = getattr(request, "auth", None), logs.context.get()
-        if response.status_code in (400, 415, 422, 428) and credentials and context and context.user_id is None:
+        if response.status_code in (400, 415, 422, 428) and request.credentials and not request.is_accepted:
             try:
-                await verify(credentials)
+                await verify(request.credentials)
             except Exception as error:  # noqa: BLE001 -- handed to the same mapping as any other
                 return api.on_exception(request, error)
         return response
@@ -102,14 +104,22 @@ def _run_once_for_a_key(run: View) -> View:
     """Keep what Idempotency-Key promises, on every POST and PATCH that a token authenticates."""
 
     @functools.wraps(run)
-    async def run_once(request: HttpRequest, **path: Any) -> HttpResponse:
+    async def run_once(request: ApiRequest, **path: Any) -> HttpResponse:
         key = request.META.get("HTTP_IDEMPOTENCY_KEY")
         credentials = await bearer(request) if key is not None else None
         if key is None or credentials is None or request.method not in ("POST", "PATCH"):
             return await run(request, **path)
+
+        async def run_in(transaction: Transaction) -> HttpResponse:
+            request.work = transaction
+            try:
+                return await run(request, **path)
+            finally:
+                request.work = pool
+
         this = b"\0".join([request.method.encode(), request.get_full_path().encode(), request.body])
         try:
-            return await idempotency.answer_once(credentials, key, this, lambda: run(request, **path))
+            return await idempotency.answer_once(credentials, key, this, run_in)
         except Exception as error:  # noqa: BLE001 -- handed to the same mapping as any other
             return api.on_exception(request, error)
 

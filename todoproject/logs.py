@@ -44,7 +44,7 @@ def add_database_time(seconds: float) -> None:
         current.database_seconds += seconds
 
 
-def note_user(user_id: str) -> None:
+def name_user(user_id: str) -> None:
     """Let the lines of the request at hand name its user."""
     current = context.get()
     if current is not None:
