@@ -60,6 +60,7 @@ def installed(project: Path) -> dict[str, str]:
     return dict(line.split("==") for line in frozen.lower().replace("_", "-").split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locks", [LOCKS[:2], (LOCKS[0], LOCKS[2])], ids=["test", "bench"])
 def test_newer_releases_beside_it_change_nothing(project: Path, locks: tuple[str, ...]) -> None:
     finished = install(project, *locks)
@@ -76,6 +77,7 @@ def test_newer_releases_beside_it_change_nothing(project: Path, locks: tuple[str
     assert NEWER not in found.values()
 
 
+@pytest.mark.slow
 def test_package_that_lacks_another_stops_it(project: Path, tmp_path: Path) -> None:
     """Without resolving, pip would say nothing of a lock that is not whole; `pip check` does."""
     copy = tmp_path / "torn"
