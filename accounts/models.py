@@ -23,9 +23,13 @@ class Scope(models.TextChoices):
     ACCOUNT = "account", "manage the account and its tokens"
 
 
+# Names that say nothing about where somebody is: what a server is set to, and what a new one ships with.
+_NO_PLACES = frozenset({"localtime", "Factory", "posixrules"})
+
+
 def validate_timezone(name: str) -> None:
-    """Raise ValidationError unless `name` is an IANA time zone."""
-    if name not in available_timezones():
+    """Raise ValidationError unless `name` is an IANA time zone: of a place, or UTC."""
+    if name not in available_timezones() or name in _NO_PLACES:
         raise ValidationError("Not an IANA time zone, such as Europe/Berlin.", code="timezone")
 
 

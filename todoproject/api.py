@@ -235,20 +235,29 @@ def _password_refused(request: HttpRequest, error: PasswordRefused) -> HttpRespo
     return _answer(request, validation.invalid(errors))
 
 
-# A rule that only the database can check, because it is about the row as it will be: which member to point at.
+# A rule that only the database can check, because it is about the row as it will be: which member to point at. Each has
+# the code and the sentence that the schema has for it.
 _RULES = {
-    "tasks_title_not_blank": ("#/title", "The title must not be blank."),
-    "tasks_one_due": ("#", "A task is due on a day (due_on) or at an instant (due_at), not both."),
-    "tasks_due_on_range": ("#/due_on", "The date is out of range."),
-    "tasks_due_at_range": ("#/due_at", "The time is out of range."),
-    "users_email_shape": ("#/email", "This is not an e-mail address."),
+    "tasks_title_not_blank": ("#/title", "blank", "The title must not be blank."),
+    "tasks_title_visible": ("#/title", "blank", "The title must not be blank."),
+    "tasks_title_one_line": ("#/title", "one_line", "A title is one line, without control characters."),
+    "tasks_description_plain": (
+        "#/description",
+        "plain",
+        "A description has no control characters but tabs and line breaks.",
+    ),
+    "tasks_one_due": ("#", "one_due", "Give due_on (a day) or due_at (an instant), not both."),
+    "tasks_due_on_range": ("#/due_on", "range", "The date is out of range."),
+    "tasks_due_at_range": ("#/due_at", "range", "The time is out of range."),
+    "users_email_shape": ("#/email", "email", "This is not an e-mail address."),
 }
 
 
 @api.exception_handler(ConstraintViolated)
 def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> HttpResponse:
-    pointer, detail = _RULES.get(error.constraint, ("#", "The input breaks a rule of the database."))
-    return _answer(request, validation.invalid([{"pointer": pointer, "code": error.constraint, "detail": detail}]))
+    unknown = ("#", error.constraint, "The input breaks a rule of the database.")
+    pointer, code, detail = _RULES.get(error.constraint, unknown)
+    return _answer(request, validation.invalid([{"pointer": pointer, "code": code, "detail": detail}]))
 
 
 @api.exception_handler(DatabaseUnavailable)
