@@ -63,6 +63,7 @@ class NotUnique(ConstraintViolated):
 # Connection, rollback (a deadlock, a race lost: worth another try), resources, operator intervention, system.
 _UNAVAILABLE_CLASSES = ("08", "40", "53", "57", "58")
 _NOT_READY = ("3F000", "42P01", "42883", "42703")  # no such schema, table, function, column
+_LOCK_NOT_AVAILABLE = "55P03"  # lock_timeout: somebody holds the row, or a migration the table
 _READ_ONLY = "25006"  # a replica, or a primary that is being demoted
 
 
@@ -85,7 +86,7 @@ def translate(error: psycopg.Error) -> Exception:
         return ConstraintViolated(error.diag.constraint_name or error.diag.column_name or "")
     if state in _NOT_READY:
         return DatabaseNotReady(str(error))
-    if state.startswith(_UNAVAILABLE_CLASSES) or state == _READ_ONLY:
+    if state.startswith(_UNAVAILABLE_CLASSES) or state in (_READ_ONLY, _LOCK_NOT_AVAILABLE):
         return DatabaseUnavailable(one_line(error))
     return error
 
