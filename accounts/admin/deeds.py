@@ -73,17 +73,16 @@ class Deed:
     def do(self, request: HttpRequest, pk: UUID, values: dict[str, Any]) -> str | HttpResponse | None:
         """Do it; None where it is no longer to be done."""
         with transaction.atomic():
-            user = User.objects.filter(pk=pk).first()
+            # Before their tokens and all else that is theirs, as everybody does.
+            user = User.objects.filter(pk=pk).select_for_update(no_key=True).first()
             if user is None or not self.is_open_to(request.user, user):
                 return None
             return self.act(request, user, values)
 
 
 def _deactivate(request: HttpRequest, user: User, values: dict[str, Any]) -> str:
-    # Tokens before their user, as everywhere: a request under way may hold the one and wait for the other.
-    _end_tokens(user)
     User.objects.filter(pk=user.pk).update(is_active=False, sessions_ended_at=Now())
-    _end_tokens(user)  # those that were made meanwhile
+    _end_tokens(user)
     EmailLink.objects.alias(lower_email=Lower("email")).filter(lower_email=user.email.lower()).delete()
     audit.record(request, "deactivate", user, changes={"is_active": [True, False]})
     return "was deactivated: tokens, sessions and codes from mails have ended"

@@ -125,7 +125,7 @@ def _session(token: str, rows: Rows) -> SessionRow:
 def _logout() -> Statement:
     ended = statements.update(live().filter(id=CurrentToken()), {"revoked_at": NOW}, ["id"])
     record = "record_sign_out(%(event_id)s, %(request_id)s, %(address)s::inet)"
-    return fenced(f"WITH ended AS ({ended}) SELECT {record} FROM ended", scope=None)  # noqa: S608 -- ours
+    return fenced(f"WITH ended AS ({ended}) SELECT {record} FROM ended", scope=None, writes=True)  # noqa: S608 -- ours
 
 
 async def logout(work: Work, credentials: Credentials, origin: Origin) -> None:

@@ -70,6 +70,7 @@ _NOT_READY = ("3F000", "42P01", "42883", "42703")  # no such schema, table, func
 # A pooler has given us another server session than the one that has prepared the statement, or that has it already.
 NO_SUCH_STATEMENT = ("26000", "42P05")
 CACHED_PLAN = "cached plan must not change result type"  # a migration has changed a table under it
+_LOCK_NOT_AVAILABLE = "55P03"  # lock_timeout: somebody holds the row, or a migration the table
 _READ_ONLY = "25006"  # a replica, or a primary that is being demoted
 
 
@@ -94,7 +95,7 @@ def translate(error: psycopg.Error) -> Exception:
         return Undone(one_line(error))
     if state in _NOT_READY:
         return DatabaseNotReady(str(error))
-    if state.startswith(_UNAVAILABLE_CLASSES) or state == _READ_ONLY:
+    if state.startswith(_UNAVAILABLE_CLASSES) or state in (_READ_ONLY, _LOCK_NOT_AVAILABLE):
         return DatabaseUnavailable(one_line(error))
     return error
 

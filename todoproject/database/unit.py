@@ -46,11 +46,22 @@ class Statement:
     is_fenced: bool
 
     @classmethod
-    def fenced(cls, query: str, *, scope: str | None, role: str = API_ROLE, repeatable: bool = False) -> "Statement":
-        """Put the token check, the user and the role in front of `query`. With no `scope`, any live token will do."""
+    def fenced(
+        cls, query: str, *, scope: str | None, role: str = API_ROLE, repeatable: bool = False, writes: bool = False
+    ) -> "Statement":
+        """Put the token check, the user and the role in front of `query`. With no `scope`, any live token will do.
+
+        What `writes` an owner's rows locks the owner first, so that its snapshot is newer than the lock and no two
+        writers can wait for each other.
+        """
         preamble = (
-            sql.SQL("SELECT {}.open_request(%(token_digest)s, {}), set_config('role', {}, true)")
-            .format(sql.Identifier(settings.DATABASE_SCHEMA), sql.Literal(scope), sql.Literal(role))
+            sql.SQL("SELECT {}.open_request(%(token_digest)s, {}, {}), set_config('role', {}, true)")
+            .format(
+                sql.Identifier(settings.DATABASE_SCHEMA),
+                sql.Literal("{}" if scope is None else f"{{{scope}}}"),
+                sql.Literal(writes),
+                sql.Literal(role),
+            )
             .as_string(None)
         )
         return cls(Command.parse(preamble), Command.parse(query), repeatable, is_fenced=True)
