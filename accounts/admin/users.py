@@ -19,7 +19,8 @@ from accounts.admin import panels
 from accounts.admin.deeds import DEEDS, Deed
 from accounts.models import User
 from accounts.staff.rights import grantable, outranks
-from todoproject.admin import DayRangeFilter, ModelAdmin
+from todoproject.admin import ModelAdmin
+from todoproject.change_list import DayRangeFilter
 from todoproject.mail.outbox import send_now
 
 _RIGHTS = ("is_staff", "is_superuser", "groups")
