@@ -38,18 +38,18 @@ class ChangeList(UnfoldChangeList):
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         """Return what is asked for; a form sends a field that was left empty, too."""
-        asked = super().get_filters_params(params).items()
+        asked: Any = super().get_filters_params(params).items()
         return {name: given for name, values in asked if (given := [value for value in values if value != ""])}
 
     def get_filters(self, request: HttpRequest) -> Any:
         """Make the filters, and refuse whatever none of them and no link of ours has asked for."""
         asked = self.get_filters_params()
         try:
-            found = super().get_filters(request)
+            found: Any = super().get_filters(request)
         except IncorrectLookupParameters as error:  # the name of no column
             raise DisallowedModelAdminLookup(f"Filtering by {', '.join(asked)} not allowed") from error
         specs, _, links, *_ = found
-        if unknown := links.keys() - set(self.model_admin.linked_lookups):
+        if unknown := links.keys() - set(getattr(self.model_admin, "linked_lookups", ())):
             raise DisallowedModelAdminLookup(f"Filtering by {', '.join(sorted(unknown))} not allowed")
         self.misunderstood += [text for spec in specs for text in _misunderstood(spec)]
         self.misunderstood += [f"“{value}” is no id" for values in links.values() for value in values if not _id(value)]

@@ -147,15 +147,21 @@ def _erase(request: HttpRequest, user: User, values: dict[str, Any]) -> HttpResp
 
 
 def export_of(user: User) -> bytes:
-    """Return what `GET /v1/me/export` would: each part names the bound user's rows for itself."""
+    """Return what `GET /v1/me/export` would, behind the same fence: in each part's role, its rows bound to the user.
+
+    The owner of the tables, as whom the admin works, is bound by no row policy.
+    """
     parts = []
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('app.user_id', %s, true)", [str(user.pk)])
         for name, part in exports.parts():
-            cursor.execute(part().query.text.decode())
+            statement = part()
+            bind = "SELECT set_config('app.user_id', %s, true), set_config('role', %s, true)"
+            cursor.execute(bind, [str(user.pk), statement.role])
+            cursor.execute(statement.query.text.decode())
             value = cursor.fetchone()[0]
             parts.append(f"{json.dumps(name)}:{value if isinstance(value, str) else json.dumps(value)}")
-        cursor.execute("SELECT set_config('app.user_id', '', true)")
+        # What comes next in this transaction, the record of it, is the owner's again.
+        cursor.execute("SELECT set_config('app.user_id', '', true), set_config('role', 'none', true)")
     return f"{{{','.join(parts)}}}".encode()
 
 

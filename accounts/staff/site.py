@@ -9,7 +9,7 @@ from django.contrib.auth import REDIRECT_FIELD_NAME, login, update_session_auth_
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
@@ -55,6 +55,7 @@ class StaffSite(UnfoldAdminSite):
     def extra_urls(self) -> list[URLPattern]:
         """Add the pages of the second factor; they check for themselves who may see them."""
         return [
+            path("r/<path:rest>", _nowhere),  # Django's "view on site" takes any number and any text: a 500
             path("second-factor/", self.enter_code, name="second_factor"),
             path("second-factor/set-up/", self.set_up, name="second_factor_set_up"),
         ]
@@ -106,7 +107,7 @@ class StaffSite(UnfoldAdminSite):
         if "\0" in request.GET.get("term", ""):
             raise BadRequest
         try:
-            return super().autocomplete_view(request)  # type: ignore[no-any-return]  # Unfold has no types
+            return super().autocomplete_view(request)
         except PermissionDenied:
             with transaction.atomic():
                 audit.record(request, audit.REFUSED_FILTER, facts={"list": "autocomplete"})
@@ -146,6 +147,10 @@ class StaffSite(UnfoldAdminSite):
 
     def _page(self, request: HttpRequest, template: str, title: str, **context: Any) -> HttpResponse:
         return TemplateResponse(request, template, {**self.each_context(request), "title": title, **context})
+
+
+def _nowhere(request: HttpRequest, rest: str) -> HttpResponse:
+    raise Http404
 
 
 def sign_in(request: HttpRequest, user: User, *, factor: str) -> None:

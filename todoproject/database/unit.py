@@ -34,6 +34,7 @@ class Statement:
     query: Command
     repeatable: bool
     is_fenced: bool
+    role: str | None = None  # that it is run in
 
     @classmethod
     def fenced(cls, query: str, *, scope: str | None, role: str = API_ROLE, repeatable: bool = False) -> "Statement":
@@ -43,7 +44,7 @@ class Statement:
             .format(sql.Identifier(settings.DATABASE_SCHEMA), sql.Literal(scope), sql.Literal(role))
             .as_string(None)
         )
-        return cls(Command.parse(opening), Command.parse(query), repeatable, is_fenced=True)
+        return cls(Command.parse(opening), Command.parse(query), repeatable, is_fenced=True, role=role)
 
     @classmethod
     def open(cls, query: str, *, repeatable: bool = False) -> "Statement":

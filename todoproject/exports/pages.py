@@ -102,7 +102,7 @@ class ExportPages(ModelAdmin):
         if not self.has_export_permission(request):
             raise PermissionDenied
         try:
-            changes = self.get_changelist_instance(request)
+            changes: Any = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             self.message_user(request, "There is no such list to export.", messages.WARNING)
             return None
