@@ -20,6 +20,7 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminSelectWidget
 from accounts import attempts, audit, mails, tokens
 from accounts.models import AuditEvent, EmailLink, SecondFactor, User
 from accounts.queries import exports
+from accounts.staff import second_factor
 from accounts.staff.rights import outranks
 from todoproject import addresses
 from todoproject.mail.outbox import send_now
@@ -118,6 +119,7 @@ def _revoke_tokens(request: HttpRequest, user: User, values: dict[str, Any]) -> 
 def _lift_limit(request: HttpRequest, user: User, values: dict[str, Any]) -> str:
     tried_from = {addresses.limited_as(address) for address in _addresses(user)}
     lifted = attempts.lift(user.email, sorted(tried_from)) + attempts.lift(str(user.pk), sorted(tried_from))
+    second_factor.unlock(user)
     audit.record(request, "lift limit", user, facts={"buckets": lifted})
     return "may try again"
 

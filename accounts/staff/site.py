@@ -18,10 +18,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from unfold.sites import UnfoldAdminSite
 
-from accounts import attempts, audit
+from accounts import attempts, audit, mails
 from accounts.models import SecondFactor, User
 from accounts.staff import second_factor, sessions
 from accounts.staff.forms import CodeForm, LoginForm, count
+from todoproject.mail.outbox import send_now
 
 _PENDING, _SECRET, _NEXT = "second_factor_user", "second_factor_secret", "second_factor_next"
 _CODE_SECONDS = 300  # between the password and the code
@@ -176,11 +177,25 @@ def _accepted(request: HttpRequest, user: User, form: CodeForm) -> str | None:
     except ValidationError as error:
         form.add_error(None, error)
         return None
+    tries = second_factor.count_try(user)
+    if tries is None:
+        form.add_error(None, "Locked after too many wrong codes. A new password opens it, or an administrator.")
+        return None
     kind = second_factor.accept(user, form.cleaned_data["code"])
-    if kind is None:
-        audit.record_failed_sign_in(request, user.email)
-        form.add_error("code", "This code is wrong, or was used already.")
-    return kind
+    if kind is not None:
+        second_factor.unlock(user)
+        return kind
+    audit.record_failed_sign_in(request, user.email)
+    form.add_error("code", "This code is wrong, or was used already.")
+    if tries >= second_factor.MOST_FAILURES:
+        _tell_of_lock(request, user)
+    return None
+
+
+def _tell_of_lock(request: HttpRequest, user: User) -> None:
+    with transaction.atomic():
+        audit.record(request, "lock second factor", user)
+    send_now(mails.second_factor_locked(user.email, str(user.pk)))
 
 
 def _proved(request: HttpRequest, user: User, secret: bytes, form: CodeForm) -> Any:
