@@ -86,11 +86,11 @@ async def register(request: "ApiRequest", account: Register) -> HttpResponse:
     auth=None,
     tags=["accounts"],
     operation_id="verify_email",
-    summary="Open the account, with the code from the verification mail",
+    summary="Open the account, or give it its new e-mail, with the code from the mail",
     response=answers({204: None}, INVALID_LINK, INVALID),
 )
 async def verify_email(request: "ApiRequest", verification: EmailVerification) -> HttpResponse:
-    await queries.verify_email(request.work, verification.token)
+    await queries.verify_email(request.work, verification.token, audit.origin(request))
     return no_content()
 
 

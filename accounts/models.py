@@ -227,6 +227,37 @@ class EmailLink(models.Model):
         return f"{self.purpose} {self.id}"
 
 
+class EmailChange(models.Model):
+    """Another address for an account, by staff: it waits until somebody proves to read the old or the new one.
+
+    One digest for each of the two codes; the one of the new address proves that address, too.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="email_change")
+    email = models.EmailField(max_length=254)
+    replaces = models.EmailField(max_length=254)  # where the account has another address meanwhile, nothing is changed
+    old_digest = models.BinaryField(max_length=32)
+    new_digest = models.BinaryField(max_length=32)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "email_changes"
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint("old_digest", name="email_changes_old_unique"),
+            models.UniqueConstraint("new_digest", name="email_changes_new_unique"),
+            models.CheckConstraint(
+                condition=Exact(Length("old_digest"), 32) & Exact(Length("new_digest"), 32),
+                name="email_changes_digest_length",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"another address for {self.user_id}"
+
+
 class SecondFactor(models.Model):
     """A staff member's authenticator app (TOTP, RFC 6238); see accounts/staff/second_factor.py."""
 
@@ -235,6 +266,9 @@ class SecondFactor(models.Model):
     secret = models.BinaryField()  # encrypted
     last_step = models.BigIntegerField(default=0)  # of the last code that was accepted: none counts twice
     recovery_codes = ArrayField(models.BinaryField(max_length=32))  # digests of those that are left
+    # Tries since the last right code, and the password they were made with: another one begins anew.
+    failures = models.SmallIntegerField(default=0, db_default=0)
+    tried_with = models.CharField(max_length=24, default="", db_default="", blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -56,9 +56,6 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def live(self) -> "TaskQuerySet":
         return self.filter(_LIVE)
 
-    def deleted(self) -> "TaskQuerySet":
-        return self.exclude(_LIVE)
-
 
 class Task(models.Model):
     """Something a user means to do."""

@@ -240,7 +240,7 @@ def test_an_erased_person_leaves_events_without_a_word_about_them(staff: Client)
     form = {"reason": "abuse", "email": user.email}
     page(staff.post(reverse("admin:accounts_user_do", args=[user.pk, "erase"]), form, follow=True))
     assert not AuditDetail.objects.filter(event__object_id=str(user.pk)).exists()
-    assert [action for action, *_ in told(user.pk)] == ["change", "erase"]
+    assert [action for action, *_ in told(user.pk)] == ["ask e-mail change", "erase"]
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM audit_events e WHERE e::text LIKE %s", [f"%{user.email}%"])
         assert cursor.fetchone() == (0,)

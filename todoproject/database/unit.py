@@ -44,6 +44,7 @@ class Statement:
     query: Command
     repeatable: bool
     is_fenced: bool
+    role: str | None = None  # that it is run in
 
     @classmethod
     def fenced(
@@ -64,7 +65,7 @@ class Statement:
             )
             .as_string(None)
         )
-        return cls(Command.parse(preamble), Command.parse(query), repeatable, is_fenced=True)
+        return cls(Command.parse(preamble), Command.parse(query), repeatable, is_fenced=True, role=role)
 
     @classmethod
     def unfenced(cls, query: str, *, repeatable: bool = False) -> "Statement":
