@@ -128,7 +128,7 @@ def configure() -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"line": {"()": formatter}},
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "handlers": {"stderr": {"()": "todoproject.log_handler.handler", "formatter": "line"}},
             "root": {"handlers": ["stderr"], "level": settings.LOG_LEVEL},
             "loggers": {
                 # psycopg_pool tells each loan at INFO, uvicorn's start lines repeat ours.
