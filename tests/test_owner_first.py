@@ -14,7 +14,7 @@ from tests.databases import connect, lock_queue
 from tests.people import PASSWORD, Person
 from todoproject.database import errors
 from todoproject.database.pool import pool
-from todoproject.database.unit import Statement
+from todoproject.database.unit import Credentials, Statement
 
 NEW = "a new horse battery staple"
 Write = Callable[[Person, dict[str, Any], dict[str, Any]], Awaitable[httpx.Response]]
@@ -159,12 +159,12 @@ async def test_only_the_wait_for_the_owner_is_limited(alice: Person) -> None:
     look = Statement.fenced("SELECT current_setting('lock_timeout')", scope="tasks:write", writes=True)
     with connect() as holder:
         holder.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
-        waiting = asyncio.create_task(pool.run(look, {"token_digest": tokens.digest(alice.token)}))
+        waiting = asyncio.create_task(pool.execute(look, {}, Credentials(tokens.digest(alice.token))))
         await lock_queue(1)
         holder.rollback()
 
     assert (await waiting).text(0, 0) == "0"
-    assert (await pool.run(look, {"token_digest": tokens.digest(alice.token)})).text(0, 0) == "0"
+    assert (await pool.execute(look, {}, Credentials(tokens.digest(alice.token)))).text(0, 0) == "0"
 
 
 async def test_without_the_scope_nobody_is_locked(alice: Person) -> None:
