@@ -38,7 +38,8 @@ def _new_link() -> Statement:
     purge = f"DELETE FROM email_links WHERE id IN ({expired} LIMIT 100 FOR UPDATE SKIP LOCKED)"  # noqa: S608 -- ours
     return Statement.unfenced(
         f"WITH link AS ({link}), purged AS ({purge}), owner AS ({owner})"  # noqa: S608 -- ours
-        " SELECT owner.id, owner.email FROM link LEFT JOIN owner ON owner.is_active OR %(purpose)s = 'verify'"
+        " SELECT owner.id, owner.email FROM link LEFT JOIN owner ON owner.is_active OR %(purpose)s = 'verify'",
+        writes=True,
     )
 
 
@@ -85,7 +86,7 @@ def _open_account() -> Statement:
     values = {"id": sql.Placeholder("id"), "email_verified_at": NOW, **taken_over, **NEW_USER}
     user = statements.insert(User, values, ["id"], condition="EXISTS (SELECT FROM link)")
     once = user.replace(" RETURNING ", " ON CONFLICT (lower(email)) DO NOTHING RETURNING ")
-    return Statement.unfenced(f"WITH link AS ({link}) {once}")
+    return Statement.unfenced(f"WITH link AS ({link}) {once}", writes=True)
 
 
 async def verify_email(work: Work, secret: str) -> None:
@@ -94,7 +95,7 @@ async def verify_email(work: Work, secret: str) -> None:
         raise LinkInvalid
 
 
-_RESET = Statement.unfenced("SELECT * FROM reset_password(%(digest)s, %(password)s, %(revoke_tokens)s)")
+_RESET = Statement.unfenced("SELECT * FROM reset_password(%(digest)s, %(password)s, %(revoke_tokens)s)", writes=True)
 
 
 async def confirm_reset(work: Work, secret: str, password: str, *, revoke_tokens: bool) -> None:

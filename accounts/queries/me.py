@@ -31,7 +31,7 @@ async def get_me(work: Work, credentials: Credentials) -> bytes:
 def _patch_me(changed: frozenset[str]) -> Statement:
     own = User.objects.filter(id=CurrentUser())
     write = statements.update(own, statements.placeholders(sorted(changed)), USER_FIELDS)
-    return fenced(statements.written_as_json(write, User, USER_FIELDS))
+    return fenced(statements.written_as_json(write, User, USER_FIELDS), writes=True)
 
 
 async def patch_me(work: Work, credentials: Credentials, me: MePatch) -> bytes:
@@ -48,8 +48,10 @@ def _only(rows: Rows) -> bytes:
 
 
 _OWN_PASSWORD = fenced("SELECT own_password()", repeatable=True)
-_CHANGE_PASSWORD = fenced("SELECT change_password(%(known)s, %(password)s, %(revoke_tokens)s), current_user_id()")
-_ERASE = fenced("SELECT erase_account(%(known)s)")
+_CHANGE_PASSWORD = fenced(
+    "SELECT change_password(%(known)s, %(password)s, %(revoke_tokens)s), current_user_id()", writes=True
+)
+_ERASE = fenced("SELECT erase_account(%(known)s)", writes=True)
 
 
 async def _confirmed(work: Work, credentials: Credentials, password: str) -> dict[str, object]:

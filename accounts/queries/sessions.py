@@ -44,7 +44,8 @@ def _with_token(new_user: str) -> Statement:
     # The sign-in and its record are one statement: there is never one without the other.
     return Statement.unfenced(
         f"WITH new_user AS ({new_user}), new_token AS ({new_token}), {audit.recorded('new_user')}"
-        f" SELECT ({user}), ({expiry})->>'expires_at'"
+        f" SELECT ({user}), ({expiry})->>'expires_at'",
+        writes=True,
     )
 
 
@@ -89,7 +90,7 @@ def _find_password() -> Statement:
     return Statement.unfenced(statements.select(known.filter(is_active=True).values("id", "password")), repeatable=True)
 
 
-_FAILED = Statement.unfenced(audit.FAILED_SIGN_IN)
+_FAILED = Statement.unfenced(audit.FAILED_SIGN_IN, writes=True)
 
 
 @lru_cache
@@ -125,7 +126,7 @@ def _session(token: str, rows: Rows) -> SessionRow:
 def _logout() -> Statement:
     ended = statements.update(live().filter(id=CurrentToken()), {"revoked_at": NOW}, ["id"])
     record = "record_sign_out(%(event_id)s, %(request_id)s, %(address)s::inet)"
-    return fenced(f"WITH ended AS ({ended}) SELECT {record} FROM ended", scope=None)  # noqa: S608 -- ours
+    return fenced(f"WITH ended AS ({ended}) SELECT {record} FROM ended", scope=None, writes=True)  # noqa: S608 -- ours
 
 
 async def logout(work: Work, credentials: Credentials, origin: Origin) -> None:

@@ -68,7 +68,7 @@ def _create_token() -> Statement:
     write = statements.insert(
         AccessToken, values, TOKEN_FIELDS, condition=f"%(new_scopes)s::varchar[] <@ {_held()}::varchar[]"
     )
-    return fenced(statements.written_as_json(write, AccessToken, TOKEN_FIELDS))
+    return fenced(statements.written_as_json(write, AccessToken, TOKEN_FIELDS), writes=True)
 
 
 async def create_token(work: Work, credentials: Credentials, new: TokenCreate) -> tuple[str, bytes]:
@@ -118,7 +118,7 @@ def _rotate() -> Statement:
     new = statements.insert(AccessToken, values, TOKEN_FIELDS, condition="EXISTS (SELECT FROM old)")
     ended = statements.update(cut, {"rotated_at": NOW, "expires_at": _END_OF_OVERLAP}, ["id"])
     document = statements.as_json("SELECT * FROM new", AccessToken, TOKEN_FIELDS)
-    return fenced(f"WITH old AS ({old}), ended AS ({ended}), new AS ({new}) {document}")
+    return fenced(f"WITH old AS ({old}), ended AS ({ended}), new AS ({new}) {document}", writes=True)
 
 
 async def rotate_token(work: Work, credentials: Credentials, token_id: UUID) -> tuple[str, bytes]:
@@ -157,7 +157,7 @@ async def _why_not_rotated(work: Work, credentials: Credentials, token_id: UUID)
 
 @lru_cache
 def _revoke() -> Statement:
-    return fenced(statements.update(live().filter(id=Parameter("id")), {"revoked_at": NOW}, ["id"]))
+    return fenced(statements.update(live().filter(id=Parameter("id")), {"revoked_at": NOW}, ["id"]), writes=True)
 
 
 async def revoke_token(work: Work, credentials: Credentials, token_id: UUID) -> None:

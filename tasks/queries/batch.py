@@ -42,7 +42,9 @@ async def run_batch(
     statements = [(_lock(), ids), *((plan.statement, plan.values) for plan in planned)]
 
     async def carry_out(transaction: Transaction) -> list[TaskRow | Exception]:
-        _, *outcomes = await transaction.execute_each(statements, credentials, keep_going=not is_atomic)
+        locked, *outcomes = await transaction.execute_each(statements, credentials, keep_going=not is_atomic)
+        if isinstance(locked, Exception):
+            raise locked
         results = [_result(plan, outcome) for plan, outcome in zip(planned, outcomes, strict=False)]
         for index, result in enumerate(results):
             if is_atomic and isinstance(result, Exception):

@@ -87,12 +87,12 @@ def _update_if_match(target: TaskQuerySet, values: Mapping[str, sql.Composable])
     """  # noqa: S608 -- composed of our own statements
 
 
-def _write(result: str, *, done: str = "true", repeatable: bool = False) -> Statement:
+def _write(result: str, *, done: str = "true", repeatable: bool = False, writes: bool = True) -> Statement:
     """Return what `result` holds; `done` tells whether it is this statement that made the row what it is."""
     members = statements.columns(Task, FIELDS)
     rows = f"SELECT {members}, {done} AS is_done FROM result"  # noqa: S608 -- composed of our own statements
     text = f"{result} {statements.as_json(rows, Task, FIELDS, ['version', 'is_done'])}"
-    return Statement.fenced(text, scope=Scope.TASKS_WRITE, repeatable=repeatable)
+    return Statement.fenced(text, scope=Scope.TASKS_WRITE, repeatable=repeatable, writes=writes)
 
 
 # --- Create ---------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def _change(changed: frozenset[str], conditional: bool) -> Statement:
 def _leave(conditional: bool) -> Statement:
     task = statements.select(live().values(*FIELDS))
     done = "version = ANY (%(if_match)s)" if conditional else "true"
-    return _write(f"WITH result AS ({task})", done=done, repeatable=True)
+    return _write(f"WITH result AS ({task})", done=done, repeatable=True, writes=False)
 
 
 def replacement(task_id: UUID, task: TaskCreate, if_match: Versions | None) -> Plan:
@@ -197,7 +197,7 @@ def _delete(conditional: bool) -> Statement:
     # The answer has no body, so there is no JSON to be built.
     deleted = statements.update(live(), values, ["version"])
     text = f"WITH result AS ({deleted}) SELECT 'null', version, true FROM result"  # noqa: S608 -- as above
-    return Statement.fenced(text, scope=Scope.TASKS_WRITE)
+    return Statement.fenced(text, scope=Scope.TASKS_WRITE, writes=True)
 
 
 def deletion(task_id: UUID, if_match: Versions | None) -> Plan:
