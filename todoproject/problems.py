@@ -227,6 +227,11 @@ def unavailable() -> Problem:
     return Problem(UNAVAILABLE, "The database cannot be reached just now.", headers={"Retry-After": "1"})
 
 
+def read_only() -> Problem:
+    """Return the problem for a database that takes no writes: maintenance, a fail-over, storage that is full."""
+    return Problem(UNAVAILABLE, "The database takes no writes just now; reads go on.", headers={"Retry-After": "5"})
+
+
 def outcome_unknown() -> Problem:
     """Return the problem for a write of which nobody can say whether it has happened."""
     return Problem(OUTCOME_UNKNOWN, OUTCOME_UNKNOWN.description, headers={"Retry-After": "1"})
