@@ -73,7 +73,7 @@ def test_migrating_through_a_transaction_pooler_is_refused_at_once_and_leaves_no
         address = f"postgresql://{embedded.OWNER}@127.0.0.1:{port}/{name}"
         for _ in range(2):
             began = time.monotonic()
-            code, output, errors = run("migrate", database=name, DATABASE_URL=address)
+            code, _, errors = run("migrate", database=name, DATABASE_URL=address)
             assert code == 1
             assert "DIRECT_DATABASE_URL" in errors
             assert len(errors.splitlines()) == 1
