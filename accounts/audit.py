@@ -23,6 +23,7 @@ from todoproject import addresses, logs
 
 ADD, CHANGE, DELETE, VIEW, EXPORT = "add", "change", "delete", "view", "export"
 ERASE = "erase"
+REFUSED_FILTER = "refused filter"
 REGISTER, SIGN_IN, SIGN_IN_FAILED, SIGN_OUT = "register", "sign-in", "sign-in failed", "sign-out"
 
 # Never told, whatever becomes of them. Binary columns (digests, sealed answers) are not either.

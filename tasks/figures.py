@@ -31,10 +31,6 @@ class Days:
     first: date
     counts: list[int]
 
-    @property
-    def total(self) -> int:
-        return sum(self.counts)
-
 
 @dataclass(frozen=True, slots=True)
 class Figures:

@@ -16,12 +16,14 @@ from unfold.decorators import display
 
 from accounts import audit
 from accounts.models import AuditEvent, User
-from todoproject.admin import DayRangeFilter, ModelAdmin
+from todoproject.admin import ModelAdmin
+from todoproject.change_list import DayRangeFilter
 
 ACTIONS = (
     *("sign-in", "sign-in failed", "sign-out", "register", "view", "add", "change", "delete", "export"),
     *("deactivate", "reactivate", "send reset", "revoke tokens", "lift limit", "set up second factor"),
-    *("reset second factor", "change password", "erase"),
+    *("reset second factor", "change password", "erase", "lock second factor", audit.REFUSED_FILTER),
+    *("ask e-mail change", "change e-mail"),
 )
 
 
@@ -48,6 +50,7 @@ class AuditEventAdmin(ModelAdmin):
     list_filter = (ActionFilter, ("at", DayRangeFilter))
     ordering = ("-id",)
     sortable_by = ()
+    linked_lookups = ("object_id", "actor_id")
     search_fields = ("request_id",)
     search_help_text = "A person's e-mail; the id of a person, a thing or an event; a request id"
     fieldsets = (

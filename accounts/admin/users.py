@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import ManyToManyField, Model, QuerySet
 from django.db.models.functions import Lower
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -14,13 +13,12 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from accounts import mails
-from accounts.admin import panels
+from accounts.admin import email_changes, panels
 from accounts.admin.deeds import DEEDS, Deed
 from accounts.models import User
 from accounts.staff.rights import grantable, outranks
-from todoproject.admin import DayRangeFilter, ModelAdmin
-from todoproject.mail.outbox import send_now
+from todoproject.admin import ModelAdmin
+from todoproject.change_list import DayRangeFilter
 
 _RIGHTS = ("is_staff", "is_superuser", "groups")
 
@@ -46,9 +44,18 @@ class UserAdmin(ModelAdmin):
     search_help_text = "The e-mail or how it begins, or the whole id"
     change_form_outer_before_template = "admin/accounts/user/deeds.html"  # type: ignore[assignment]  # None in Unfold
     change_form_outer_after_template = "admin/accounts/user/panels.html"  # type: ignore[assignment]  # the same
-    readonly_fields = ("id", "is_active", "email_verified_at", "created_at", "last_login", "change_no", "factor")
+    readonly_fields = (
+        "id",
+        "is_active",
+        "email_verified_at",
+        "created_at",
+        "last_login",
+        "change_no",
+        "factor",
+        "new_email",
+    )
     fieldsets = (
-        (None, {"fields": ("email", "timezone", "is_active")}),
+        (None, {"fields": ("email", "new_email", "timezone", "is_active")}),
         ("Rights in this admin", {"fields": ("is_staff", "is_superuser", "groups", "factor")}),
         ("Bookkeeping", {"fields": ("id", "email_verified_at", "created_at", "last_login", "change_no")}),
     )
@@ -84,6 +91,13 @@ class UserAdmin(ModelAdmin):
         if factor is None:
             return "not set up"
         return f"since {panels.when(factor.created_at)}, {len(factor.recovery_codes)} recovery codes left"
+
+    @display(description="New e-mail")
+    def new_email(self, user: User) -> str:
+        change = getattr(user, "email_change", None)
+        if change is None:
+            return "none asked for"
+        return f"{change.email}, asked for on {panels.when(change.created_at)}, waits for the code mailed to both"
 
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
@@ -134,9 +148,12 @@ class UserAdmin(ModelAdmin):
             return
         if not change:
             obj.set_unusable_password()
-        elif "email" in form.changed_data:
-            old, pk = form.initial["email"], str(obj.pk)
-            transaction.on_commit(lambda: send_now(mails.email_changed(old, pk)))
+        elif "email" in form.changed_data and obj.email.lower() != form.initial["email"].lower():
+            new, obj.email = obj.email, form.initial["email"]
+            form.changed_data.remove("email")  # it is written when somebody has proved to read one of the two
+            email_changes.ask(request, obj, new)
+            text = f"The e-mail is still {obj.email}. A code was mailed there and to {new}; using either changes it."
+            self.message_user(request, text, messages.WARNING)
         super().save_model(request, obj, form, change)
 
     def change_view(

@@ -15,6 +15,10 @@ class DatabaseUnavailable(DatabaseError):
     """The database cannot be reached, is shutting down, is full, or did not answer in time."""
 
 
+class Undone(DatabaseUnavailable):
+    """The server has undone the transaction and it may be run again: a deadlock, a race lost, a plan out of date."""
+
+
 class ConnectionLost(DatabaseUnavailable):
     """The connection broke before anything was committed: nothing has been done."""
 
@@ -63,6 +67,10 @@ class NotUnique(ConstraintViolated):
 # Connection, rollback (a deadlock, a race lost: worth another try), resources, operator intervention, system.
 _UNAVAILABLE_CLASSES = ("08", "40", "53", "57", "58")
 _NOT_READY = ("3F000", "42P01", "42883", "42703")  # no such schema, table, function, column
+# A pooler has given us another server session than the one that has prepared the statement, or that has it already.
+NO_SUCH_STATEMENT = ("26000", "42P05")
+CACHED_PLAN = "cached plan must not change result type"  # a migration has changed a table under it
+_LOCK_NOT_AVAILABLE = "55P03"  # lock_timeout: somebody holds the row, or a migration the table
 _READ_ONLY = "25006"  # a replica, or a primary that is being demoted
 
 
@@ -83,9 +91,11 @@ def translate(error: psycopg.Error) -> Exception:
         return NotUnique(error.diag.constraint_name or "")
     if state.startswith("23"):
         return ConstraintViolated(error.diag.constraint_name or error.diag.column_name or "")
+    if was_undone(error) or is_stale(error):
+        return Undone(one_line(error))
     if state in _NOT_READY:
         return DatabaseNotReady(str(error))
-    if state.startswith(_UNAVAILABLE_CLASSES) or state == _READ_ONLY:
+    if state.startswith(_UNAVAILABLE_CLASSES) or state in (_READ_ONLY, _LOCK_NOT_AVAILABLE):
         return DatabaseUnavailable(one_line(error))
     return error
 
@@ -100,6 +110,11 @@ def connection_lost(error: psycopg.Error) -> bool:
 def was_undone(error: psycopg.Error) -> bool:
     """Tell whether the server has rolled the statement back in favour of another one: a deadlock, a conflict."""
     return error.sqlstate in ("40001", "40P01")
+
+
+def is_stale(error: psycopg.Error) -> bool:
+    """Tell whether only the prepared form of a statement has failed: nothing was done, and it may be sent again."""
+    return error.sqlstate in NO_SUCH_STATEMENT or CACHED_PLAN in str(error)
 
 
 def one_line(error: Exception) -> str:

@@ -40,3 +40,8 @@ class Command(BaseCommand):
         else:
             tables = len(made.contents.tables)
             self.stdout.write(f"{path}: {made.rows} rows of {tables} tables, {made.bytes} bytes.")
+            if made.settings:
+                self.stdout.write(
+                    "Settings of the server that no dump holds; FILE.json lists them, restore tells them:"
+                )
+                self.stdout.write("".join(f"  {statement};\n" for statement in made.settings))

@@ -39,7 +39,7 @@ SELECT concat('pid ', pid, ', connected for ', round(extract(epoch FROM clock_ti
  WHERE locktype = 'advisory' AND (classid::bigint << 32) + objid::bigint = %s AND granted
 """
 
-_DIRECT_NAME = "todoproject migrate"  # how PostgreSQL tells such a session from those of a pooler
+DIRECT_NAME = "todoproject migrate"  # how PostgreSQL tells such a session from those of a pooler
 _END_POOLED_SESSIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
  WHERE usename = current_user AND datname = current_database() AND application_name <> %s
@@ -135,7 +135,7 @@ def _connect_directly(connection: BaseDatabaseWrapper) -> None:
     if any(connection.settings_dict[key] != direct[key] for key in ("HOST", "PORT", "USER", "PASSWORD")):
         connection.close()
         # A copy: the dict is the setting itself, by which the API's pool and every other thread connect.
-        options = {**direct["OPTIONS"], "application_name": _DIRECT_NAME}
+        options = {**direct["OPTIONS"], "application_name": DIRECT_NAME}
         connection.settings_dict = {**connection.settings_dict, **direct, "OPTIONS": options}
 
 
@@ -166,9 +166,9 @@ def prepare_schema(connection: BaseDatabaseWrapper) -> None:
             name = sql.SQL(setting)
             cursor.execute(sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET {} = {}").format(database, name, value))
             cursor.execute(sql.SQL("SET {} = {}").format(name, value))
-        if is_new and connection.settings_dict["OPTIONS"].get("application_name") == _DIRECT_NAME:
+        if is_new and connection.settings_dict["OPTIONS"].get("application_name") == DIRECT_NAME:
             # What a pooler keeps open has the old path for as long as it lives, and would not find a table.
-            cursor.execute(_END_POOLED_SESSIONS, [_DIRECT_NAME])
+            cursor.execute(_END_POOLED_SESSIONS, [DIRECT_NAME])
 
 
 def _value(connection: BaseDatabaseWrapper, query: str, *parameters: str | int) -> Any:
