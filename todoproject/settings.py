@@ -228,6 +228,11 @@ PORT = _read("PORT", _number(1, 65535), example="8000", default=8000)
 WORKERS = _read("WORKERS", _number(1, 64), example="2", default=1)
 # How long a connection may be idle: longer than a load balancer keeps it (60 s, mostly), or both may act at once.
 KEEP_ALIVE = _read("KEEP_ALIVE_SECONDS", _number(1, 3600), example="75", default=75)
+# Connections of each worker, and of one address; fewer where the descriptor limit is lower (todoproject/admission.py).
+MAX_CONNECTIONS = _read("MAX_CONNECTIONS", _number(16, 100_000), example="4096", default=4096)
+MAX_CONNECTIONS_PER_ADDRESS = _read(
+    "MAX_CONNECTIONS_PER_ADDRESS", _number(1, 100_000), example="256", default=0
+)  # 0: three quarters of them
 # At the end: how long readiness says so before connections are refused; and then, how long requests may take.
 SHUTDOWN_DELAY = _read("SHUTDOWN_DELAY_SECONDS", _number(0, 300), example="10", default=0)
 SHUTDOWN_TIMEOUT = _read("SHUTDOWN_TIMEOUT_SECONDS", _number(1, 3600), example="20", default=20)

@@ -156,6 +156,7 @@ def _config(*, reload: bool = False) -> uvicorn.Config:
     return uvicorn.Config(
         APPLICATION,
         http=Protocol,
+        ws="none",  # an upgrade to anything is refused
         log_config=None,
         access_log=False,  # ours is todoproject/middleware.py's
         server_header=False,
