@@ -1,4 +1,4 @@
-"""README and docs/: links lead somewhere, what is named exists, and no command is on a page that nobody follows."""
+"""README and docs/: what is named exists, and no command is on a page that nobody follows; links: test_links.py."""
 
 import re
 
@@ -6,6 +6,7 @@ import pytest
 from django.core.management import get_commands
 
 from tests.servers import ROOT
+from tests.test_links import broken, links
 from todoproject import settings
 
 PATHS = [
@@ -15,45 +16,17 @@ PATHS = [
     *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
 ]
 PAGES = {path: (ROOT / path).read_text("utf-8") for path in PATHS}
-LINK = re.compile(r"\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$", re.MULTILINE)
+DEFINITION = re.compile(r"^\[([^\]]+)\]: (\S+)$", re.MULTILINE)
 REFERENCE = re.compile(r"\]\[([^\]]+)\]")
 # Whose `sh` blocks run: tests/test_readme.py and tests/test_pages.py.
 FOLLOWED = {"README.md", "docs/api.md", "docs/production.md", "docs/incidents.md"}
 
 
-def _links(text: str) -> list[str]:
-    without_code = re.sub(r"^```.*?^```$|`[^`\n]*`", "", text, flags=re.MULTILINE | re.DOTALL)
-    return [inline or defined for inline, defined in LINK.findall(without_code)]
-
-
-def _anchors(text: str) -> set[str]:
-    """Return what GitHub makes of the headings."""
-    without_code = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    headings = re.findall(r"^#+ (.*)$", without_code, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_links_lead_somewhere(path: str) -> None:
-    page = ROOT / path
-    for link in _links(PAGES[path]):
-        if link.startswith(("http://", "https://")):
-            continue
-        name, _, anchor = link.partition("#")
-        target = page.parent / name if name else page
-        assert target.exists(), link
-        assert not anchor or anchor in _anchors(target.read_text("utf-8")), link
-
-
-def test_every_reference_of_the_readme_is_defined_and_used() -> None:
-    defined = re.findall(r"^\[([^\]]+)\]: ", PAGES["README.md"], re.MULTILINE)
+def test_every_reference_of_the_readme_is_defined_used_and_leads_somewhere() -> None:
+    defined = dict(DEFINITION.findall(PAGES["README.md"]))
 
     assert set(REFERENCE.findall(PAGES["README.md"])) == set(defined)
-
-
-def test_a_broken_link_would_be_found() -> None:
-    assert _links("a [b](c.md#d) `[no](link)`\n\n[e]: f.md\n") == ["c.md#d", "f.md"]
-    assert _anchors("## What's new, in 2.0?\n```\n# no heading\n```\n") == {"whats-new-in-20"}
+    assert broken(ROOT / "README.md", " ".join(f"[{name}]({link})" for name, link in defined.items())) == []
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -78,7 +51,7 @@ def test_every_command_of_a_page_is_followed() -> None:
 
 
 def test_every_page_is_found_from_the_readme() -> None:
-    linked = {link.partition("#")[0] for link in _links(PAGES["README.md"])}
+    linked = {link.partition("#")[0] for link in links(PAGES["README.md"])}
 
     assert {path for path in PAGES if path.startswith("docs/")} <= linked
 
