@@ -13,10 +13,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.mutation import python, sql
+from tests.mutation import ROOT, python, sql
 from tests.mutation.coverage import Coverage
 from tests.mutation.python import Mutant
-from tests.servers import ROOT
 
 PACKAGES = ("todoproject", "accounts", "tasks")
 _NOT_OURS_TO_BREAK = ("__pycache__", "static", "templates")
