@@ -54,6 +54,7 @@ class ApiHandler(ASGIHandler):
 
     async def _get_response(self, request: ApiRequest, receive: Any) -> HttpResponse:
         _refuse_unreadable_url(request)
+        body.refuse_length(request.scope["headers"])
         content = await body.read(receive)
         request._stream, request._body = io.BytesIO(content), content
         view, arguments, methods = self._resolve(request)
