@@ -47,7 +47,7 @@ def triggers() -> tuple[str, str]:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0007_one_number_update")]
+    dependencies = [("tasks", "0008_closed_functions")]
 
     operations = [
         migrations.RunSQL(REFUSE.format(schema=SCHEMA), f"DROP FUNCTION {SCHEMA}.refuse_text();"),

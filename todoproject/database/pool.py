@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 from django.conf import settings
-from psycopg import Error, OperationalError
+from psycopg import Error
 from psycopg.pq import TransactionStatus
 
 from todoproject import logs, metrics
@@ -39,7 +39,7 @@ from todoproject.database.errors import (
     was_undone,
 )
 from todoproject.database.outage import Outage
-from todoproject.database.transaction import Transaction, send_unit
+from todoproject.database.transaction import ROLLBACK, Transaction, send_alone
 from todoproject.database.unit import NOTHING, Credentials, Parameters, Rows, Statement
 
 T = TypeVar("T")
@@ -63,8 +63,9 @@ class Pool:
         self._prepare = True
         self._idle: deque[Connection] = deque()  # the one used last is at the right, and used next
         self._all: set[Connection] = set()
-        self._waiting: deque[asyncio.Future[Connection]] = deque()
+        self._waiting: dict[asyncio.Future[Connection], None] = {}  # first come, first served; who gives up leaves
         self._connecting: set[asyncio.Task[None]] = set()
+        self._cleaning: set[asyncio.Task[None]] = set()
         self._outage = Outage()
         self._turns = asyncio.Semaphore()
         self._waiting_for_turn = 0
@@ -82,14 +83,13 @@ class Pool:
         for task in self._connecting:
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
-        for waiter in self._waiting:
-            _refuse(waiter, DatabaseUnavailable("the pool is closed"))
+        self._refuse_waiting("the pool is closed")
         for connection in [*self._all]:
             connection.end()
 
     def standing(self) -> dict[str, int]:
         """Return how the pool stands: connections that may be, that are, that are idle, and who waits for one."""
-        waiting = sum(not waiter.done() for waiter in self._waiting) + self._waiting_for_turn
+        waiting = len(self._waiting) + self._waiting_for_turn
         names = ("pool_max", "pool_size", "pool_idle", "pool_waiting")
         return dict(zip(names, (settings.DATABASE_POOL_SIZE, len(self._all), len(self._idle), waiting), strict=True))
 
@@ -183,9 +183,9 @@ class Pool:
         """Send a statement. Raises OutcomeUnknown where it may have happened, and sending it again would do harm."""
         connection = await self._take()
         try:
-            return await send_unit(connection, statement, parameters, credentials, prepare=self._prepare)
-        except (OperationalError, NoAnswer) as error:
-            if isinstance(error, OperationalError) and not connection_lost(error):
+            return await send_alone(connection, statement, parameters, credentials, prepare=self._prepare)
+        except (Error, NoAnswer) as error:
+            if isinstance(error, Error) and not connection_lost(error):
                 raise
             self._drop_idle(older_than=_FRESH_SECONDS)
             if statement.repeatable:
@@ -224,7 +224,7 @@ class Pool:
         if not self._is_open:
             raise DatabaseUnavailable("the pool is not open")
         waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        self._waiting[waiter] = None
         if not self._all and not self._connecting:
             self._outage.begin()
         if len(self._connecting) < len(self._waiting):
@@ -240,11 +240,16 @@ class Pool:
             raise
         finally:
             timer.cancel()
+            self._waiting.pop(waiter, None)
+            del waiter  # else its exception, this frame and it would hold each other
             metrics.count("pool_queued")
             metrics.count("pool_wait", by=time.perf_counter() - started)
 
     def _give_back(self, connection: Connection) -> None:
         if connection.is_ended:
+            return
+        if connection.transaction_status == TransactionStatus.INERROR:  # a write that was refused
+            self._start_cleaning(connection)
             return
         now = connection.idle_since = asyncio.get_running_loop().time()
         # An open transaction: cancelled between two steps, or begun by a statement of ours. Nobody may inherit that.
@@ -256,9 +261,23 @@ class Pool:
         if len(self._all) > _KEPT_OPEN and self._idle and now - self._idle[0].idle_since > _IDLE_SECONDS:
             self._idle.popleft().end()
 
+    def _start_cleaning(self, connection: Connection) -> None:
+        """Roll back what has failed; the answer to its request does not wait for that."""
+        task = asyncio.get_running_loop().create_task(self._clean(connection))
+        self._cleaning.add(task)
+        task.add_done_callback(self._cleaning.discard)
+
+    async def _clean(self, connection: Connection) -> None:
+        with suppress(Error, DatabaseUnavailable):  # then it has ended
+            _, error = await connection.send([ROLLBACK], prepare=False)
+            if error is not None or connection.transaction_status != TransactionStatus.IDLE:
+                connection.end()
+            self._give_back(connection)
+
     def _hand_over(self, connection: Connection) -> None:
         while self._waiting:
-            waiter = self._waiting.popleft()
+            waiter = next(iter(self._waiting))
+            del self._waiting[waiter]
             if not waiter.done():
                 waiter.set_result(connection)
                 return
@@ -269,6 +288,7 @@ class Pool:
         return float(settings.DATABASE_POOL_TIMEOUT) if self._all else self._outage.patience()
 
     def _expire(self, waiter: "asyncio.Future[Connection]", patience: float) -> None:
+        self._waiting.pop(waiter, None)
         _refuse(waiter, self._in_vain(patience))
 
     def _in_vain(self, patience: float) -> DatabaseUnavailable:
@@ -282,7 +302,7 @@ class Pool:
         self._all.discard(connection)
         with suppress(ValueError):
             self._idle.remove(connection)
-        if any(not waiter.done() for waiter in self._waiting):
+        if self._waiting:
             self._connect_one_more()
 
     # --- Connecting -------------------------------------------------------------------------------
@@ -309,7 +329,7 @@ class Pool:
                 self._all.add(connection)
                 self._hand_over(connection)
                 return
-            if all(waiter.done() for waiter in self._waiting):
+            if not self._waiting:
                 return
             await asyncio.sleep(pause)
 
@@ -317,8 +337,12 @@ class Pool:
         """Tell everybody who waits, unless connections are in use: then they may yet be given one."""
         if self._all:
             return
-        for waiter in self._waiting:
-            _refuse(waiter, DatabaseUnavailable(one_line(error)))
+        self._refuse_waiting(one_line(error))
+
+    def _refuse_waiting(self, reason: str) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for waiter in waiting:
+            _refuse(waiter, DatabaseUnavailable(reason))
 
 
 pool = Pool()
@@ -340,7 +364,7 @@ async def _pause() -> None:
 async def _commit(transaction: Transaction) -> None:
     try:
         await transaction.end("COMMIT")
-    except (OperationalError, NoAnswer) as error:
-        if isinstance(error, OperationalError) and not connection_lost(error):
+    except (Error, NoAnswer) as error:
+        if isinstance(error, Error) and not connection_lost(error):
             raise
         raise OutcomeUnknown(one_line(error)) from error
