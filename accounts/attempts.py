@@ -108,7 +108,7 @@ async def take(kind: str, email: str, address: str) -> None:
     buckets = _buckets(kind)
     if not buckets:
         return
-    statement = Statement.unfenced(_query(kind, buckets), repeatable=True)  # counting twice does no harm
+    statement = Statement.unfenced(_query(kind, buckets), repeatable=True, writes=True)  # counting twice does no harm
     # Alone, never in a request's transaction: it counts whatever becomes of the request.
     rows = await pool.execute(statement, _parameters(buckets, email, address))
     if rows.value(0, 0) is not None:

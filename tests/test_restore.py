@@ -21,7 +21,8 @@ pytestmark = pytest.mark.faults
 
 PERSON = """
 INSERT INTO todo.users (id, email, password, timezone, is_staff, is_active, is_superuser)
-SELECT gen_random_uuid(), 'p' || n || '@example.com', 'unusable', 'UTC', false, true, false FROM generate_series(1, {}) n
+SELECT gen_random_uuid(), 'p' || n || '@example.com', 'unusable', 'UTC', false, true, false
+  FROM generate_series(1, {}) n
 """
 
 

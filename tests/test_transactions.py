@@ -8,8 +8,9 @@ import pytest
 from accounts import tokens
 from tests.databases import connect
 from tests.people import Person
-from todoproject.database.errors import ConstraintViolated, DatabaseUnavailable, InvalidToken
+from todoproject.database.errors import ConstraintViolated, DatabaseUnavailable, InvalidToken, NotCommitted
 from todoproject.database.pool import pool
+from todoproject.database.transaction import Outcome, Transaction
 from todoproject.database.unit import ACCOUNT_ROLE, Credentials, Rows, Statement
 
 INSERT = Statement.fenced(
@@ -96,9 +97,13 @@ async def test_each_statement_of_a_batch_has_its_own_outcome(alice: Person) -> N
 async def test_first_failure_of_a_batch_ends_it_where_it_is_all_or_nothing(alice: Person) -> None:
     statements = [(INSERT, values(f"task {number}", 9 if number == 2 else 0)) for number in range(5)]
 
-    async with pool.transaction() as transaction:
-        outcomes = await transaction.execute_each(statements, credentials(alice), keep_going=False)
-        assert transaction.has_failed
+    outcomes: list[Outcome] = []
+
+    async def work(transaction: Transaction) -> None:
+        outcomes.extend(await transaction.execute_each(statements, credentials(alice), keep_going=False))
+
+    with pytest.raises(NotCommitted):
+        await pool.transact(work)
 
     assert [type(outcome) for outcome in outcomes] == [Rows, Rows, ConstraintViolated]
     assert await titles(alice) == []

@@ -40,6 +40,7 @@ class ModelAdmin(ExportPages):
     list_fullwidth = True
     show_facets = ShowFacets.NEVER  # counting for every choice of every filter reads the whole table
     show_full_result_count = False
+    list_before_template = "admin/chips.html"  # type: ignore[assignment]  # Unfold's default is None
     warn_unsaved_form = True
     records_views = False  # whether opening a row's page is something for the audit: it shows what is somebody's own
     change_form_before_template = "admin/seen.html"  # type: ignore[assignment]  # Unfold's default is None
@@ -153,6 +154,10 @@ class ModelAdmin(ExportPages):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *arguments: Any, **options: Any) -> Any:
         row = context.get("original")
         if row is not None:
+            if request.method == "POST":
+                # The form has put its input into the row; what heads the page is what is stored.
+                row = self.model._base_manager.filter(pk=row.pk).first() or row
+                context |= {"original": row, "subtitle": str(row)}
             # A page that was refused keeps the mark of what it showed first, and so is refused again.
             name = conflicts.field_name(row)
             context |= {"seen_name": name, "seen": request.POST.get(name) or self.form_mark(row)}

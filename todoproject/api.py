@@ -39,6 +39,7 @@ from todoproject.database.errors import (
     InvalidToken,
     NotUnique,
     OutcomeUnknown,
+    ReadOnly,
     ScopeMissing,
     one_line,
 )
@@ -265,6 +266,12 @@ def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> Htt
 def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.warning("database unavailable", extra={"reason": one_line(error)})
     return _answer(request, problems.unavailable())
+
+
+@api.exception_handler(ReadOnly)
+def _read_only(request: HttpRequest, error: ReadOnly) -> HttpResponse:
+    logger.warning("database read-only", extra={"reason": one_line(error)})
+    return _answer(request, problems.read_only())
 
 
 @api.exception_handler(OutcomeUnknown)

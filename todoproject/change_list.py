@@ -8,6 +8,7 @@ that is there or not there tells a password's hash letter by letter.
 import re
 import uuid
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -18,12 +19,21 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateFilter
+from django.utils.functional import cached_property
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter, RangeDateFilter
 from unfold.utils import parse_date_str
 from unfold.views import ChangeList as UnfoldChangeList
 
 REFUSED = (DisallowedModelAdminLookup, DisallowedModelAdminToField)
 _NAME = re.compile(r"[a-z_]{1,60}")  # what may be told in the audit: a name of ours, not whatever somebody made up
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A filter that is in use, in words, and the address of the list without it."""
+
+    text: str
+    address: str
 
 
 class ChangeList(UnfoldChangeList):
@@ -35,6 +45,11 @@ class ChangeList(UnfoldChangeList):
         if self.misunderstood:
             text = f"Nothing is listed: {'; '.join(self.misunderstood)}."
             messages.error(request, text)
+
+    @property
+    def linked(self) -> frozenset[str]:
+        """The columns that links of ours filter by."""
+        return frozenset(getattr(self.model_admin, "linked_lookups", ()))
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         """Return what is asked for; a form sends a field that was left empty, too."""
@@ -49,7 +64,7 @@ class ChangeList(UnfoldChangeList):
         except IncorrectLookupParameters as error:  # the name of no column
             raise DisallowedModelAdminLookup(f"Filtering by {', '.join(asked)} not allowed") from error
         specs, _, links, *_ = found
-        if unknown := links.keys() - set(getattr(self.model_admin, "linked_lookups", ())):
+        if unknown := links.keys() - self.linked:
             raise DisallowedModelAdminLookup(f"Filtering by {', '.join(sorted(unknown))} not allowed")
         self.misunderstood += [text for spec in specs for text in _misunderstood(spec)]
         self.misunderstood += [f"“{value}” is no id" for values in links.values() for value in values if not _id(value)]
@@ -65,6 +80,22 @@ class ChangeList(UnfoldChangeList):
             self.misunderstood = self.misunderstood or ["a filter has a value that it does not know"]
             rows = self.root_queryset
         return rows.none() if self.misunderstood else rows
+
+    @cached_property
+    def chips(self) -> list[Chip]:
+        """Return what is searched and filtered for, each with the address that leaves it out."""
+        asked = self.get_filters_params()
+        chips = [Chip(f"search: {self.query}", self._without("q"))] if self.query else []
+        for spec in self.filter_specs:
+            used = [str(name) for name in spec.expected_parameters() if name in asked]
+            if used:
+                words = " ".join(_in_words(spec, name, asked[name][-1]) for name in used)
+                chips.append(Chip(f"{spec.title}: {words}", self._without(*used)))
+        links = sorted(self.linked & asked.keys())
+        return chips + [Chip(f"{name.replace('_', ' ')}: {asked[name][-1]}", self._without(name)) for name in links]
+
+    def _without(self, *names: str) -> str:
+        return str(self.get_query_string(dict.fromkeys(names)))
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -146,6 +177,19 @@ def _misunderstood(spec: Any) -> list[str]:
     # Django takes "is empty" for each choice, too, and Unfold's filters then filter nothing.
     used = getattr(spec, "lookup_kwarg_isnull", None) in spec.used_parameters
     return [f"{spec.title} is not asked for by “isnull”"] if used else []
+
+
+def _in_words(spec: Any, name: str, value: str) -> str:
+    """Return what a filter's value is called on the page."""
+    if isinstance(spec, DayRangeFilter):
+        return f"{'from' if name.endswith('_from') else 'to'} {value}"
+    if isinstance(spec, BooleanRadioFilter):
+        return {"1": "yes", "0": "no"}.get(value, value)
+    if isinstance(spec, PersonFilter):
+        people: Any = spec.field.related_model
+        return str(people.objects.filter(pk=value).first() or value) if _id(value) else value
+    choices = spec.lookup_choices if isinstance(spec, SimpleListFilter) else getattr(spec.field, "flatchoices", ())
+    return next((str(label) for choice, label in choices if str(choice) == value), value)
 
 
 def _id(text: str) -> bool:

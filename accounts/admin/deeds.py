@@ -11,13 +11,13 @@ from uuid import UUID
 from django import forms
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminSelectWidget
 
-from accounts import attempts, audit, mails, tokens
+from accounts import attempts, audit, endings, mails, tokens
 from accounts.models import AuditEvent, EmailLink, SecondFactor, User
 from accounts.queries import exports
 from accounts.staff import second_factor
@@ -82,9 +82,7 @@ class Deed:
 
 
 def _deactivate(request: HttpRequest, user: User, values: dict[str, Any]) -> str:
-    User.objects.filter(pk=user.pk).update(is_active=False, sessions_ended_at=Now())
-    _end_tokens(user)
-    EmailLink.objects.alias(lower_email=Lower("email")).filter(lower_email=user.email.lower()).delete()
+    endings.end_all(user, is_active=False)
     audit.record(request, "deactivate", user, changes={"is_active": [True, False]})
     return "was deactivated: tokens, sessions and codes from mails have ended"
 
@@ -110,7 +108,7 @@ def _send_reset(request: HttpRequest, user: User, values: dict[str, Any]) -> str
 
 
 def _revoke_tokens(request: HttpRequest, user: User, values: dict[str, Any]) -> str:
-    count = _end_tokens(user)
+    count = endings.end_tokens(user)
     audit.record(request, "revoke tokens", user, facts={"tokens": count})
     return f"has lost {count} token{'' if count == 1 else 's'}"
 
@@ -164,10 +162,6 @@ def export_of(user: User) -> bytes:
         # What comes next in this transaction, the record of it, is the owner's again.
         cursor.execute("SELECT set_config('app.user_id', '', true), set_config('role', 'none', true)")
     return f"{{{','.join(parts)}}}".encode()
-
-
-def _end_tokens(user: User) -> int:
-    return user.tokens.filter(revoked_at=None).update(revoked_at=Now())
 
 
 def _addresses(user: User) -> set[str]:

@@ -44,7 +44,7 @@ class ActionFilter(DropdownFilter):
 class AuditEventAdmin(ModelAdmin):
     """Every action of staff and every sign-in. The database refuses any change."""
 
-    list_display = ("at", "action", "who", "thing", "door", "where")
+    list_display = ("at", "action", "who", "thing", "through", "where")
     list_display_links = ("at",)
     list_select_related = ("detail",)
     list_filter = (ActionFilter, ("at", DayRangeFilter))
@@ -55,8 +55,8 @@ class AuditEventAdmin(ModelAdmin):
     search_help_text = "A person's e-mail; the id of a person, a thing or an event; a request id"
     fieldsets = (
         (None, {"fields": ("at", "action", "who", "thing", "changed", "facts")}),
-        ("Where from", {"fields": ("door", "where", "request_id")}),
-        ("Bookkeeping", {"fields": ("id", "actor_id", "object_type", "object_id")}),
+        ("Where from", {"fields": ("through", "where", "request_id")}),
+        ("Details", {"fields": ("id", "actor_id", "object_type", "object_id")}),
     )
     export_columns: ClassVar = {
         name: name
@@ -65,7 +65,7 @@ class AuditEventAdmin(ModelAdmin):
             *("facts", "request_id", "address"),
         )
     }
-    readonly_fields = ("at", "who", "thing", "changed", "where", "id")
+    readonly_fields = ("at", "who", "thing", "changed", "through", "where", "id")
 
     @display(description="By")
     def who(self, event: AuditEvent) -> str:
@@ -80,9 +80,13 @@ class AuditEventAdmin(ModelAdmin):
         if not event.object_id:
             return event.object_type or "–"
         address = reverse(f"admin:{event.object_type.replace('.', '_')}_change", args=[event.object_id])
-        kind = event.object_type.rpartition(".")[2]
+        kind = audit.kind_of(event)
         name = getattr(event, "object_email", None) or event.object_id
         return format_html('<a href="{}" class="text-link">{} {}</a>', address, kind, name)
+
+    @display(description="Through")
+    def through(self, event: AuditEvent) -> str:
+        return audit.DOORS.get(event.door, event.door)
 
     @display(description="From")
     def where(self, event: AuditEvent) -> str:

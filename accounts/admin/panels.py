@@ -81,7 +81,7 @@ def _failed(request: HttpRequest, user: User) -> Panel | None:
     if not _may_see_sign_ins(request, user):
         return None
     failed = audit.events_for(user).filter(action=audit.SIGN_IN_FAILED)[:ROWS]
-    rows = [(when(event.at), event.door, _address(event)) for event in failed]
+    rows = [(when(event.at), audit.DOORS[event.door], _address(event)) for event in failed]
     return Panel("Failed sign-ins", ("Time", "Through", "From"), rows, _audit(request, object_id=user.pk))
 
 
@@ -89,7 +89,7 @@ def _done(request: HttpRequest, user: User) -> Panel | None:
     if not _may_see_sign_ins(request, user):
         return None
     events = audit.events_of(user)[:ROWS]
-    rows = [(when(event.at), event.action, event.object_type, event.door, _address(event)) for event in events]
+    rows = [(when(one.at), one.action, audit.kind_of(one), audit.DOORS[one.door], _address(one)) for one in events]
     columns = ("Time", "Action", "On", "Through", "From")
     return Panel("What they did", columns, rows, _audit(request, actor_id=user.pk))
 

@@ -1,6 +1,7 @@
 """People: found in seconds, everything about them on one page, and what may be done to them."""
 
 from typing import Any, ClassVar
+from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin, messages
@@ -10,8 +11,9 @@ from django.db.models.functions import Lower
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelect2Widget
 
 from accounts.admin import email_changes, panels
 from accounts.admin.deeds import DEEDS, Deed
@@ -36,8 +38,9 @@ class UserAdmin(ModelAdmin):
             *("created_at", "last_login", "change_no"),
         )
     }
-    list_display = ("email", "state", "role", "created")
-    list_filter = ("is_active", "is_staff", ("created_at", DayRangeFilter))
+    list_display = ("email", "state", "role", "has_factor", "last_login", "created")
+    list_select_related = ("second_factor",)
+    list_filter = (("is_active", BooleanRadioFilter), ("is_staff", BooleanRadioFilter), ("created_at", DayRangeFilter))
     ordering = ("-id",)  # UUIDv7: by creation, and by the primary key's index
     sortable_by = ("email", "created")
     search_fields = ("email",)
@@ -50,14 +53,14 @@ class UserAdmin(ModelAdmin):
         "email_verified_at",
         "created_at",
         "last_login",
-        "change_no",
+        "number",
         "factor",
         "new_email",
     )
     fieldsets = (
         (None, {"fields": ("email", "new_email", "timezone", "is_active")}),
         ("Rights in this admin", {"fields": ("is_staff", "is_superuser", "groups", "factor")}),
-        ("Bookkeeping", {"fields": ("id", "email_verified_at", "created_at", "last_login", "change_no")}),
+        ("Details", {"fields": ("id", "email_verified_at", "created_at", "last_login", "number")}),
     )
     add_fieldsets = (  # type: ignore[assignment]  # Unfold's default is an empty tuple
         (
@@ -84,6 +87,15 @@ class UserAdmin(ModelAdmin):
     @display(description="Created", ordering="id")
     def created(self, user: User) -> Any:
         return user.created_at
+
+    @display(description="Second factor", boolean=True)
+    def has_factor(self, user: User) -> bool | None:
+        """Tell who of the staff has one; of other people there is nothing to tell."""
+        return hasattr(user, "second_factor") if user.is_staff else None
+
+    @display(description="Change number")
+    def number(self, user: User) -> int:
+        return user.change_no
 
     @display(description="Second factor")
     def factor(self, user: User) -> str:
@@ -123,7 +135,17 @@ class UserAdmin(ModelAdmin):
         if db_field.name == "groups" and isinstance(request.user, User):
             options["queryset"] = grantable(request.user)  # a form takes no other
             options["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
+            options["help_text"] = "What a group may do, this person may do."
         return super().formfield_for_manytomany(db_field, request, **options)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Offer the time zones that there are, and say in plain words what a superuser is."""
+        if db_field.name == "timezone":
+            zones = [(name, name) for name in sorted(available_timezones())]
+            return forms.ChoiceField(choices=zones, label="Time zone", widget=UnfoldAdminSelect2Widget(choices=zones))
+        if db_field.name == "is_superuser":
+            options["help_text"] = "May do everything, also what no group may."
+        return super().formfield_for_dbfield(db_field, request, **options)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         """Leave out the buttons to make or change a group: giving one is no place for that."""

@@ -40,7 +40,8 @@ def _new_link() -> Statement:
     purge = f"DELETE FROM email_links WHERE id IN ({expired} LIMIT 100 FOR UPDATE SKIP LOCKED)"  # noqa: S608 -- ours
     return Statement.unfenced(
         f"WITH link AS ({link}), purged AS ({purge}), owner AS ({owner})"  # noqa: S608 -- ours
-        " SELECT owner.id, owner.email FROM link LEFT JOIN owner ON owner.is_active OR %(purpose)s = 'verify'"
+        " SELECT owner.id, owner.email FROM link LEFT JOIN owner ON owner.is_active OR %(purpose)s = 'verify'",
+        writes=True,
     )
 
 
@@ -89,7 +90,8 @@ def _open_account() -> Statement:
     once = user.replace(" RETURNING ", " ON CONFLICT (lower(email)) DO NOTHING RETURNING ")
     return Statement.unfenced(
         f"WITH link AS ({link}), opened AS ({once}), {email_changes.confirmed()}"  # noqa: S608 -- ours
-        " SELECT opened.id, changed.id, changed.replaced FROM opened FULL JOIN changed ON true"
+        " SELECT opened.id, changed.id, changed.replaced FROM opened FULL JOIN changed ON true",
+        writes=True,
     )
 
 
@@ -106,7 +108,7 @@ async def verify_email(work: Work, secret: str, origin: Origin) -> None:
         outbox.post(mails.email_changed(done.text(0, 2), done.text(0, 1)))
 
 
-_RESET = Statement.unfenced("SELECT * FROM reset_password(%(digest)s, %(password)s, %(revoke_tokens)s)")
+_RESET = Statement.unfenced("SELECT * FROM reset_password(%(digest)s, %(password)s, %(revoke_tokens)s)", writes=True)
 
 
 async def confirm_reset(work: Work, secret: str, password: str, *, revoke_tokens: bool) -> None:

@@ -44,7 +44,8 @@ def _with_token(new_user: str) -> Statement:
     # The sign-in and its record are one statement: there is never one without the other.
     return Statement.unfenced(
         f"WITH new_user AS ({new_user}), new_token AS ({new_token}), {audit.recorded('new_user')}"
-        f" SELECT ({user}), ({expiry})->>'expires_at'"
+        f" SELECT ({user}), ({expiry})->>'expires_at'",
+        writes=True,
     )
 
 
@@ -89,7 +90,7 @@ def _find_password() -> Statement:
     return Statement.unfenced(statements.select(known.filter(is_active=True).values("id", "password")), repeatable=True)
 
 
-_FAILED = Statement.unfenced(audit.FAILED_SIGN_IN)
+_FAILED = Statement.unfenced(audit.FAILED_SIGN_IN, writes=True)
 
 
 @lru_cache

@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from unfold.sites import UnfoldAdminSite
 
-from accounts import attempts, audit, mails
+from accounts import attempts, audit, endings, mails
 from accounts.models import SecondFactor, User
 from accounts.staff import second_factor, sessions
 from accounts.staff.forms import CodeForm, LoginForm, count
@@ -99,9 +99,17 @@ class StaffSite(UnfoldAdminSite):
         """Let staff change their own password, and record that they did."""
         with transaction.atomic():
             response = super().password_change(request, extra_context)
-            if request.user.is_authenticated and request.method == "POST" and response.status_code == 302:
-                audit.record(request, "change password", request.user)
+            if request.method == "POST" and response.status_code == 302 and isinstance(request.user, User):
+                self._end_what_the_old_one_opened(request, request.user)
             return response
+
+    def _end_what_the_old_one_opened(self, request: HttpRequest, user: User) -> None:
+        """End everything but the session at hand: whoever knew the old password may have made it."""
+        ended = endings.end_all(user)
+        user.refresh_from_db()
+        update_session_auth_hash(request, user)
+        audit.record(request, "change password", user, facts={"tokens": ended})
+        transaction.on_commit(lambda: send_now(mails.password_changed(user.email, str(user.pk))))
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
         """Offer people and groups to choose from; who asks for another column is refused, and recorded."""

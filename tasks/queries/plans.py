@@ -87,12 +87,12 @@ def _update_if_match(target: TaskQuerySet, values: Mapping[str, sql.Composable])
     """  # noqa: S608 -- composed of our own statements
 
 
-def _write(result: str, *, done: str = "true", repeatable: bool = False) -> Statement:
+def _write(result: str, *, done: str = "true", repeatable: bool = False, writes: bool = True) -> Statement:
     """Return what `result` holds; `done` tells whether it is this statement that made the row what it is."""
     members = statements.columns(Task, FIELDS)
     rows = f"SELECT {members}, {done} AS is_done FROM result"  # noqa: S608 -- composed of our own statements
     text = f"{result} {statements.as_json(rows, Task, FIELDS, ['version', 'is_done'])}"
-    return Statement.fenced(text, scope=Scope.TASKS_WRITE, repeatable=repeatable, writes=True)
+    return Statement.fenced(text, scope=Scope.TASKS_WRITE, repeatable=repeatable, writes=writes)
 
 
 # --- Create ---------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def _change(changed: frozenset[str], conditional: bool) -> Statement:
 def _leave(conditional: bool) -> Statement:
     task = statements.select(live().values(*FIELDS))
     done = "version = ANY (%(if_match)s)" if conditional else "true"
-    return _write(f"WITH result AS ({task})", done=done, repeatable=True)
+    return _write(f"WITH result AS ({task})", done=done, repeatable=True, writes=False)
 
 
 def replacement(task_id: UUID, task: TaskCreate, if_match: Versions | None) -> Plan:

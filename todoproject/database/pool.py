@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 from django.conf import settings
-from psycopg import Error, OperationalError
+from psycopg import Error
 from psycopg.pq import TransactionStatus
 
 from todoproject import logs, metrics
@@ -39,7 +39,7 @@ from todoproject.database.errors import (
     was_undone,
 )
 from todoproject.database.outage import Outage
-from todoproject.database.transaction import Transaction, send_unit
+from todoproject.database.transaction import ROLLBACK, Transaction, send_alone
 from todoproject.database.unit import NOTHING, Credentials, Parameters, Rows, Statement
 
 T = TypeVar("T")
@@ -65,6 +65,7 @@ class Pool:
         self._all: set[Connection] = set()
         self._waiting: deque[asyncio.Future[Connection]] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
+        self._cleaning: set[asyncio.Task[None]] = set()
         self._outage = Outage()
         self._turns = asyncio.Semaphore()
         self._waiting_for_turn = 0
@@ -183,9 +184,9 @@ class Pool:
         """Send a statement. Raises OutcomeUnknown where it may have happened, and sending it again would do harm."""
         connection = await self._take()
         try:
-            return await send_unit(connection, statement, parameters, credentials, prepare=self._prepare)
-        except (OperationalError, NoAnswer) as error:
-            if isinstance(error, OperationalError) and not connection_lost(error):
+            return await send_alone(connection, statement, parameters, credentials, prepare=self._prepare)
+        except (Error, NoAnswer) as error:
+            if isinstance(error, Error) and not connection_lost(error):
                 raise
             self._drop_idle(older_than=_FRESH_SECONDS)
             if statement.repeatable:
@@ -246,6 +247,9 @@ class Pool:
     def _give_back(self, connection: Connection) -> None:
         if connection.is_ended:
             return
+        if connection.transaction_status == TransactionStatus.INERROR:  # a write that was refused
+            self._start_cleaning(connection)
+            return
         now = connection.idle_since = asyncio.get_running_loop().time()
         # An open transaction: cancelled between two steps, or begun by a statement of ours. Nobody may inherit that.
         is_clean = connection.transaction_status == TransactionStatus.IDLE
@@ -255,6 +259,19 @@ class Pool:
         self._hand_over(connection)
         if len(self._all) > _KEPT_OPEN and self._idle and now - self._idle[0].idle_since > _IDLE_SECONDS:
             self._idle.popleft().end()
+
+    def _start_cleaning(self, connection: Connection) -> None:
+        """Roll back what has failed; the answer to its request does not wait for that."""
+        task = asyncio.get_running_loop().create_task(self._clean(connection))
+        self._cleaning.add(task)
+        task.add_done_callback(self._cleaning.discard)
+
+    async def _clean(self, connection: Connection) -> None:
+        with suppress(Error, DatabaseUnavailable):  # then it has ended
+            _, error = await connection.send([ROLLBACK], prepare=False)
+            if error is not None or connection.transaction_status != TransactionStatus.IDLE:
+                connection.end()
+            self._give_back(connection)
 
     def _hand_over(self, connection: Connection) -> None:
         while self._waiting:
@@ -340,7 +357,7 @@ async def _pause() -> None:
 async def _commit(transaction: Transaction) -> None:
     try:
         await transaction.end("COMMIT")
-    except (OperationalError, NoAnswer) as error:
-        if isinstance(error, OperationalError) and not connection_lost(error):
+    except (Error, NoAnswer) as error:
+        if isinstance(error, Error) and not connection_lost(error):
             raise
         raise OutcomeUnknown(one_line(error)) from error

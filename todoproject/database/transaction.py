@@ -13,7 +13,7 @@ from todoproject import logs
 from todoproject.database import watch
 from todoproject.database.command import Command
 from todoproject.database.connection import Bound, Connection
-from todoproject.database.errors import Undone, translate
+from todoproject.database.errors import NotCommitted, Undone, translate
 from todoproject.database.unit import NOTHING, Credentials, Parameters, Rows, Statement
 
 T = TypeVar("T")
@@ -29,9 +29,28 @@ def _control(text: str) -> Bound:
     return Command.parse(text, is_kept=False), {}
 
 
-_BEGIN = _control("BEGIN")
+# Owners' rows are locked before they are read, which is right at this level only; a role's default may be another.
+# Kept, unlike the rest here: they go with every write.
+_BEGIN: Bound = Command.parse("BEGIN ISOLATION LEVEL READ COMMITTED"), {}
+_COMMIT: Bound = Command.parse("COMMIT"), {}
+ROLLBACK = _control("ROLLBACK")
 _SAVE_EACH, _RELEASE_EACH = _control(f"SAVEPOINT {_EACH}"), _control(f"RELEASE {_EACH}")
 _UNDO_EACH = _control(f"ROLLBACK TO {_EACH}")
+
+
+async def send_alone(
+    connection: Connection,
+    statement: Statement,
+    parameters: Parameters,
+    credentials: Credentials | None,
+    *,
+    prepare: bool,
+) -> Rows:
+    """Send a statement as a transaction of its own; return its rows once it is committed."""
+    around = ([_BEGIN], [_COMMIT]) if statement.writes else ([], [])
+    return await send_unit(
+        connection, statement, parameters, credentials, before=around[0], after=around[1], prepare=prepare
+    )
 
 
 async def send_unit(
@@ -51,6 +70,8 @@ async def send_unit(
         results, error = await connection.send(commands, prepare=prepare)
         if error is not None:
             raise error
+        if after == [_COMMIT]:
+            check_commit(results[-1])
         last = len(results) - len(after) - 1
         preamble = results[last - 1]
         rows = Rows(results[last], _accepted(credentials, preamble), preamble)
@@ -80,6 +101,12 @@ def _accepted(credentials: Credentials | None, preamble: PGresult) -> str | None
     credentials.user_id = user_id = Rows(preamble, None).text(0, 0)
     logs.name_user(user_id)
     return user_id
+
+
+def check_commit(result: PGresult) -> None:
+    """Believe COMMIT only if it says so: in a transaction that has failed it rolls back, and is no error."""
+    if result.command_status != b"COMMIT":
+        raise NotCommitted(f"COMMIT was answered with {(result.command_status or b'nothing').decode()}")
 
 
 class Transaction:
@@ -159,11 +186,13 @@ class Transaction:
         """Execute a command without a result: SAVEPOINT, ROLLBACK TO, COMMIT."""
         started = time.perf_counter()
         try:
-            _, error = await self._connection.send([_control(text)], prepare=False)
+            results, error = await self._connection.send([_control(text)], prepare=False)
         finally:
             logs.add_database_time(watch.note("api", text, started))
         if error is not None:
             raise error
+        if text == "COMMIT":
+            check_commit(results[-1])
 
     async def end(self, command: str) -> None:
         """Commit or roll back, unless it has ended. Raises OperationalError where its connection has: all is undone."""
@@ -200,6 +229,8 @@ class Transaction:
             logs.add_database_time(watch.note("api", shape, started))
         if len(results) < len(before):
             raise RuntimeError("a message was answered in part") if error is None else self._translated(error)
+        if error is not None and len(results) == len(commands):  # behind all of them, and of them all
+            raise self._translated(error)
         user_id = _accepted(credentials, results[len(before) - 1])
         answered = results[len(before) :]
         # With SAVEPOINT and RELEASE around it, each statement has three results, of which the second counts.

@@ -1,8 +1,9 @@
 """The request unit: what of a request travels to PostgreSQL together, and what comes back.
 
 A unit is two commands that travel as one round trip. The first checks the token, binds its user and takes on a role
-without rights of its own; the second is the request's statement. PostgreSQL runs them as one implicit transaction: an
-error undoes both, and role and user end with it, whatever happens.
+without rights of its own; the second is the request's statement. They are one transaction: an error undoes both, and
+role and user end with it, whatever happens. A read's is implicit; around a write stand BEGIN and COMMIT, because the
+isolation level must not be whatever the role's default is, and because COMMIT says whether it has committed.
 """
 
 import builtins
@@ -37,6 +38,7 @@ class Statement:
     """A statement of the API, ready to be sent: the query, and the preamble that must come before it.
 
     `repeatable` says that sending it twice does no harm, so a connection that breaks under it is worth a second try.
+    `writes` says that it changes something: it is sent between BEGIN and COMMIT.
     `is_fenced` says that it begins with the token check, which returns the user.
     """
 
@@ -44,6 +46,7 @@ class Statement:
     query: Command
     repeatable: bool
     is_fenced: bool
+    writes: bool = False
     role: str | None = None  # that it is run in
 
     @classmethod
@@ -65,13 +68,14 @@ class Statement:
             )
             .as_string(None)
         )
-        return cls(Command.parse(preamble), Command.parse(query), repeatable, is_fenced=True, role=role)
+        return cls(Command.parse(preamble), Command.parse(query), repeatable, True, writes, role)
 
     @classmethod
-    def unfenced(cls, query: str, *, repeatable: bool = False) -> "Statement":
+    def unfenced(cls, query: str, *, repeatable: bool = False, writes: bool = False) -> "Statement":
         """Put only the search_path in front: for what happens before anybody is known, register and login."""
         path = sql.SQL("SELECT set_config('search_path', {}, true)").format(sql.Literal(settings.DATABASE_SCHEMA))
-        return cls(Command.parse(path.as_string(None)), Command.parse(query), repeatable, is_fenced=False)
+        preamble = Command.parse(path.as_string(None))
+        return cls(preamble, Command.parse(query), repeatable, is_fenced=False, writes=writes)
 
 
 @dataclass(frozen=True, slots=True)

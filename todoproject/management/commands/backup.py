@@ -41,7 +41,5 @@ class Command(BaseCommand):
             tables = len(made.contents.tables)
             self.stdout.write(f"{path}: {made.rows} rows of {tables} tables, {made.bytes} bytes.")
             if made.settings:
-                self.stdout.write(
-                    "Settings of the server that no dump holds; FILE.json lists them, restore tells them:"
-                )
+                self.stdout.write("Set on the server, which no dump holds; FILE.json lists it, and restore tells it:")
                 self.stdout.write("".join(f"  {statement};\n" for statement in made.settings))
