@@ -39,7 +39,6 @@ WRITES: dict[str, Write] = {
         f"/v1/tasks/{task['id']}", json={"title": "New"}, headers={"If-Match": '"1"'}
     ),
     "patch": lambda alice, task, token: alice.http.patch(f"/v1/tasks/{task['id']}", json={"title": "New"}),
-    "patch nothing": lambda alice, task, token: alice.http.patch(f"/v1/tasks/{task['id']}", json={}),
     "patch if": lambda alice, task, token: alice.http.patch(
         f"/v1/tasks/{task['id']}", json={"title": "New"}, headers={"If-Match": '"1"'}
     ),
