@@ -17,7 +17,7 @@ def end_all(user: User, **changes: Any) -> int:
     `changes` are columns of the user that are written with it.
     """
     with transaction.atomic():
-        User.objects.lock([user.pk])  # before their tokens, as everybody does
+        User.objects.lock([user.pk])  # the owner before their tokens, as everywhere; nobody makes one meanwhile
         User.objects.filter(pk=user.pk).update(sessions_ended_at=Now(), **changes)
         ended = end_tokens(user)
         EmailLink.objects.alias(lower_email=Lower("email")).filter(lower_email=user.email.lower()).delete()

@@ -141,7 +141,7 @@ class Task(models.Model):
         ]
         # One index for each order of a list: a page reads just its rows, from where the cursor points, however many the
         # owner and the table have. Every write changes updated_at, so no update is ever HOT and each writes to all of
-        # these: README, "Decisions", has what that costs.
+        # these: docs/performance.md has what that costs.
         indexes = [
             # Whole, because deleting an owner looks for all of their tasks.
             models.Index(fields=["user", "updated_at", "id"], name="tasks_by_update"),

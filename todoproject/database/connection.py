@@ -144,16 +144,16 @@ class Connection:
                     self._prepared.pop(skipped.name, None)
                 return results, error_from_result(result, encoding="utf-8")
             if result.status not in _DONE:
-                raise self._lost_count(f"a result is {ExecStatus(result.status).name}")
+                raise self.misunderstood(f"a result is {ExecStatus(result.status).name}")
             if command is None:
                 results.append(result)
         if len(received) == len(parsed) + 1 and received[-1].status == ExecStatus.FATAL_ERROR:
             return results, error_from_result(received[-1], encoding="utf-8")
         if len(received) != len(parsed):
-            raise self._lost_count(f"{len(received)} results for {len(parsed)} messages")
+            raise self.misunderstood(f"{len(received)} results for {len(parsed)} messages")
         return results, None
 
-    def _lost_count(self, what: str) -> OperationalError:
+    def misunderstood(self, what: str) -> OperationalError:
         """End a connection whose answers no longer belong to what is asked; return the error that says so."""
         self.end()
         return OperationalError(f"the server does not speak as expected: {what}")
@@ -161,15 +161,16 @@ class Connection:
     # --- The socket -------------------------------------------------------------------------------
 
     def _flush(self) -> None:
-        if self._pgconn.flush() == 1:  # the socket is full: a large body, or a server that does not read
-            self._loop.add_writer(self._socket, self._flush_rest)
-
-    def _flush_rest(self) -> None:
         try:
-            if self._pgconn.flush() == 0:
-                self._loop.remove_writer(self._socket)
+            is_sent = self._pgconn.flush() == 0
         except OperationalError as error:
+            self._read()  # the server's last words, if there are any
             self._break(error)
+        else:
+            if is_sent:
+                self._loop.remove_writer(self._socket)
+            else:  # the socket is full: a large body, or a server that does not read
+                self._loop.add_writer(self._socket, self._flush)
 
     def _read(self) -> None:
         """Read until there is nothing left: bytes and the reset behind them may be told to us as one event.

@@ -63,7 +63,7 @@ class Pool:
         self._prepare = True
         self._idle: deque[Connection] = deque()  # the one used last is at the right, and used next
         self._all: set[Connection] = set()
-        self._waiting: deque[asyncio.Future[Connection]] = deque()
+        self._waiting: dict[asyncio.Future[Connection], None] = {}  # first come, first served; who gives up leaves
         self._connecting: set[asyncio.Task[None]] = set()
         self._cleaning: set[asyncio.Task[None]] = set()
         self._outage = Outage()
@@ -83,14 +83,13 @@ class Pool:
         for task in self._connecting:
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
-        for waiter in self._waiting:
-            _refuse(waiter, DatabaseUnavailable("the pool is closed"))
+        self._refuse_waiting("the pool is closed")
         for connection in [*self._all]:
             connection.end()
 
     def standing(self) -> dict[str, int]:
         """Return how the pool stands: connections that may be, that are, that are idle, and who waits for one."""
-        waiting = sum(not waiter.done() for waiter in self._waiting) + self._waiting_for_turn
+        waiting = len(self._waiting) + self._waiting_for_turn
         names = ("pool_max", "pool_size", "pool_idle", "pool_waiting")
         return dict(zip(names, (settings.DATABASE_POOL_SIZE, len(self._all), len(self._idle), waiting), strict=True))
 
@@ -225,7 +224,7 @@ class Pool:
         if not self._is_open:
             raise DatabaseUnavailable("the pool is not open")
         waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        self._waiting[waiter] = None
         if not self._all and not self._connecting:
             self._outage.begin()
         if len(self._connecting) < len(self._waiting):
@@ -241,6 +240,8 @@ class Pool:
             raise
         finally:
             timer.cancel()
+            self._waiting.pop(waiter, None)
+            del waiter  # else its exception, this frame and it would hold each other
             metrics.count("pool_queued")
             metrics.count("pool_wait", by=time.perf_counter() - started)
 
@@ -275,7 +276,8 @@ class Pool:
 
     def _hand_over(self, connection: Connection) -> None:
         while self._waiting:
-            waiter = self._waiting.popleft()
+            waiter = next(iter(self._waiting))
+            del self._waiting[waiter]
             if not waiter.done():
                 waiter.set_result(connection)
                 return
@@ -286,6 +288,7 @@ class Pool:
         return float(settings.DATABASE_POOL_TIMEOUT) if self._all else self._outage.patience()
 
     def _expire(self, waiter: "asyncio.Future[Connection]", patience: float) -> None:
+        self._waiting.pop(waiter, None)
         _refuse(waiter, self._in_vain(patience))
 
     def _in_vain(self, patience: float) -> DatabaseUnavailable:
@@ -299,7 +302,7 @@ class Pool:
         self._all.discard(connection)
         with suppress(ValueError):
             self._idle.remove(connection)
-        if any(not waiter.done() for waiter in self._waiting):
+        if self._waiting:
             self._connect_one_more()
 
     # --- Connecting -------------------------------------------------------------------------------
@@ -326,7 +329,7 @@ class Pool:
                 self._all.add(connection)
                 self._hand_over(connection)
                 return
-            if all(waiter.done() for waiter in self._waiting):
+            if not self._waiting:
                 return
             await asyncio.sleep(pause)
 
@@ -334,8 +337,12 @@ class Pool:
         """Tell everybody who waits, unless connections are in use: then they may yet be given one."""
         if self._all:
             return
-        for waiter in self._waiting:
-            _refuse(waiter, DatabaseUnavailable(one_line(error)))
+        self._refuse_waiting(one_line(error))
+
+    def _refuse_waiting(self, reason: str) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for waiter in waiting:
+            _refuse(waiter, DatabaseUnavailable(reason))
 
 
 pool = Pool()

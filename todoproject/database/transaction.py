@@ -71,10 +71,10 @@ async def send_unit(
         if error is not None:
             raise error
         if after == [_COMMIT]:
-            check_commit(results[-1])
+            check_commit(connection, results[-1])
         last = len(results) - len(after) - 1
         preamble = results[last - 1]
-        rows = Rows(results[last], _accepted(credentials, preamble), preamble)
+        rows = Rows(results[last], _accepted(connection, credentials, preamble), preamble)
     finally:
         watch.note("api", statement.query.text, started, None if rows is None else len(rows))
     return rows
@@ -94,19 +94,24 @@ def _commands(statements: Sequence[tuple[Statement, Parameters]], keep_going: bo
     return [command for query in queries for command in (_SAVE_EACH, query, _RELEASE_EACH)]
 
 
-def _accepted(credentials: Credentials | None, preamble: PGresult) -> str | None:
+def _accepted(connection: Connection, credentials: Credentials | None, preamble: PGresult) -> str | None:
     """Return the user whom a preamble has bound; the credentials are told, and the logs."""
     if credentials is None:
         return None
+    if preamble.ntuples != 1:
+        raise connection.misunderstood("no row for the token")
     credentials.user_id = user_id = Rows(preamble, None).text(0, 0)
     logs.name_user(user_id)
     return user_id
 
 
-def check_commit(result: PGresult) -> None:
+def check_commit(connection: Connection, result: PGresult) -> None:
     """Believe COMMIT only if it says so: in a transaction that has failed it rolls back, and is no error."""
-    if result.command_status != b"COMMIT":
-        raise NotCommitted(f"COMMIT was answered with {(result.command_status or b'nothing').decode()}")
+    if result.command_status == b"COMMIT":
+        return
+    if result.command_status == b"ROLLBACK":
+        raise NotCommitted("COMMIT was answered with ROLLBACK")
+    raise connection.misunderstood("COMMIT was answered with something else")
 
 
 class Transaction:
@@ -192,7 +197,7 @@ class Transaction:
         if error is not None:
             raise error
         if text == "COMMIT":
-            check_commit(results[-1])
+            check_commit(self._connection, results[-1])
 
     async def end(self, command: str) -> None:
         """Commit or roll back, unless it has ended. Raises OperationalError where its connection has: all is undone."""
@@ -233,7 +238,7 @@ class Transaction:
             raise RuntimeError("a message was answered in part") if error is None else self._translated(error)
         if error is not None and len(results) == len(commands):  # behind all of them, and of them all
             raise self._translated(error)
-        user_id = _accepted(credentials, results[len(before) - 1])
+        user_id = _accepted(self._connection, credentials, results[len(before) - 1])
         answered = results[len(before) :]
         # With SAVEPOINT and RELEASE around it, each statement has three results, of which the second counts.
         rows = answered[1::3][: len(answered) // 3] if keep_going else answered

@@ -1,4 +1,4 @@
-"""The numbers in Prometheus' words. The README's table and the dashboard's queries are held to what is written here."""
+"""The numbers in Prometheus' words. docs/monitoring.md and the dashboard's queries are held to it."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
