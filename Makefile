@@ -9,13 +9,14 @@ PRODUCTION := requirements.txt
 EVERYTHING := requirements.txt tests/requirements.txt
 BENCH      := requirements.txt bench/requirements.txt
 
-.PHONY: help run test faults lint format openapi statements bench requirements clean
+.PHONY: help run test test-all test-long faults lint format openapi statements bench requirements clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run            serve the project; another port: make run PORT=8001'
-	@echo 'make test           every check, every test; another Python: make test PYTHON=python3.13'
+	@echo 'make test           what proves a change right; another Python: make test PYTHON=python3.13'
 	@echo '                    some tests and nothing else: make test ARGS="-k name"'
+	@echo 'make test-all       the same and what plays long: browser, clients, fuzz, faults in short, versions; and coverage'
 	@echo 'make faults         break everything, long and often; a minute or two of it: make faults ARGS=--short'
 	@echo 'make lint           formatting, lint and types only'
 	@echo 'make format         format the code and fix what can be fixed'
@@ -42,8 +43,19 @@ else
 	@$(AS_PRODUCTION) $(PY) -W 'ignore:Got an error checking' manage.py makemigrations --check --dry-run
 	@echo '== Tests'
 	@rm -f .coverage .coverage.*
-	@$(PY) -m pytest -n auto --dist loadfile --cov
+	@$(PYTEST) -m 'not long' $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0)
 endif
+
+# Coverage is judged over both, so only here; counting it costs `make test` time that tells a person nothing.
+test-all: COVERAGE := yes
+test-all: test
+	@$(MAKE) --no-print-directory test-long
+
+# The second half of test-all.
+test-long:
+	@$(call install,$(EVERYTHING))
+	@echo '== Tests that play long'
+	@$(PYTEST) -m long --cov --cov-append
 
 faults:
 	@$(call install,$(EVERYTHING))
@@ -93,6 +105,8 @@ clean:
 	@rm -rf .venv .venv-* .venv.* .coverage .coverage.* htmlcov staticfiles
 	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/clients/node_modules
 	@find . -path './.postgres*' -prune -o -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+PYTEST = $(PY) -m pytest -q -n auto --dist loadfile -p tests.progress --durations=5
 
 # Checks that load the settings get these, and nothing of the developer's shell or .env. That database is nowhere:
 # makemigrations tries to reach it, gives up after a second, and goes on.

@@ -17,10 +17,9 @@ def end_all(user: User, **changes: Any) -> int:
     `changes` are columns of the user that are written with it.
     """
     with transaction.atomic():
-        # Tokens before their user, as everywhere: a request under way may hold the one and wait for the other.
-        ended = end_tokens(user)
+        User.objects.lock([user.pk])  # the owner before their tokens, as everywhere; nobody makes one meanwhile
         User.objects.filter(pk=user.pk).update(sessions_ended_at=Now(), **changes)
-        ended += end_tokens(user)  # those that were made meanwhile
+        ended = end_tokens(user)
         EmailLink.objects.alias(lower_email=Lower("email")).filter(lower_email=user.email.lower()).delete()
         EmailChange.objects.filter(user=user).delete()
     return ended

@@ -63,6 +63,12 @@ class Connection:
             self.close()
         return Answer(status, headers, body)
 
+    def shut_down_writing(self) -> None:
+        """Say that nothing more will come."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # closed by the server already
+                self._socket.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()

@@ -21,7 +21,7 @@ from tests.databases import connect
 from tests.people import PASSWORD, Person
 from tests.staff import act, in_thread, logged_in, make_task, make_token, make_user, page, root_client, seen
 from todoproject.database.pool import pool
-from todoproject.database.unit import Statement
+from todoproject.database.unit import Credentials, Statement
 
 pytestmark = pytest.mark.usefixtures("orm")
 
@@ -104,7 +104,7 @@ async def test_a_task_of_the_api_leaves_no_event(alice: Person) -> None:
 async def test_the_roles_of_the_api_neither_read_nor_forge(alice: Person, role: str, query: str) -> None:
     statement = Statement.fenced(query, scope=None, role=role)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        await pool.run(statement, {"token_digest": tokens.digest(alice.token)})
+        await pool.execute(statement, credentials=Credentials(tokens.digest(alice.token)))
 
 
 @pytest.mark.parametrize(

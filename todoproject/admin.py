@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
 
 from accounts import audit
+from accounts.models import User
 from todoproject import conflicts
 from todoproject.change_list import REFUSED, ChangeList, refused_names
 from todoproject.exports.pages import ExportPages, filter_names
@@ -87,10 +88,17 @@ class ModelAdmin(ExportPages):
         row = super().get_object(request, object_id, from_field)
         if row is None or request.method != "POST" or not transaction.get_connection().in_atomic_block:
             return row
+        self.lock_owners(self.model._base_manager.filter(pk=row.pk))
         return self.get_queryset(request).select_for_update(of=("self",)).filter(pk=row.pk).first()
+
+    def lock_owners(self, rows: "models.QuerySet[Any]") -> None:
+        """Lock the people whose rows these are, before the rows themselves: the API's writes do so, too."""
+        if any(field.name == "user" for field in self.model._meta.fields):
+            User.objects.lock(rows.order_by().values("user"))
 
     def _get_list_editable_queryset(self, request: HttpRequest, prefix: str) -> "models.QuerySet[Any]":
         rows: models.QuerySet[Any] = super()._get_list_editable_queryset(request, prefix)
+        self.lock_owners(rows)
         # Always in the same order: two people's writes of the same rows must not lock each other out.
         return rows.select_for_update(of=("self",)).order_by("pk")
 
@@ -232,6 +240,7 @@ class ModelAdmin(ExportPages):
     def update_selected(self, request: HttpRequest, queryset: "models.QuerySet[Any]", done: str, **values: Any) -> None:
         """Change the selected rows and keep it in their history; `done` says what has become of them."""
         with transaction.atomic():
+            self.lock_owners(queryset)
             # Always in the same order: two people's actions on the same rows must not lock each other out.
             rows = list(queryset.select_for_update(of=("self",)).order_by("pk"))
             seen = [row for row in rows if not self.is_list_watched or self._is_as_seen(request, row)]

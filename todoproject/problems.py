@@ -43,7 +43,7 @@ MALFORMED_REQUEST = _define(
     "malformed-request",
     400,
     "Malformed request",
-    "The request could not be read: not JSON, not UTF-8, bad escapes in the URL.",
+    "The request could not be read: not JSON, not UTF-8, bad escapes in the URL, or not HTTP/1.1 to the letter.",
 )
 INVALID_CURSOR = _define(
     "invalid-cursor",
@@ -128,6 +128,18 @@ PRECONDITION_FAILED = _define(
     "The task is not what `If-Match` or `If-None-Match` says. `ETag` and `task` are what it is now.",
 )
 TOO_LARGE = _define("too-large", 413, "Body too large", "A request body may have up to 1 MiB.")
+HEAD_TOO_LARGE = _define(
+    "head-too-large",
+    431,
+    "Request head too large",
+    "Request line and headers may have up to 32 KiB together, in up to 100 headers.",
+)
+REQUEST_TIMEOUT = _define(
+    "request-timeout",
+    408,
+    "Request too slow",
+    "A request's head has 15 seconds to arrive; its body 120 in all, and no pause of it may be longer than 30.",
+)
 UNSUPPORTED_MEDIA_TYPE = _define(
     "unsupported-media-type",
     415,
@@ -225,6 +237,11 @@ def respond(problem: Problem, instance: str) -> HttpResponse:
 def unavailable() -> Problem:
     """Return the problem for a database that is away; a sleeping one needs about a second."""
     return Problem(UNAVAILABLE, "The database cannot be reached just now.", headers={"Retry-After": "1"})
+
+
+def read_only() -> Problem:
+    """Return the problem for a database that takes no writes: maintenance, a fail-over, storage that is full."""
+    return Problem(UNAVAILABLE, "The database takes no writes just now; reads go on.", headers={"Retry-After": "5"})
 
 
 def outcome_unknown() -> Problem:

@@ -74,7 +74,8 @@ class Deed:
     def do(self, request: HttpRequest, pk: UUID, values: dict[str, Any]) -> str | HttpResponse | None:
         """Do it; None where it is no longer to be done."""
         with transaction.atomic():
-            user = User.objects.filter(pk=pk).first()
+            # Before their tokens and all else that is theirs, as everybody does.
+            user = User.objects.filter(pk=pk).select_for_update(no_key=True).first()
             if user is None or not self.is_open_to(request.user, user):
                 return None
             return self.act(request, user, values)

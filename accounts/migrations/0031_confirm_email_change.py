@@ -32,8 +32,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    PERFORM {schema}.end_tokens(change.user_id, NULL, false);
-    PERFORM FROM {schema}.users WHERE id = change.user_id FOR UPDATE;
+    PERFORM FROM {schema}.users WHERE id = change.user_id FOR NO KEY UPDATE; -- before their tokens, as everybody does
     DELETE FROM {schema}.email_changes WHERE id = change.id
        AND code_digest IN (old_digest, new_digest); -- asked for anew meanwhile, or used: this code is none any more
     IF NOT FOUND THEN
