@@ -103,6 +103,9 @@ TOKEN_ROTATED = _define(
     "Token rotated already",
     "The token has a successor. If that was lost, revoke it and make a new token; the old one works until it expires.",
 )
+TOO_MANY_TOKENS = _define(
+    "too-many-tokens", 409, "Too many tokens", "The account has as many live tokens as it may. Revoke one first."
+)
 IN_FLIGHT = _define(
     "in-flight",
     409,
