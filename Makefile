@@ -117,7 +117,7 @@ PYTEST = $(PY) -m pytest -q -n auto --dist loadfile -p tests.progress --duration
 # Checks that load the settings get these, and nothing of the developer's shell or .env. That database is nowhere:
 # makemigrations tries to reach it, gives up after a second, and goes on.
 AS_PRODUCTION = env -i PATH="$$PATH" HOME="$$HOME" ENV_FILE=/dev/null \
-  ENVIRONMENT=production ALLOWED_HOSTS=example.com \
+  ENVIRONMENT=production ALLOWED_HOSTS=example.com TRUSTED_PROXIES=127.0.0.1 \
   DATABASE_URL=postgresql://nobody:nothing@127.0.0.1:1/nowhere DATABASE_CONNECT_TIMEOUT_SECONDS=1 \
   SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))')"
 
