@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from ninja import Router
 
 from accounts import attempts, audit, passwords, queries
@@ -42,6 +42,7 @@ from todoproject.responses import json_response, no_content
 
 if TYPE_CHECKING:
     from accounts.auth import AuthenticatedRequest
+    from todoproject.request import ApiRequest
 
 router = Router()
 
@@ -73,10 +74,10 @@ def _new_token(secret: str, document: bytes) -> HttpResponse:
     summary="Create an account and log in; 202 where the e-mail has to be verified first",
     response=answers({201: Session, 202: Accepted}, EMAIL_TAKEN, INVALID),
 )
-async def register(request: HttpRequest, account: Register) -> HttpResponse:
+async def register(request: "ApiRequest", account: Register) -> HttpResponse:
     await attempts.take(attempts.REGISTER, account.email, addresses.of(request))
     passwords.validate(account.password)
-    session = await queries.register(account.email, account.password, audit.origin(request))
+    session = await queries.register(request.work, account.email, account.password, audit.origin(request))
     return _session(session) if session else _accepted()
 
 
@@ -85,11 +86,11 @@ async def register(request: HttpRequest, account: Register) -> HttpResponse:
     auth=None,
     tags=["accounts"],
     operation_id="verify_email",
-    summary="Open the account, with the code from the verification mail",
+    summary="Open the account, or give it its new e-mail, with the code from the mail",
     response=answers({204: None}, INVALID_LINK, INVALID),
 )
-async def verify_email(request: HttpRequest, verification: EmailVerification) -> HttpResponse:
-    await queries.verify_email(verification.token)
+async def verify_email(request: "ApiRequest", verification: EmailVerification) -> HttpResponse:
+    await queries.verify_email(request.work, verification.token, audit.origin(request))
     return no_content()
 
 
@@ -101,9 +102,9 @@ async def verify_email(request: HttpRequest, verification: EmailVerification) ->
     summary="Have a code for a new password mailed",
     response=answers({202: Accepted}, INVALID),
 )
-async def request_password_reset(request: HttpRequest, address: EmailAddress) -> HttpResponse:
+async def request_password_reset(request: "ApiRequest", address: EmailAddress) -> HttpResponse:
     await attempts.take(attempts.PASSWORD_RESET, address.email, addresses.of(request))
-    await queries.request_reset(address.email)
+    await queries.request_reset(request.work, address.email)
     return _accepted()
 
 
@@ -115,9 +116,9 @@ async def request_password_reset(request: HttpRequest, address: EmailAddress) ->
     summary="Set a new password, with the code from the mail; every login ends",
     response=answers({204: None}, INVALID_LINK, INVALID),
 )
-async def confirm_password_reset(request: HttpRequest, reset: PasswordReset) -> HttpResponse:
+async def confirm_password_reset(request: "ApiRequest", reset: PasswordReset) -> HttpResponse:
     passwords.validate(reset.password)
-    await queries.confirm_reset(reset.token, reset.password, revoke_tokens=reset.revoke_tokens)
+    await queries.confirm_reset(request.work, reset.token, reset.password, revoke_tokens=reset.revoke_tokens)
     return no_content()
 
 
@@ -129,9 +130,9 @@ async def confirm_password_reset(request: HttpRequest, reset: PasswordReset) -> 
     summary="Log in",
     response=answers({201: Session}, WRONG_CREDENTIALS, INVALID),
 )
-async def login(request: HttpRequest, account: Login) -> HttpResponse:
+async def login(request: "ApiRequest", account: Login) -> HttpResponse:
     await attempts.take(attempts.LOGIN, account.email, addresses.of(request))
-    return _session(await queries.login(account.email, account.password, audit.origin(request)))
+    return _session(await queries.login(request.work, account.email, account.password, audit.origin(request)))
 
 
 @router.post(
@@ -142,7 +143,7 @@ async def login(request: HttpRequest, account: Login) -> HttpResponse:
     response=answers({204: None}, UNAUTHENTICATED),
 )
 async def logout(request: "AuthenticatedRequest") -> HttpResponse:
-    await queries.logout(request.auth, audit.origin(request))
+    await queries.logout(request.work, request.auth, audit.origin(request))
     return no_content()
 
 
@@ -154,7 +155,7 @@ async def logout(request: "AuthenticatedRequest") -> HttpResponse:
     response=answers({200: User}, UNAUTHENTICATED, SCOPE_MISSING),
 )
 async def get_me(request: "AuthenticatedRequest") -> HttpResponse:
-    return json_response(await queries.get_me(request.auth))
+    return json_response(await queries.get_me(request.work, request.auth))
 
 
 @router.patch(
@@ -165,7 +166,7 @@ async def get_me(request: "AuthenticatedRequest") -> HttpResponse:
     response=answers({200: User}, UNAUTHENTICATED, SCOPE_MISSING, INVALID),
 )
 async def patch_me(request: "AuthenticatedRequest", me: MePatch) -> HttpResponse:
-    return json_response(await queries.patch_me(request.auth, me))
+    return json_response(await queries.patch_me(request.work, request.auth, me))
 
 
 @router.delete(
@@ -177,7 +178,7 @@ async def patch_me(request: "AuthenticatedRequest", me: MePatch) -> HttpResponse
 )
 async def erase_me(request: "AuthenticatedRequest", erasure: Erasure) -> HttpResponse:
     await attempts.take(attempts.LOGIN, request.auth.digest.hex(), addresses.of(request))
-    await queries.erase(request.auth, erasure.password)
+    await queries.erase(request.work, request.auth, erasure.password)
     return no_content()
 
 
@@ -192,7 +193,7 @@ async def change_password(request: "AuthenticatedRequest", change: PasswordChang
     await attempts.take(attempts.LOGIN, request.auth.digest.hex(), addresses.of(request))
     passwords.validate(change.new_password, "new_password")
     await queries.change_password(
-        request.auth, change.current_password, change.new_password, revoke_tokens=change.revoke_tokens
+        request.work, request.auth, change.current_password, change.new_password, revoke_tokens=change.revoke_tokens
     )
     return no_content()
 
@@ -206,7 +207,7 @@ async def change_password(request: "AuthenticatedRequest", change: PasswordChang
 )
 async def export_me(request: "AuthenticatedRequest") -> HttpResponse:
     headers = _NO_STORE | {"Content-Disposition": 'attachment; filename="account.json"'}
-    return json_response(await queries.export(request.auth), headers=headers)
+    return json_response(await queries.export(request.work, request.auth), headers=headers)
 
 
 @router.get(
@@ -217,7 +218,7 @@ async def export_me(request: "AuthenticatedRequest") -> HttpResponse:
     response=answers({200: TokenList}, UNAUTHENTICATED, SCOPE_MISSING),
 )
 async def list_tokens(request: "AuthenticatedRequest") -> HttpResponse:
-    return json_response(await queries.list_tokens(request.auth))
+    return json_response(await queries.list_tokens(request.work, request.auth))
 
 
 @router.post(
@@ -228,7 +229,7 @@ async def list_tokens(request: "AuthenticatedRequest") -> HttpResponse:
     response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, INVALID),
 )
 async def create_token(request: "AuthenticatedRequest", token: TokenCreate) -> HttpResponse:
-    return _new_token(*await queries.create_token(request.auth, token))
+    return _new_token(*await queries.create_token(request.work, request.auth, token))
 
 
 @router.get(
@@ -239,7 +240,7 @@ async def create_token(request: "AuthenticatedRequest", token: TokenCreate) -> H
     response=answers({200: Token}, UNAUTHENTICATED),
 )
 async def get_current_token(request: "AuthenticatedRequest") -> HttpResponse:
-    return json_response(await queries.current_token(request.auth))
+    return json_response(await queries.current_token(request.work, request.auth))
 
 
 @router.delete(
@@ -250,7 +251,7 @@ async def get_current_token(request: "AuthenticatedRequest") -> HttpResponse:
     response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, NOT_FOUND),
 )
 async def revoke_token(request: "AuthenticatedRequest", token_id: UUID) -> HttpResponse:
-    await queries.revoke_token(request.auth, token_id)
+    await queries.revoke_token(request.work, request.auth, token_id)
     return no_content()
 
 
@@ -262,4 +263,4 @@ async def revoke_token(request: "AuthenticatedRequest", token_id: UUID) -> HttpR
     response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, NOT_FOUND, TOKEN_ROTATED),
 )
 async def rotate_token(request: "AuthenticatedRequest", token_id: UUID) -> HttpResponse:
-    return _new_token(*await queries.rotate_token(request.auth, token_id))
+    return _new_token(*await queries.rotate_token(request.work, request.auth, token_id))

@@ -48,6 +48,27 @@ def email_changed(to: str, user_id: str) -> Mail:
     return Mail("email-changed", to, "Your e-mail address was changed", text, user_id)
 
 
+def email_change_asked(to: str, new: str, secret: str, user_id: str) -> Mail:
+    """Ask at somebody's address, the old or the new one, whether their account shall have the new one."""
+    text = (
+        f"Our staff have been asked to give your account another e-mail address: {new}. Nothing changes before"
+        f" somebody who reads the old or the new address agrees.\n\n{_how('verify-email', secret)}"
+    )
+    lifetime = _lasts(settings.EMAIL_VERIFICATION_LIFETIME)
+    if_not = "If you did not ask for that, do not use it, and tell whoever runs this service at once."
+    return Mail("email-change-asked", to, "Another e-mail address?", f"{text}\n\n{lifetime} {if_not}\n", user_id)
+
+
+def second_factor_locked(to: str, user_id: str) -> Mail:
+    """Tell staff that somebody has their password and tries codes."""
+    text = (
+        "Somebody has entered your password for the admin, and then ten wrong codes in a row. Your second factor is"
+        " locked.\n\nIf this was not you, they know your password. Either way, set a new one: that opens the lock, too."
+        " An administrator can open it as well.\n"
+    )
+    return Mail("second-factor-locked", to, "Your second factor is locked", text, user_id)
+
+
 def _how(page: str, secret: str) -> str:
     if settings.PUBLIC_URL:
         return f"To go on, open this link:\n\n{settings.PUBLIC_URL}/{page}#token={secret}"

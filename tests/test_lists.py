@@ -18,7 +18,7 @@ from tests.people import Person
 from tests.test_errors import assert_problem
 from tests.test_tasks import pages
 from todoproject.database.pool import Pool
-from todoproject.database.unit import Parameters, Rows, Statement
+from todoproject.database.unit import Credentials, Parameters, Rows, Statement
 
 Task = dict[str, Any]
 PRIORITIES = ["none", "low", "medium", "high", "urgent"]
@@ -378,13 +378,13 @@ async def test_repeated_id_of_two_owners_is_listed_once_each(alice: Person, bob:
 async def test_planner_knows_how_many_are_wanted(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a limit that is a parameter it expects that a tenth of the rows will do, and reads all of an owner's tasks."""
     sent: list[bytes] = []
-    run = Pool.run
+    execute = Pool.execute
 
-    async def note(pool: Pool, statement: Statement, parameters: Parameters) -> Rows:
+    async def note(pool: Pool, statement: Statement, parameters: Parameters, credentials: Credentials) -> Rows:
         sent.append(statement.query.text)
-        return await run(pool, statement, parameters)
+        return await execute(pool, statement, parameters, credentials)
 
-    monkeypatch.setattr(Pool, "run", note)
+    monkeypatch.setattr(Pool, "execute", note)
     for limit in (1, 50, 200):
         await alice.http.get("/v1/tasks", params={"limit": limit, "priority": "high"})
 

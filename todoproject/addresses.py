@@ -39,6 +39,10 @@ class ProxiedScopes:
             seen["scheme"] = protocol
         return {**scope, **seen}
 
+    def trusts(self, host: str) -> bool:
+        """Tell whether connections from this address are a trusted proxy's."""
+        return bool(self._networks) and self._is_trusted(host)
+
     def _client(self, scope: dict[str, Any]) -> str:
         """Return the right-most address that is no trusted proxy: each trusted hop vouches for the one before it."""
         client: str = scope["client"][0]

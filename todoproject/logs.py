@@ -44,7 +44,7 @@ def add_database_time(seconds: float) -> None:
         current.database_seconds += seconds
 
 
-def note_user(user_id: str) -> None:
+def name_user(user_id: str) -> None:
     """Let the lines of the request at hand name its user."""
     current = context.get()
     if current is not None:
@@ -128,7 +128,7 @@ def configure() -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"line": {"()": formatter}},
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "handlers": {"stderr": {"()": "todoproject.log_handler.handler", "formatter": "line"}},
             "root": {"handlers": ["stderr"], "level": settings.LOG_LEVEL},
             "loggers": {
                 # psycopg_pool tells each loan at INFO, uvicorn's start lines repeat ours.

@@ -7,6 +7,7 @@ the input nor SQL nor a traceback is ever part of a document.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from django.http import HttpResponse
@@ -43,7 +44,7 @@ MALFORMED_REQUEST = _define(
     "malformed-request",
     400,
     "Malformed request",
-    "The request could not be read: not JSON, not UTF-8, bad escapes in the URL.",
+    "The request could not be read: not JSON, not UTF-8, bad escapes in the URL, or not HTTP/1.1 to the letter.",
 )
 INVALID_CURSOR = _define(
     "invalid-cursor",
@@ -128,6 +129,24 @@ PRECONDITION_FAILED = _define(
     "The task is not what `If-Match` or `If-None-Match` says. `ETag` and `task` are what it is now.",
 )
 TOO_LARGE = _define("too-large", 413, "Body too large", "A request body may have up to 1 MiB.")
+HEAD_TOO_LARGE = _define(
+    "head-too-large",
+    431,
+    "Request head too large",
+    "Request line and headers may have up to 32 KiB together, in up to 100 headers.",
+)
+REQUEST_TIMEOUT = _define(
+    "request-timeout",
+    408,
+    "Request too slow",
+    "A request's head has 15 seconds to arrive; its body 120 in all, and no pause of it may be longer than 30.",
+)
+WRONG_HOST = _define(
+    "wrong-host", 400, "Not this host", "The name in `Host` is none of this server's: its operator lists them."
+)
+HTTPS_REQUIRED = _define(
+    "https-required", 403, "HTTPS required", "A token that travels without encryption is anybody's. Use https://."
+)
 UNSUPPORTED_MEDIA_TYPE = _define(
     "unsupported-media-type",
     415,
@@ -208,7 +227,7 @@ def respond(problem: Problem, instance: str) -> HttpResponse:
         "title": problem.type.title,
         "status": problem.type.status,
         "detail": problem.detail,
-        "instance": instance,
+        "instance": quote(instance, safe="/:@!$&'()*+,;="),  # a URI reference (RFC 9457, section 3.1.5)
         "code": problem.type.code,
         "request_id": current.request_id if current else None,
         "errors": list(problem.errors),
@@ -225,6 +244,11 @@ def respond(problem: Problem, instance: str) -> HttpResponse:
 def unavailable() -> Problem:
     """Return the problem for a database that is away; a sleeping one needs about a second."""
     return Problem(UNAVAILABLE, "The database cannot be reached just now.", headers={"Retry-After": "1"})
+
+
+def read_only() -> Problem:
+    """Return the problem for a database that takes no writes: maintenance, a fail-over, storage that is full."""
+    return Problem(UNAVAILABLE, "The database takes no writes just now; reads go on.", headers={"Retry-After": "5"})
 
 
 def outcome_unknown() -> Problem:

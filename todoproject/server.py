@@ -27,6 +27,7 @@ logger = logging.getLogger("todoproject")
 IDLE_GRACE_SECONDS = 2.0
 _LOOK_EVERY_SECONDS = 0.02
 _BEAT_EVERY_SECONDS = 1.0
+_CHECK_EVERY_SECONDS = 1.0
 
 READY, BEAT, RETIRE = b"+", b".", b"-"  # what a worker and its supervisor tell each other
 
@@ -52,6 +53,8 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if counter % int(_BEAT_EVERY_SECONDS * 10) == 0:
             self._tell(BEAT)
+        if counter % int(_CHECK_EVERY_SECONDS * 10) == 0:
+            self._check_connections()
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -81,7 +84,7 @@ class Server(uvicorn.Server):
             application = self.config.loaded_app = _LastAnswers(application)
         for connection in self._connections():
             connection.app = application
-            if connection.is_busy and not connection.cycle.response_started:
+            if connection.has_served and not connection.cycle.response_started:
                 connection.cycle.keep_alive = False
 
     async def _stop_accepting(self, listeners: list[socket.socket]) -> None:
@@ -113,6 +116,7 @@ class Server(uvicorn.Server):
             elapsed = time.monotonic() - started
             if self.force_exit or elapsed > settings.SHUTDOWN_TIMEOUT:
                 return False
+            self._check_connections()
             if elapsed >= grace:
                 for connection in self._connections():
                     connection.close_if_idle()
@@ -131,6 +135,11 @@ class Server(uvicorn.Server):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not self.force_exit:  # noqa: ASYNC110 -- set by a signal handler
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+    def _check_connections(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in self._connections():
+            connection.check(now)
 
     def _connections(self) -> list[Protocol]:
         return [connection for connection in self.server_state.connections if isinstance(connection, Protocol)]

@@ -14,6 +14,7 @@ from django.utils.formats import localize
 from accounts import audit
 from accounts.admin.tokens import state_of
 from accounts.models import AccessToken, AuditEvent, User
+from accounts.staff.rights import held_if_active
 
 ROWS = 10
 
@@ -77,14 +78,18 @@ def _tokens(request: HttpRequest, user: User) -> Panel | None:
 
 
 def _failed(request: HttpRequest, user: User) -> Panel | None:
+    if not _may_see_sign_ins(request, user):
+        return None
     failed = audit.events_for(user).filter(action=audit.SIGN_IN_FAILED)[:ROWS]
-    rows = [(when(event.at), event.door, _address(event)) for event in failed]
+    rows = [(when(event.at), audit.DOORS[event.door], _address(event)) for event in failed]
     return Panel("Failed sign-ins", ("Time", "Through", "From"), rows, _audit(request, object_id=user.pk))
 
 
 def _done(request: HttpRequest, user: User) -> Panel | None:
+    if not _may_see_sign_ins(request, user):
+        return None
     events = audit.events_of(user)[:ROWS]
-    rows = [(when(event.at), event.action, event.object_type, event.door, _address(event)) for event in events]
+    rows = [(when(one.at), one.action, audit.kind_of(one), audit.DOORS[one.door], _address(one)) for one in events]
     columns = ("Time", "Action", "On", "Through", "From")
     return Panel("What they did", columns, rows, _audit(request, actor_id=user.pk))
 
@@ -96,6 +101,12 @@ def _done_to(request: HttpRequest, user: User) -> Panel | None:
         for named in audit.named(list(events[:ROWS]))
     ]
     return Panel("What staff did", ("Time", "Action", "Fields", "By"), rows, _audit(request, object_id=user.pk))
+
+
+def _may_see_sign_ins(request: HttpRequest, user: User) -> bool:
+    """Tell whether when and where from somebody signs in may be shown: of staff, to those who may see the audit."""
+    is_audited: bool = request.user.has_perm("accounts.view_auditevent")
+    return is_audited or not (user.is_staff or user.is_superuser or held_if_active(user))
 
 
 def _address(event: AuditEvent) -> str:

@@ -15,11 +15,13 @@ from psycopg import sql
 from uuid_utils.compat import uuid7
 
 from accounts import mails, passwords, tokens
+from accounts.audit import Origin
 from accounts.models import EmailLink, User
+from accounts.queries import email_changes
 from accounts.queries.errors import LinkInvalid
 from accounts.queries.unit import NEW_USER, NOW
 from todoproject.database import statements
-from todoproject.database.pool import pool
+from todoproject.database.pool import Work
 from todoproject.database.statements import Parameter
 from todoproject.database.unit import Rows, Statement
 from todoproject.mail.outbox import outbox
@@ -36,13 +38,16 @@ def _new_link() -> Statement:
     owner = statements.select(known.values("id", "email", "is_active"))
     expired = statements.select(EmailLink.objects.filter(expires_at__lte=Now()).values("id"))
     purge = f"DELETE FROM email_links WHERE id IN ({expired} LIMIT 100 FOR UPDATE SKIP LOCKED)"  # noqa: S608 -- ours
-    return Statement.open(
+    return Statement.unfenced(
         f"WITH link AS ({link}), purged AS ({purge}), owner AS ({owner})"  # noqa: S608 -- ours
-        " SELECT owner.id, owner.email FROM link LEFT JOIN owner ON owner.is_active OR %(purpose)s = 'verify'"
+        " SELECT owner.id, owner.email FROM link LEFT JOIN owner ON owner.is_active OR %(purpose)s = 'verify'",
+        writes=True,
     )
 
 
-async def _write_link(purpose: EmailLink.Purpose, email: str, lifetime: int, password: str = "") -> tuple[str, Rows]:
+async def _write_link(
+    work: Work, purpose: EmailLink.Purpose, email: str, lifetime: int, password: str = ""
+) -> tuple[str, Rows]:
     secret = secrets.token_urlsafe(32)
     parameters = {
         "id": uuid7(),
@@ -52,22 +57,22 @@ async def _write_link(purpose: EmailLink.Purpose, email: str, lifetime: int, pas
         "password": password,
         "lifetime": lifetime,
     }
-    return secret, await pool.run(_new_link(), parameters)
+    return secret, await work.execute(_new_link(), parameters)
 
 
-async def request_verification(email: str, encoded: str) -> None:
+async def request_verification(work: Work, email: str, encoded: str) -> None:
     """Mail a link that opens an account with this password hash; or, where there is one, mail that there is."""
     lifetime = settings.EMAIL_VERIFICATION_LIFETIME
-    secret, owner = await _write_link(EmailLink.Purpose.VERIFY, email, lifetime, encoded)
+    secret, owner = await _write_link(work, EmailLink.Purpose.VERIFY, email, lifetime, encoded)
     if owner.value(0, 0) is None:
         outbox.post(mails.verify(email, secret))
     else:
         outbox.post(mails.already_registered(owner.text(0, 1), owner.text(0, 0)))
 
 
-async def request_reset(email: str) -> None:
+async def request_reset(work: Work, email: str) -> None:
     """Mail a link that sets a new password, if there is an active account with this address."""
-    secret, owner = await _write_link(EmailLink.Purpose.RESET, email, settings.PASSWORD_RESET_LIFETIME)
+    secret, owner = await _write_link(work, EmailLink.Purpose.RESET, email, settings.PASSWORD_RESET_LIFETIME)
     if owner.value(0, 0) is not None:
         # To the address as it is stored: one that only looks the same in lower case may be a stranger's.
         outbox.post(mails.reset(owner.text(0, 1), secret, owner.text(0, 0)))
@@ -83,23 +88,34 @@ def _open_account() -> Statement:
     values = {"id": sql.Placeholder("id"), "email_verified_at": NOW, **taken_over, **NEW_USER}
     user = statements.insert(User, values, ["id"], condition="EXISTS (SELECT FROM link)")
     once = user.replace(" RETURNING ", " ON CONFLICT (lower(email)) DO NOTHING RETURNING ")
-    return Statement.open(f"WITH link AS ({link}) {once}")
+    return Statement.unfenced(
+        f"WITH link AS ({link}), opened AS ({once}), {email_changes.confirmed()}"  # noqa: S608 -- ours
+        " SELECT opened.id, changed.id, changed.replaced FROM opened FULL JOIN changed ON true",
+        writes=True,
+    )
 
 
-async def verify_email(secret: str) -> None:
-    """Make the account that somebody registered for, now that they have proved its address. Raises LinkInvalid."""
-    if not await pool.run(_open_account(), {"digest": tokens.digest(secret), "id": uuid7()}):
+async def verify_email(work: Work, secret: str, origin: Origin) -> None:
+    """Make the account that somebody registered for, now that they have proved its address. Raises LinkInvalid.
+
+    Or give an account the other address that staff were asked for, which waited for the same proof.
+    """
+    parameters = {"digest": tokens.digest(secret), "id": uuid7(), **origin.parameters(email_changes.ACTION)}
+    done = await work.execute(_open_account(), parameters)
+    if not done:
         raise LinkInvalid
+    if done.value(0, 1) is not None:
+        outbox.post(mails.email_changed(done.text(0, 2), done.text(0, 1)))
 
 
-_RESET = Statement.open("SELECT * FROM reset_password(%(digest)s, %(password)s, %(revoke_tokens)s)")
+_RESET = Statement.unfenced("SELECT * FROM reset_password(%(digest)s, %(password)s, %(revoke_tokens)s)", writes=True)
 
 
-async def confirm_reset(secret: str, password: str, *, revoke_tokens: bool) -> None:
+async def confirm_reset(work: Work, secret: str, password: str, *, revoke_tokens: bool) -> None:
     """Set a new password, and end every session, with `revoke_tokens` every token. Raises LinkInvalid."""
     encoded = await passwords.hash_password(password)
     parameters = {"digest": tokens.digest(secret), "password": encoded, "revoke_tokens": revoke_tokens}
-    changed = await pool.run(_RESET, parameters)
+    changed = await work.execute(_RESET, parameters)
     if not changed:
         raise LinkInvalid
     outbox.post(mails.password_changed(changed.text(0, 1), str(UUID(changed.text(0, 0)))))

@@ -17,12 +17,11 @@ from accounts.models import AccessToken
 from accounts.queries.errors import ScopeNotHeld, TokenNotFound, TokenRotated
 from accounts.queries.unit import NEW_TOKEN, NOW, TOKEN_FIELDS, fenced
 from accounts.schemas import LAST_EXPIRY, TokenCreate
-from accounts.tokens import Credentials
 from todoproject.database import statements
 from todoproject.database.errors import InvalidToken
-from todoproject.database.pool import pool
+from todoproject.database.pool import Work
 from todoproject.database.statements import CurrentToken, CurrentUser, Parameter
-from todoproject.database.unit import Statement
+from todoproject.database.unit import Credentials, Statement
 
 
 def live() -> "QuerySet[AccessToken]":
@@ -36,9 +35,9 @@ def _list_tokens() -> Statement:
     return fenced(statements.as_json(rows, AccessToken, TOKEN_FIELDS), repeatable=True)
 
 
-async def list_tokens(credentials: Credentials) -> bytes:
+async def list_tokens(work: Work, credentials: Credentials) -> bytes:
     """Return the live tokens of the account as JSON, newest first."""
-    rows = await pool.run(_list_tokens(), {"token_digest": credentials.digest})
+    rows = await work.execute(_list_tokens(), credentials=credentials)
     return b'{"items":[%b]}' % b",".join([rows.bytes(row, 0) for row in range(len(rows))])
 
 
@@ -48,9 +47,9 @@ def _current_token() -> Statement:
     return fenced(statements.as_json(rows, AccessToken, TOKEN_FIELDS), scope=None, repeatable=True)
 
 
-async def current_token(credentials: Credentials) -> bytes:
+async def current_token(work: Work, credentials: Credentials) -> bytes:
     """Return the token in use as JSON. Raises InvalidToken where it has ended since it was checked, a moment ago."""
-    rows = await pool.run(_current_token(), {"token_digest": credentials.digest})
+    rows = await work.execute(_current_token(), credentials=credentials)
     if not rows:
         raise InvalidToken
     return rows.bytes(0, 0)
@@ -69,14 +68,13 @@ def _create_token() -> Statement:
     write = statements.insert(
         AccessToken, values, TOKEN_FIELDS, condition=f"%(new_scopes)s::varchar[] <@ {_held()}::varchar[]"
     )
-    return fenced(statements.written_as_json(write, AccessToken, TOKEN_FIELDS))
+    return fenced(statements.written_as_json(write, AccessToken, TOKEN_FIELDS), writes=True)
 
 
-async def create_token(credentials: Credentials, new: TokenCreate) -> tuple[str, bytes]:
+async def create_token(work: Work, credentials: Credentials, new: TokenCreate) -> tuple[str, bytes]:
     """Make a personal token; return the token, shown once, and the rest as JSON. Raises ScopeNotHeld."""
     token = tokens.generate()
     parameters = {
-        "token_digest": credentials.digest,
         "new_id": uuid7(),
         "new_kind": AccessToken.Kind.PERSONAL.value,
         "new_name": new.name,
@@ -84,14 +82,14 @@ async def create_token(credentials: Credentials, new: TokenCreate) -> tuple[str,
         "new_scopes": [scope.value for scope in dict.fromkeys(new.scopes)],
         "new_expires_at": new.expires_at,
     }
-    rows = await pool.run(_create_token(), parameters)
+    rows = await work.execute(_create_token(), parameters, credentials)
     if not rows:
-        raise ScopeNotHeld([scope.value for scope in new.scopes], await _held_scopes(credentials))
+        raise ScopeNotHeld([scope.value for scope in new.scopes], await _held_scopes(work, credentials))
     return token, rows.bytes(0, 0)
 
 
-async def _held_scopes(credentials: Credentials) -> list[str]:
-    held: list[str] = json.loads(await current_token(credentials))["scopes"]
+async def _held_scopes(work: Work, credentials: Credentials) -> list[str]:
+    held: list[str] = json.loads(await current_token(work, credentials))["scopes"]
     return held
 
 
@@ -120,25 +118,24 @@ def _rotate() -> Statement:
     new = statements.insert(AccessToken, values, TOKEN_FIELDS, condition="EXISTS (SELECT FROM old)")
     ended = statements.update(cut, {"rotated_at": NOW, "expires_at": _END_OF_OVERLAP}, ["id"])
     document = statements.as_json("SELECT * FROM new", AccessToken, TOKEN_FIELDS)
-    return fenced(f"WITH old AS ({old}), ended AS ({ended}), new AS ({new}) {document}")
+    return fenced(f"WITH old AS ({old}), ended AS ({ended}), new AS ({new}) {document}", writes=True)
 
 
-async def rotate_token(credentials: Credentials, token_id: UUID) -> tuple[str, bytes]:
+async def rotate_token(work: Work, credentials: Credentials, token_id: UUID) -> tuple[str, bytes]:
     """Make a token like this one, which then lives on for the overlap; return the new one as `create_token` does.
 
     Raises TokenNotFound, TokenRotated, and ScopeNotHeld where the token can do more than the one in use.
     """
     token = tokens.generate()
     parameters = {
-        "token_digest": credentials.digest,
         "id": token_id,
         "new_id": uuid7(),
         "new_digest": tokens.digest(token),
         "overlap": timedelta(seconds=settings.TOKEN_ROTATION_OVERLAP),
     }
-    rows = await pool.run(_rotate(), parameters)
+    rows = await work.execute(_rotate(), parameters, credentials)
     if not rows:
-        raise await _why_not_rotated(credentials, token_id)
+        raise await _why_not_rotated(work, credentials, token_id)
     return token, rows.bytes(0, 0)
 
 
@@ -148,22 +145,22 @@ def _get_token() -> Statement:
     return fenced(statements.as_json(rows, AccessToken, TOKEN_FIELDS), repeatable=True)
 
 
-async def _why_not_rotated(credentials: Credentials, token_id: UUID) -> Exception:
-    rows = await pool.run(_get_token(), {"token_digest": credentials.digest, "id": token_id})
+async def _why_not_rotated(work: Work, credentials: Credentials, token_id: UUID) -> Exception:
+    rows = await work.execute(_get_token(), {"id": token_id}, credentials)
     if not rows:
         return TokenNotFound()
     token = json.loads(rows.bytes(0, 0))
     if token["rotated_at"] is not None:
         return TokenRotated()
-    return ScopeNotHeld(token["scopes"], await _held_scopes(credentials))
+    return ScopeNotHeld(token["scopes"], await _held_scopes(work, credentials))
 
 
 @lru_cache
 def _revoke() -> Statement:
-    return fenced(statements.update(live().filter(id=Parameter("id")), {"revoked_at": NOW}, ["id"]))
+    return fenced(statements.update(live().filter(id=Parameter("id")), {"revoked_at": NOW}, ["id"]), writes=True)
 
 
-async def revoke_token(credentials: Credentials, token_id: UUID) -> None:
+async def revoke_token(work: Work, credentials: Credentials, token_id: UUID) -> None:
     """End a token of the account at once, on every process. Raises TokenNotFound."""
-    if not await pool.run(_revoke(), {"token_digest": credentials.digest, "id": token_id}):
+    if not await work.execute(_revoke(), {"id": token_id}, credentials):
         raise TokenNotFound

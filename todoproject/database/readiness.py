@@ -81,12 +81,12 @@ async def shortcomings() -> list[str]:
 
 
 async def _unapplied() -> list[str]:
-    rows = await pool.run(Statement.open(APPLIED_MIGRATIONS, repeatable=True), {})
+    rows = await pool.execute(Statement.unfenced(APPLIED_MIGRATIONS, repeatable=True))
     applied = {(rows.text(row, 0), rows.text(row, 1)) for row in range(len(rows))}
     missing = sorted(f"{app}.{name}" for app, name in _expected_migrations() - applied)
     return [f"unapplied migrations: {', '.join(missing)}"] if missing else []
 
 
 async def _open_fences() -> list[str]:
-    rows = await pool.run(Statement.open(OPEN_FENCES, repeatable=True), fence_parameters())
+    rows = await pool.execute(Statement.unfenced(OPEN_FENCES, repeatable=True), fence_parameters())
     return [rows.text(row, 0) for row in range(len(rows))]

@@ -24,7 +24,7 @@ from todoproject.metrics.endpoint import counting
 from todoproject.protocol import Protocol
 from todoproject.server import Server
 from todoproject.settings import given_environment
-from todoproject.supervisor import Supervisor
+from todoproject.supervisor import START_SECONDS, Supervisor
 
 APPLICATION = "todoproject.asgi:application"
 FIRST_PASSED_DESCRIPTOR = 3  # sd_listen_fds(3): systemd, and whoever does as it does, passes sockets from here on
@@ -66,6 +66,7 @@ class Command(BaseCommand):
             elif options["workers"] > 1:
                 _supervise(listener, options["workers"])
             else:
+                startup.is_done = True
                 _serve(listener)
 
 
@@ -156,6 +157,7 @@ def _config(*, reload: bool = False) -> uvicorn.Config:
     return uvicorn.Config(
         APPLICATION,
         http=Protocol,
+        ws="none",  # an upgrade to anything is refused
         log_config=None,
         access_log=False,  # ours is todoproject/middleware.py's
         server_header=False,
@@ -186,7 +188,13 @@ def _supervise(listener: socket.socket, count: int) -> None:
         )
 
     supervisor = Supervisor(
-        start, count, on_end=listener.close, drain_seconds=settings.SHUTDOWN_DELAY + settings.SHUTDOWN_TIMEOUT
+        start,
+        count,
+        on_end=listener.close,
+        drain_seconds=settings.SHUTDOWN_DELAY + settings.SHUTDOWN_TIMEOUT,
+        start_seconds=START_SECONDS
+        + settings.DATABASE_START_TIMEOUT
+        + (settings.MIGRATION_PATIENCE if settings.MIGRATE_ON_START else 0),
     )
     if not supervisor.run():
         raise CommandError("the workers could not start; the log says why")
