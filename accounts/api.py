@@ -34,6 +34,7 @@ from todoproject.problems import (
     NOT_FOUND,
     SCOPE_MISSING,
     TOKEN_ROTATED,
+    TOO_MANY_TOKENS,
     UNAUTHENTICATED,
     WRONG_CREDENTIALS,
     WRONG_PASSWORD,
@@ -90,7 +91,10 @@ async def register(request: "ApiRequest", account: Register) -> HttpResponse:
     response=answers({204: None}, INVALID_LINK, INVALID),
 )
 async def verify_email(request: "ApiRequest", verification: EmailVerification) -> HttpResponse:
-    await queries.verify_email(request.work, verification.token, audit.origin(request))
+    await attempts.take(attempts.CODE, "", addresses.of(request))
+    if verification.password is not None:
+        passwords.validate(verification.password)
+    await queries.verify_email(request.work, verification.token, verification.password, audit.origin(request))
     return no_content()
 
 
@@ -117,6 +121,7 @@ async def request_password_reset(request: "ApiRequest", address: EmailAddress) -
     response=answers({204: None}, INVALID_LINK, INVALID),
 )
 async def confirm_password_reset(request: "ApiRequest", reset: PasswordReset) -> HttpResponse:
+    await attempts.take(attempts.CODE, "", addresses.of(request))
     passwords.validate(reset.password)
     await queries.confirm_reset(request.work, reset.token, reset.password, revoke_tokens=reset.revoke_tokens)
     return no_content()
@@ -177,8 +182,8 @@ async def patch_me(request: "AuthenticatedRequest", me: MePatch) -> HttpResponse
     response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID),
 )
 async def erase_me(request: "AuthenticatedRequest", erasure: Erasure) -> HttpResponse:
-    await attempts.take(attempts.LOGIN, request.auth.digest.hex(), addresses.of(request))
-    await queries.erase(request.work, request.auth, erasure.password)
+    known = await queries.confirm_password(request.auth, erasure.password, addresses.of(request))
+    await queries.erase(request.work, request.auth, known)
     return no_content()
 
 
@@ -190,11 +195,10 @@ async def erase_me(request: "AuthenticatedRequest", erasure: Erasure) -> HttpRes
     response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID),
 )
 async def change_password(request: "AuthenticatedRequest", change: PasswordChange) -> HttpResponse:
-    await attempts.take(attempts.LOGIN, request.auth.digest.hex(), addresses.of(request))
     passwords.validate(change.new_password, "new_password")
-    await queries.change_password(
-        request.work, request.auth, change.current_password, change.new_password, revoke_tokens=change.revoke_tokens
-    )
+    known = await queries.confirm_password(request.auth, change.current_password, addresses.of(request))
+    new = await passwords.hash_password(change.new_password)
+    await queries.change_password(request.work, request.auth, known, new, revoke_tokens=change.revoke_tokens)
     return no_content()
 
 
@@ -226,7 +230,7 @@ async def list_tokens(request: "AuthenticatedRequest") -> HttpResponse:
     tags=["tokens"],
     operation_id="create_token",
     summary="Make a personal access token; the secret is shown once",
-    response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, INVALID),
+    response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, TOKEN_ROTATED, TOO_MANY_TOKENS, INVALID),
 )
 async def create_token(request: "AuthenticatedRequest", token: TokenCreate) -> HttpResponse:
     return _new_token(*await queries.create_token(request.work, request.auth, token))
@@ -260,7 +264,7 @@ async def revoke_token(request: "AuthenticatedRequest", token_id: UUID) -> HttpR
     tags=["tokens"],
     operation_id="rotate_token",
     summary="Replace a token; the old one works on for a while",
-    response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, NOT_FOUND, TOKEN_ROTATED),
+    response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, NOT_FOUND, TOKEN_ROTATED, TOO_MANY_TOKENS),
 )
 async def rotate_token(request: "AuthenticatedRequest", token_id: UUID) -> HttpResponse:
     return _new_token(*await queries.rotate_token(request.work, request.auth, token_id))

@@ -48,11 +48,14 @@ def email_changed(to: str, user_id: str) -> Mail:
     return Mail("email-changed", to, "Your e-mail address was changed", text, user_id)
 
 
-def email_change_asked(to: str, new: str, secret: str, user_id: str) -> Mail:
-    """Ask at somebody's address, the old or the new one, whether their account shall have the new one."""
+def email_change_asked(to: str, secret: str, user_id: str) -> Mail:
+    """Ask at somebody's address, the old or the new one, whether their account shall have the new one.
+
+    It names neither: who reads the old one now need not be whose account it is.
+    """
     text = (
-        f"Our staff have been asked to give your account another e-mail address: {new}. Nothing changes before"
-        f" somebody who reads the old or the new address agrees.\n\n{_how('verify-email', secret)}"
+        "Our staff have been asked to change the e-mail address of your account. Nothing changes before somebody who"
+        f" reads the old address or the new one agrees.\n\n{_how('verify-email', secret)}"
     )
     lifetime = _lasts(settings.EMAIL_VERIFICATION_LIFETIME)
     if_not = "If you did not ask for that, do not use it, and tell whoever runs this service at once."

@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import connection, models, transaction
 from django.db.models import Q, Value
 from django.db.models.functions import Length, Lower, Now
 from django.db.models.lookups import Exact
@@ -84,6 +84,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     # Every admin session is bound to this moment, so a new one ends them all; see get_session_auth_hash.
     sessions_ended_at = models.DateTimeField(null=True, editable=False)
 
+    # Set by the form in which people change their own password: their personal tokens stay, as through the API.
+    sets_own_password = False
+
     objects: ClassVar[UserManager] = UserManager()
 
     USERNAME_FIELD = "email"
@@ -117,6 +120,33 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def save(self, *arguments: Any, **options: Any) -> None:
+        """Save; where `set_password` was called before, end with the old password whatever it let in.
+
+        So it is in every form, command and shell that sets one. A hash that Django only renews is no new password.
+        """
+        is_new_password = self._password is not None and not self._state.adding
+        with transaction.atomic():
+            super().save(*arguments, **options)
+            if is_new_password:
+                self.end_access(also_personal=not self.sets_own_password)
+
+    def end_access(self, *, also_personal: bool = True) -> None:
+        """End what a changed password must end: logins, admin sessions, codes from mails and, if asked, personal ones.
+
+        The one function for whatever is not the API, whose own (change_password, reset_password) do the same in the
+        database. This row is locked before the tokens, as everywhere.
+        """
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT email FROM users WHERE id = %s FOR NO KEY UPDATE", [self.pk])
+            cursor.execute("SELECT end_tokens(%s, NULL, %s)", [self.pk, also_personal])
+            cursor.execute("DELETE FROM email_links WHERE lower(email) = lower(%s)", [self.email])
+            cursor.execute(
+                "UPDATE users SET sessions_ended_at = clock_timestamp() WHERE id = %s RETURNING sessions_ended_at",
+                [self.pk],
+            )
+            (self.sessions_ended_at,) = cursor.fetchone()
 
     def get_session_auth_hash(self) -> str:
         """Bind admin sessions to the password, the second factor and the last time that all of them were ended."""

@@ -71,9 +71,14 @@ RevokeTokens = Annotated[bool, Field(description="End personal access tokens too
 
 
 class EmailVerification(Strict):
-    """The code from a verification mail."""
+    """The code from a verification mail, and the password of the account that it opens.
+
+    Whoever registered may not be who reads the address, so the password of the registration is none. Without one here
+    the account opens with none, and a code to set one is mailed.
+    """
 
     token: LinkSecret
+    password: Password | None = None
 
 
 class PasswordReset(Strict):

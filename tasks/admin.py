@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
@@ -14,7 +14,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
 from accounts.admin import panels
-from accounts.admin.panels import Panel
+from accounts.admin.panels import Fact, Panel
 from accounts.models import User
 from tasks.models import Priority, Task
 from tasks.queries import staff
@@ -224,6 +224,17 @@ class TaskAdmin(ModelAdmin):
         return form
 
 
+def _facts(request: HttpRequest, user: User) -> list[Fact]:
+    if not request.user.has_perm("tasks.view_task"):
+        return []
+    open_tasks = Task.objects.filter(user=user, is_completed=False, deleted_at=None)
+    counts = open_tasks.aggregate(open=Count("*"), overdue=Count("pk", filter=_overdue()))
+    return [
+        Fact(name.capitalize(), f"{counts[name]:,}", panels.more("tasks_task", user__id__exact=user.pk, state=name))
+        for name in ("open", "overdue")
+    ]
+
+
 def _newest(request: HttpRequest, user: User) -> Panel | None:
     if not request.user.has_perm("tasks.view_task"):
         return None
@@ -242,4 +253,5 @@ def _newest(request: HttpRequest, user: User) -> Panel | None:
     return Panel("Newest tasks", ("Title", "State", "Priority", "Due", "Created"), rows, more)
 
 
+panels.add_facts(_facts)
 panels.add(_newest)

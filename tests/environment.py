@@ -39,6 +39,11 @@ for _name in (
     "METRICS_FOLDER",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "SENTRY_DSN",
+    "MAX_CONNECTIONS",
+    "MAX_CONNECTIONS_PER_ADDRESS",
+    "HSTS_SECONDS",
+    "HSTS_SUBDOMAINS",
+    "HSTS_PRELOAD",
 ):
     os.environ.pop(_name, None)
 os.environ |= {

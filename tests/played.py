@@ -6,12 +6,21 @@ Sync. It keeps no data; it remembers what it has acknowledged.
 """
 
 import asyncio
+import ctypes
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 USER = b"018f0000-0000-7000-8000-000000000001"
+
+
+def _reset(descriptor: int) -> None:
+    """Reset a connection before the event loop runs again: the bytes and the reset are one event to the other side.
+
+    Linux does so where a socket is connected to no address (connect(2), AF_UNSPEC).
+    """
+    ctypes.CDLL(None).connect(descriptor, ctypes.create_string_buffer(16), 16)
 
 
 def message(kind: bytes, payload: bytes = b"") -> bytes:
@@ -203,7 +212,6 @@ class PlayedServer:
         await writer.drain()
         if self.resets is None:
             return True
-        if self.resets:  # at once: the bytes and the reset are one event to the other side
-            writer.get_extra_info("socket").setsockopt(1, 13, struct.pack("ii", 1, 0))  # SOL_SOCKET, SO_LINGER
-            writer.transport.abort()
+        if self.resets:
+            _reset(writer.get_extra_info("socket").fileno())
         return False

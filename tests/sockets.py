@@ -34,6 +34,11 @@ class Connection:
         self._address = ("127.0.0.1", server.port)
         self._socket: socket.socket | None = None
         self._buffer = b""
+        self._timeout = 10.0
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Wait so long for an answer; 10 seconds unless told."""
+        self._timeout = seconds
 
     def ask(self, request: bytes, *, has_body: bool = True) -> Answer:
         """Send bytes and read one answer."""
@@ -42,7 +47,7 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         if self._socket is None:
-            self._socket, self._buffer = socket.create_connection(self._address, timeout=10), b""
+            self._socket, self._buffer = socket.create_connection(self._address, timeout=self._timeout), b""
         # The server may refuse, and close, before it has read everything.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._socket.sendall(data)

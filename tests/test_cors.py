@@ -181,7 +181,7 @@ async def test_every_answer_is_data_and_not_a_page(alice: Person, client: httpx.
 
 
 async def test_production_asks_for_https_from_now_on(app: httpx.ASGITransport, settings: Settings) -> None:
-    settings.SECURE_HSTS_SECONDS = 31_536_000
+    settings.SECURE_HSTS_SECONDS, settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = 31_536_000, True
     async with api_client() as client:
         answer = await client.get("/health/live")
 

@@ -101,8 +101,8 @@ async def tried(server: PlayedServer, pool: Pool, shape: Shape, at: int, fault: 
     return ended
 
 
-def on_both_loops(scenario: Callable[[], Any]) -> None:
-    with override_settings(DATABASE_STATEMENT_TIMEOUT=0.5, DATABASE_CONNECT_TIMEOUT=3):
+def on_both_loops(scenario: Callable[[], Any], *, statement_timeout: float = 0.5) -> None:
+    with override_settings(DATABASE_STATEMENT_TIMEOUT=statement_timeout, DATABASE_CONNECT_TIMEOUT=3):
         asyncio.run(scenario())
         uvloop.run(scenario())
 
@@ -170,7 +170,7 @@ def test_connection_that_ends_after_each_byte_is_no_success(name: str, resets: b
 
                     await tried(server, pool, SHAPES[name], at, fault)
 
-    on_both_loops(scenario)
+    on_both_loops(scenario, statement_timeout=60)  # whoever does not see the end waits for longer than `tried` does
 
 
 @pytest.mark.parametrize("name", SHAPES)

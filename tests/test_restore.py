@@ -121,11 +121,11 @@ def test_rule_that_a_killed_restore_leaves_is_told_and_taken_away_by_the_next(du
     with new_database("killed_restore") as database:
         with connect(database) as connection:
             connection.execute(rule.format(database))
-        assert "sessions begin read only" in run("dbcheck", database=database)[1]
+        assert "default_transaction_read_only is on" in run("dbcheck", database=database)[1]
 
         succeed("restore", dump, database=database)
 
-        assert "sessions begin read only" not in run("dbcheck", database=database)[1]
+        assert "default_transaction_read_only is on" not in run("dbcheck", database=database)[1]
 
 
 def test_settings_that_no_dump_holds_are_listed_and_told(source: str, tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
+from django.core.exceptions import RequestAborted
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from todoproject import logs, metrics
+from todoproject import body, logs, metrics, problems
 from todoproject.middleware import log, request_id
+from todoproject.problems import Problem
 from todoproject.routes import template
 
 
@@ -70,3 +72,45 @@ def _watched(request: HttpRequest) -> Iterator[Callable[[HttpResponseBase], Http
         yield done
     finally:
         logs.context.reset(token)
+
+
+Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+
+
+def bounded(application: Application) -> Application:
+    """Return Django's door with the API's limit on bodies: by itself it writes any size to disk, for any path."""
+
+    async def run(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        try:
+            body.refuse_length(scope["headers"])
+            content = await body.read(receive)
+        except RequestAborted:
+            return  # the client left before it had sent its request
+        except Problem as problem:
+            await _refuse(problem, scope, send)
+            return
+        messages = iter([{"type": "http.request", "body": content, "more_body": False}])
+
+        async def receive_again() -> Any:
+            return next(messages, None) or await receive()
+
+        await application(scope, receive_again, send)
+
+    return run
+
+
+async def _refuse(problem: Problem, scope: dict[str, Any], send: Any) -> None:
+    started = time.perf_counter()
+    current = logs.RequestContext(request_id(dict(scope["headers"])))
+    token = logs.context.set(current)
+    try:
+        response = problems.respond(problem, scope["path"])
+        seconds = time.perf_counter() - started
+        metrics.count_request(scope["method"], None, response.status_code, seconds, 0.0)
+        log(scope, None, response.status_code, seconds, current)
+    finally:
+        logs.context.reset(token)
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.items()]
+    headers += [(b"x-request-id", current.request_id.encode()), (b"content-length", b"%d" % len(response.content))]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.content})

@@ -18,9 +18,11 @@ from accounts.passwords import PasswordRefused, TooManyLogins
 from accounts.queries import (
     EmailTaken,
     LinkInvalid,
+    OutlivesMaker,
     ScopeNotHeld,
     TokenNotFound,
     TokenRotated,
+    TooManyTokens,
     WrongCredentials,
     WrongPassword,
     exports,
@@ -164,6 +166,7 @@ for _error, _handler in {
     InvalidCursor: _fixed(problems.INVALID_CURSOR, "The cursor does not belong to this list. Start without one."),
     TaskDeleted: _fixed(problems.TASK_DELETED, "A deleted task has this id. It can be restored."),
     TokenRotated: _fixed(problems.TOKEN_ROTATED, "The token has a successor already."),
+    TooManyTokens: _fixed(problems.TOO_MANY_TOKENS, "The account has as many live tokens as it may. Revoke one first."),
     LinkInvalid: _fixed(problems.INVALID_LINK, "The code is unknown, used or too old."),
     WrongPassword: _fixed(problems.WRONG_PASSWORD, "The password is wrong."),
     TooManyLogins: _fixed(problems.OVERLOADED, "Too many logins wait already.", Retry_After="2"),
@@ -223,6 +226,12 @@ def _scope_missing(request: HttpRequest, error: ScopeMissing) -> HttpResponse:
 def _scope_not_held(request: HttpRequest, error: ScopeNotHeld) -> HttpResponse:
     detail = "A token can only make or rotate tokens whose scopes it holds itself."
     return _answer(request, Problem(problems.SCOPE_MISSING, detail, required=error.required, held=error.held))
+
+
+@api.exception_handler(OutlivesMaker)
+def _outlives_maker(request: HttpRequest, error: OutlivesMaker) -> HttpResponse:
+    detail = "A token makes none that lives longer than itself. Log in for that."
+    return _answer(request, validation.invalid([{"pointer": "#/expires_at", "code": "expiry", "detail": detail}]))
 
 
 @api.exception_handler(TooManyAttempts)

@@ -10,15 +10,17 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from django.conf import settings
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpResponse
+from django.http.request import split_domain_port, validate_host
 from django.urls import URLPattern, URLResolver
 
 from todoproject import body, logs, problems
 from todoproject.database.pool import pool
 from todoproject.middleware import ApiMiddleware
-from todoproject.problems import MALFORMED_REQUEST, METHOD_NOT_ALLOWED, Problem
+from todoproject.problems import HTTPS_REQUIRED, MALFORMED_REQUEST, METHOD_NOT_ALLOWED, WRONG_HOST, Problem
 from todoproject.request import ApiRequest, RespondTo
 from todoproject.routes import Routes
 
@@ -53,7 +55,9 @@ class ApiHandler(ASGIHandler):
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _get_response(self, request: ApiRequest, receive: Any) -> HttpResponse:
+        _refuse_misdirected(request)
         _refuse_unreadable_url(request)
+        body.refuse_length(request.scope["headers"])
         content = await body.read(receive)
         request._stream, request._body = io.BytesIO(content), content
         view, arguments, methods = self._resolve(request)
@@ -82,6 +86,24 @@ def _turn(request: ApiRequest, content: bytes) -> AbstractAsyncContextManager[No
     # Without a token a large body is refused soon, and must not be kept waiting before that.
     needs_turn = len(content) > _LARGE_BYTES and "HTTP_AUTHORIZATION" in request.META
     return pool.turn() if needs_turn else nullcontext()
+
+
+def _refuse_misdirected(request: ApiRequest) -> None:
+    """Refuse other names than ours, and tokens in the clear; health probes ask by address, and beside the proxy."""
+    if not request.path.startswith("/v1"):
+        return
+    host = request.META.get("HTTP_HOST", "")
+    # A host that is none has been refused by the server; HTTP/1.0 need not name one.
+    if host and not validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS):
+        raise Problem(WRONG_HOST, WRONG_HOST.description)
+    if settings.SECURE_SSL_REDIRECT and request.scope["scheme"] != "https" and not _is_from_here(request):
+        raise Problem(HTTPS_REQUIRED, HTTPS_REQUIRED.description)
+
+
+def _is_from_here(request: ApiRequest) -> bool:
+    """Whether the request comes from this machine itself, and no trusted proxy says for whom: nobody else hears it."""
+    client = request.scope.get("client")
+    return client is None or client[0] in ("127.0.0.1", "::1")
 
 
 def _refuse_unreadable_url(request: ApiRequest) -> None:

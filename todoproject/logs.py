@@ -121,7 +121,8 @@ class ConsoleFormatter(logging.Formatter):
 def configure() -> None:
     """Set up logging for the whole process: everything goes to standard error, one line an event."""
     # Nobody reads these, and finding them out costs as much as the rest of a line (logging HOWTO, "Optimization").
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    # The process stays: lines of gunicorn and hypercorn name it.
+    logging.logThreads = logging.logMultiprocessing = False
     formatter = JSONFormatter if settings.LOG_FORMAT == "json" else ConsoleFormatter
     logging.config.dictConfig(
         {
@@ -136,6 +137,8 @@ def configure() -> None:
                 "uvicorn": {"level": "WARNING"},
                 # Ours is the access line; Django's "Not Found: /path" would tell it again.
                 "django.request": {"level": "ERROR"},
+                # A scanner that makes up a host gets its 400, and the access line tells; that is no error of ours.
+                "django.security.DisallowedHost": {"level": "CRITICAL"},
             },
         }
     )

@@ -115,7 +115,8 @@ def _constant_headers() -> list[tuple[bytes, bytes]]:
         "Vary": "Authorization, Origin" if settings.CORS_ALLOWED_ORIGINS else "Authorization",
     }
     if settings.SECURE_HSTS_SECONDS:
-        headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains"
+        subdomains = "; includeSubDomains" if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS else ""
+        headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}{subdomains}"
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 

@@ -7,6 +7,7 @@ the input nor SQL nor a traceback is ever part of a document.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from django.http import HttpResponse
@@ -102,6 +103,9 @@ TOKEN_ROTATED = _define(
     "Token rotated already",
     "The token has a successor. If that was lost, revoke it and make a new token; the old one works until it expires.",
 )
+TOO_MANY_TOKENS = _define(
+    "too-many-tokens", 409, "Too many tokens", "The account has as many live tokens as it may. Revoke one first."
+)
 IN_FLIGHT = _define(
     "in-flight",
     409,
@@ -139,6 +143,12 @@ REQUEST_TIMEOUT = _define(
     408,
     "Request too slow",
     "A request's head has 15 seconds to arrive; its body 120 in all, and no pause of it may be longer than 30.",
+)
+WRONG_HOST = _define(
+    "wrong-host", 400, "Not this host", "The name in `Host` is none of this server's: its operator lists them."
+)
+HTTPS_REQUIRED = _define(
+    "https-required", 403, "HTTPS required", "A token that travels without encryption is anybody's. Use https://."
 )
 UNSUPPORTED_MEDIA_TYPE = _define(
     "unsupported-media-type",
@@ -220,7 +230,7 @@ def respond(problem: Problem, instance: str) -> HttpResponse:
         "title": problem.type.title,
         "status": problem.type.status,
         "detail": problem.detail,
-        "instance": instance,
+        "instance": quote(instance, safe="/:@!$&'()*+,;="),  # a URI reference (RFC 9457, section 3.1.5)
         "code": problem.type.code,
         "request_id": current.request_id if current else None,
         "errors": list(problem.errors),

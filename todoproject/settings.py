@@ -360,7 +360,7 @@ REPLICA_DATABASE = _complete(_replica) if _replica else None
 
 AUTH_USER_MODEL = "accounts.User"
 # The e-mail is unique, in whatever case it is written: by a constraint on lower(email), which this check cannot see.
-SILENCED_SYSTEM_CHECKS = ["auth.E003", "auth.W004"]
+SILENCED_SYSTEM_CHECKS = ["auth.E003", "auth.W004", "security.W005", "security.W021"]
 # The staff account that the first start creates, its password printed once; none is created where this is empty.
 FIRST_STAFF_EMAIL = _read("FIRST_STAFF_EMAIL", _email_address, example="admin@example.com", default="")
 TOKEN_LIFETIME_DAYS = _read("TOKEN_LIFETIME_DAYS", _number(1, 3650), example="30", default=30)
@@ -627,9 +627,13 @@ UNFOLD = {
 
 SECURE_SSL_REDIRECT = PRODUCTION
 SECURE_REDIRECT_EXEMPT = [r"^health"]  # a load balancer asks over plain HTTP
-SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
-SECURE_HSTS_PRELOAD = PRODUCTION
+# For how long browsers must not come back without TLS, to names below this one neither; and whether browsers' makers
+# may build that in, for the whole domain and for years.
+SECURE_HSTS_SECONDS = _read(
+    "HSTS_SECONDS", _number(0, 63_072_000), example="31536000", default=31_536_000 if PRODUCTION else 0
+)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _read("HSTS_SUBDOMAINS", _boolean, example="true", default=PRODUCTION)
+SECURE_HSTS_PRELOAD = _read("HSTS_PRELOAD", _boolean, example="true", default=False)
 SESSION_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_SAMESITE = "Lax"  # Strict would show whoever follows a link from a mail the login page
 SESSION_COOKIE_PATH = "/admin/"

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from todoproject.problems import INVALID, MALFORMED_REQUEST, Problem
 
+_MOST_ERRORS = 20  # told; each may cost a search for the nearest name, and nobody reads more
+_MOST_LOOKED_AT = 1_000  # beyond, pydantic needs a tenth of a second to list them
 _KINDS = frozenset({"create", "update", "delete", "complete", "reopen", "restore"})
 _SENTENCES = {
     "union_tag_not_found": "The member op is required.",
@@ -38,21 +40,27 @@ _SENTENCES = {
 }
 
 
-def invalid(errors: Sequence[dict[str, str]]) -> Problem:
-    """Return the problem that says which members break which rules."""
-    detail = errors[0]["detail"] if len(errors) == 1 else f"{len(errors)} members of the input break a rule."
+def invalid(errors: Sequence[dict[str, str]], count: int = 0) -> Problem:
+    """Return the problem that says which members break which rules: the first ones, where there are `count` in all."""
+    count = max(count, len(errors))
+    detail = errors[0]["detail"] if count == 1 else f"{count} members of the input break a rule."
+    if count > len(errors):
+        detail += f" The first {len(errors)} are told."
     return Problem(INVALID, detail, errors=errors)
 
 
 def from_pydantic(contexts: Iterable[ValidationErrorContext[Any]]) -> Problem:
     """Return the problem for what pydantic found wrong with a request's body, query and path."""
-    return invalid(
-        [
-            _field_error(context.model, error)
-            for context in contexts
-            for error in context.pydantic_validation_error.errors(include_url=False, include_input=False)
-        ]
-    )
+    failures = [(context.model, context.pydantic_validation_error) for context in contexts]
+    count = sum(failure.error_count() for _, failure in failures)
+    if count > _MOST_LOOKED_AT:
+        return invalid([{"pointer": "#", "code": "too_many", "detail": "Far too many members break a rule."}], count)
+    found = [
+        (model, error)
+        for model, failure in failures
+        for error in failure.errors(include_url=False, include_input=False)
+    ]
+    return invalid([_field_error(model, error) for model, error in found[:_MOST_ERRORS]], count)
 
 
 def refuse_odd_parameters(request: HttpRequest, known: frozenset[str]) -> None:
@@ -63,12 +71,15 @@ def refuse_odd_parameters(request: HttpRequest, known: frozenset[str]) -> None:
         query = request.GET
     except TooManyFieldsSent:
         raise Problem(MALFORMED_REQUEST, "The query string has too many parameters.") from None
+    unknown = [name for name in query if name not in known]
+    repeated = [name for name, values in query.lists() if len(values) > 1]
     errors = [
-        *((name, "unknown", _unknown("parameter", name, known)) for name in query if name not in known),
-        *((name, "repeated", "This may be given once.") for name, values in query.lists() if len(values) > 1),
+        *((name, "unknown", _unknown("parameter", name, known)) for name in unknown[:_MOST_ERRORS]),
+        *((name, "repeated", "This may be given once.") for name in repeated[:_MOST_ERRORS]),
     ]
     if errors:
-        raise invalid([{"parameter": quote(name[:100]), "code": code, "detail": why} for name, code, why in errors])
+        told = [{"parameter": quote(name[:100]), "code": code, "detail": why} for name, code, why in errors]
+        raise invalid(told[:_MOST_ERRORS], len(unknown) + len(repeated))
 
 
 def _field_error(model: Any, error: Any) -> dict[str, str]:

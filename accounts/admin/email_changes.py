@@ -34,7 +34,7 @@ def ask(request: HttpRequest, user: User, new: str) -> None:
     old, pk = user.email, str(user.pk)
 
     def send() -> None:  # after the commit: a code that nobody can use must not be on its way
-        send_now(mails.email_change_asked(old, new, of_old, pk))
-        send_now(mails.email_change_asked(new, new, of_new, pk))
+        send_now(mails.email_change_asked(old, of_old, pk))
+        send_now(mails.email_change_asked(new, of_new, pk))
 
     transaction.on_commit(send)

@@ -46,7 +46,6 @@ class UserAdmin(ModelAdmin):
     search_fields = ("email",)
     search_help_text = "The e-mail or how it begins, or the whole id"
     change_form_outer_before_template = "admin/accounts/user/deeds.html"  # type: ignore[assignment]  # None in Unfold
-    change_form_outer_after_template = "admin/accounts/user/panels.html"  # type: ignore[assignment]  # the same
     readonly_fields = (
         "id",
         "is_active",
@@ -142,7 +141,13 @@ class UserAdmin(ModelAdmin):
         """Offer the time zones that there are, and say in plain words what a superuser is."""
         if db_field.name == "timezone":
             zones = [(name, name) for name in sorted(available_timezones())]
-            return forms.ChoiceField(choices=zones, label="Time zone", widget=UnfoldAdminSelect2Widget(choices=zones))
+            return forms.ChoiceField(
+                choices=zones,
+                label="Time zone",
+                widget=UnfoldAdminSelect2Widget(choices=zones),
+                initial="UTC",
+                error_messages={"invalid_choice": "Not an IANA time zone, such as Europe/Berlin."},
+            )
         if db_field.name == "is_superuser":
             options["help_text"] = "May do everything, also what no group may."
         return super().formfield_for_dbfield(db_field, request, **options)
@@ -184,7 +189,8 @@ class UserAdmin(ModelAdmin):
         """Show everything about a person on one page, and record that somebody looked."""
         user = self.get_object(request, object_id)
         if isinstance(user, User) and self.has_view_or_change_permission(request, user):
-            extra_context = {**(extra_context or {}), "panels": panels.of(request, user), "deeds": _open(request, user)}
+            shown = {"summary": panels.summary(request, user), "panels": panels.of(request, user)}
+            extra_context = {**(extra_context or {}), **shown, "deeds": _open(request, user)}
         response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
         return response
 

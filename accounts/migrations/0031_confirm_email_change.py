@@ -1,6 +1,6 @@
 """What becomes of another address for an account, asked for by staff, when the code from one of its mails comes back.
 
-Called before anybody is known, by the owner of the tables, like `reset_password` (0006), and with its order of locks.
+Called before anybody is known, by the owner of the tables, like `reset_password` (0020), and with its order of locks.
 """
 
 from django.conf import settings

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from accounts import mails, passwords
+from accounts import attempts, mails, passwords
 from accounts.models import User
 from accounts.queries import exports
 from accounts.queries.errors import WrongPassword
@@ -10,7 +10,7 @@ from accounts.queries.unit import USER_FIELDS, fenced
 from accounts.schemas import MePatch
 from todoproject.database import statements
 from todoproject.database.errors import InvalidToken
-from todoproject.database.pool import Work
+from todoproject.database.pool import Work, pool
 from todoproject.database.statements import CurrentUser
 from todoproject.database.unit import Credentials, Rows, Statement
 from todoproject.mail.outbox import outbox
@@ -54,32 +54,40 @@ _CHANGE_PASSWORD = fenced(
 _ERASE = fenced("SELECT erase_account(%(known)s)", writes=True)
 
 
-async def _confirmed(work: Work, credentials: Credentials, password: str) -> dict[str, object]:
-    """Check the account's password; return the parameters that say which one was checked. Raises WrongPassword."""
-    encoded = (await work.execute(_OWN_PASSWORD, credentials=credentials)).text(0, 0)
-    if not await passwords.verify_password(password, encoded):
+async def confirm_password(credentials: Credentials, password: str, address: str) -> str:
+    """Check the account's password; return the hash that it was checked against.
+
+    Counted by account: it makes tokens, so counting by token would count nothing. Always alone, outside of a request's
+    transaction: what is counted stays so, and no connection is held while a password is hashed. Raises WrongPassword,
+    TooManyAttempts.
+    """
+    encoded = (await pool.execute(_OWN_PASSWORD, credentials=credentials)).value(0, 0)
+    if encoded is None or credentials.user_id is None:  # erased since the token was checked, a moment ago
+        raise InvalidToken
+    await attempts.take(attempts.PASSWORD, credentials.user_id, address)
+    if not await passwords.verify_password(password, encoded.decode()):
         raise WrongPassword
-    return {"known": encoded}
+    return encoded.decode()
 
 
-async def change_password(work: Work, credentials: Credentials, current: str, new: str, *, revoke_tokens: bool) -> None:
-    """Set a new password and end every other session, with `revoke_tokens` every other token. Raises WrongPassword."""
-    confirmed = await _confirmed(work, credentials, current)
-    encoded = await passwords.hash_password(new)
-    parameters = {**confirmed, "password": encoded, "revoke_tokens": revoke_tokens}
+async def change_password(work: Work, credentials: Credentials, known: str, new: str, *, revoke_tokens: bool) -> None:
+    """Set the hash of a new password in place of the one that was confirmed, and end every other session.
+
+    With `revoke_tokens` every other token. Raises WrongPassword where the password has changed since.
+    """
+    parameters = {"known": known, "password": new, "revoke_tokens": revoke_tokens}
     changed = await work.execute(_CHANGE_PASSWORD, parameters, credentials)
     if changed.value(0, 0) is None:  # by somebody else, since the check
         raise WrongPassword
     outbox.post(mails.password_changed(changed.text(0, 0), changed.text(0, 1)))
 
 
-async def erase(work: Work, credentials: Credentials, password: str) -> None:
-    """Remove the account with everything that belongs to it, at once. Raises WrongPassword.
+async def erase(work: Work, credentials: Credentials, known: str) -> None:
+    """Remove the account with everything that belongs to it, at once. Raises WrongPassword as `change_password` does.
 
     The database counts afterwards, in the same transaction: an account of which anything is left is not erased.
     """
-    confirmed = await _confirmed(work, credentials, password)
-    if (await work.execute(_ERASE, confirmed, credentials)).text(0, 0) != "t":
+    if (await work.execute(_ERASE, {"known": known}, credentials)).text(0, 0) != "t":
         raise WrongPassword
 
 
@@ -88,5 +96,7 @@ async def export(work: Work, credentials: Credentials) -> bytes:
     document = []
     for name, part in exports.parts():
         rows = await work.execute(part(), credentials=credentials)
+        if not rows or rows.value(0, 0) is None:  # erased since the part before
+            raise InvalidToken
         document.append(b'"%b":%b' % (name.encode(), rows.bytes(0, 0)))
     return b"{%b}" % b",".join(document)

@@ -72,10 +72,10 @@ async def register(work: Work, email: str, password: str, origin: Origin) -> Ses
 
     Raises EmailTaken, but only where nothing is mailed: who asks learns nothing about an address that is not theirs.
     """
-    encoded = await passwords.hash_password(password)
     if settings.EMAIL_VERIFICATION == "required":
-        await links.request_verification(work, email, encoded)
+        await links.request_verification(work, email)
         return None
+    encoded = await passwords.hash_password(password)
     token = tokens.generate()
     parameters = {"id": uuid7(), "email": email, "password": encoded, **_parameters(token, audit.REGISTER, origin)}
     try:

@@ -98,6 +98,8 @@ class StaffSite(UnfoldAdminSite):
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Let staff change their own password, and record that they did."""
         with transaction.atomic():
+            if isinstance(request.user, User):
+                request.user.sets_own_password = True
             response = super().password_change(request, extra_context)
             if request.method == "POST" and response.status_code == 302 and isinstance(request.user, User):
                 self._end_what_the_old_one_opened(request, request.user)

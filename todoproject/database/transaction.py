@@ -224,7 +224,9 @@ class Transaction:
     ) -> list[Outcome]:
         """Send all in one piece and return the outcomes up to the first error, which PostgreSQL stops at."""
         undoing = [_UNDO_EACH, _RELEASE_EACH] if self.has_failed else []
-        before = [*undoing, *self._before(), *_preamble(statements[0][0], credentials)]
+        # Where one of them writes, the owner is locked before the first: one that only reads may come before it.
+        opener = next((statement for statement, _ in statements if statement.writes), statements[0][0])
+        before = [*undoing, *self._before(), *_preamble(opener, credentials)]
         commands = [*before, *_commands(statements, keep_going)]
         started = time.perf_counter()
         try:

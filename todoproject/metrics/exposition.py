@@ -34,6 +34,7 @@ COUNTERS: dict[str, tuple[str, str, dict[str, Sequence[str]]]] = {
 # What `Store.put` says, by its short name; sums over the workers that live.
 GAUGES: dict[str, tuple[str, str]] = {
     "workers": ("todo_workers", "Workers that live."),
+    "schema_behind": ("todo_schema_behind", "Workers that /health/ready has told of migrations not applied."),
     "memory": ("todo_worker_memory_bytes", "Resident memory of the workers."),
     "pool_max": ("todo_pool_max", "Connections that the pools may hold."),
     "pool_size": ("todo_pool_size", "Connections that the pools hold."),

@@ -63,6 +63,11 @@ class Store:
             if key[0] == GAUGE:
                 self.cells[row] = 0.0
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether the other workers of the server can read these numbers."""
+        return self._folder is not None
+
     def row(self, key: Key, width: int) -> int:
         """Return where the numbers of a key begin; they are made, as zeros, where there are none."""
         row = self.rows.get(key)

@@ -19,7 +19,7 @@ from todoproject.management.diagnosis.findings import Check, Finding, Session
 from todoproject.management.diagnosis.link import Unreachable
 
 CHECKS: dict[str, list[Check]] = {
-    "Server": [server.versions, server.recovery, server.read_only, server.encoding],
+    "Server": [server.versions, server.recovery, server.encoding],
     "Settings": [server.durability, server.timeouts, server.connections, server.habits],
     "Role": [server.role, server.session_settings],
     "Schema": [schema.migrations, schema.fence, health.broken_objects],

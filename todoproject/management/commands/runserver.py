@@ -2,6 +2,8 @@
 
 import argparse
 import errno
+import json
+import logging
 import os
 import secrets
 import signal
@@ -9,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -25,6 +27,8 @@ from todoproject.protocol import Protocol
 from todoproject.server import Server
 from todoproject.settings import given_environment
 from todoproject.supervisor import START_SECONDS, Supervisor
+
+logger = logging.getLogger("todoproject")
 
 APPLICATION = "todoproject.asgi:application"
 FIRST_PASSED_DESCRIPTOR = 3  # sd_listen_fds(3): systemd, and whoever does as it does, passes sockets from here on
@@ -58,8 +62,7 @@ class Command(BaseCommand):
             except startup.StartFailed as error:
                 raise CommandError(str(error)) from error
             password = _create_first_staff() if is_migrated else None
-            self.stdout.write(_banner(_url(listener), password))
-            self.stdout.flush()
+            self._announce(_url(listener), password)
             if options["reload"]:
                 config = _config(reload=True)
                 ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
@@ -68,6 +71,20 @@ class Command(BaseCommand):
             else:
                 startup.is_done = True
                 _serve(listener)
+
+    def _announce(self, url: str, password: str | None) -> None:
+        """Say where it serves: to a person, or, where programs read, as a line of the log."""
+        text = _banner(url, password)
+        if settings.PRODUCTION and settings.LOG_FORMAT == "json":
+            logger.info("serving", extra={"url": url})
+            if password is None:
+                return
+            # Not through the log, whose other readers must not have it.
+            facts = {"event": "first staff account", "email": settings.FIRST_STAFF_EMAIL, "password": password}
+            text = json.dumps(facts)
+        with suppress(OSError, ValueError):  # closed (>&-), or its reader has gone
+            self.stdout.write(text)
+            self.stdout.flush()
 
 
 def _address(text: str | None) -> tuple[str, int]:

@@ -33,14 +33,6 @@ def recovery(session: Session) -> Iterator[Found]:
         yield "replica", "problem", "this server is a replica and cannot be written", "Use the primary's address."
 
 
-def read_only(session: Session) -> Iterator[Found]:
-    """Find what a killed restore leaves, and what providers set where the storage is full."""
-    [(is_read_only,)] = session.rows("SELECT current_setting('default_transaction_read_only')::boolean")
-    if is_read_only:
-        advice = "ALTER ROLE CURRENT_USER IN DATABASE … RESET default_transaction_read_only; or it is the provider's."
-        yield "read only", "problem", "sessions begin read only: nothing can be written", advice
-
-
 def encoding(session: Session) -> Iterator[Found]:
     [(encoding, collation, known, actual)] = session.rows(
         "SELECT pg_encoding_to_char(encoding), datcollate, datcollversion, pg_database_collation_actual_version(oid)"
@@ -159,7 +151,8 @@ def habits(session: Session) -> Iterator[Found]:
             "read only",
             "problem",
             "default_transaction_read_only is on",
-            "Set it off; some providers set it on a full disk.",
+            "Set it off; some providers set it on a full disk, and a restore that was killed leaves it:"
+            " ALTER ROLE … IN DATABASE … RESET default_transaction_read_only.",
         )
     if has.get("log_statement") in ("all", "mod") or has.get("log_min_duration_statement") == "0":
         advice = "Set log_statement = none and log_min_duration_statement = 1000: the log holds what people write."
