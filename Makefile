@@ -9,14 +9,16 @@ PRODUCTION := requirements.txt
 EVERYTHING := requirements.txt tests/requirements.txt
 BENCH      := requirements.txt bench/requirements.txt
 
-.PHONY: help run test faults lint format openapi statements bench requirements clean
+.PHONY: help run test test-all test-long mutants faults lint format openapi statements bench requirements clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run            serve the project; another port: make run PORT=8001'
-	@echo 'make test           every check, every test; another Python: make test PYTHON=python3.13'
+	@echo 'make test           what proves a change right; another Python: make test PYTHON=python3.13'
 	@echo '                    some tests and nothing else: make test ARGS="-k name"'
+	@echo 'make test-all       the same and what plays long: browser, clients, fuzz, faults in short, versions; and coverage'
 	@echo 'make faults         break everything, long and often; a minute or two of it: make faults ARGS=--short'
+	@echo 'make mutants        break the code on purpose and see which tests notice; one file: make mutants ARGS=tasks/queries'
 	@echo 'make lint           formatting, lint and types only'
 	@echo 'make format         format the code and fix what can be fixed'
 	@echo 'make openapi        write tests/openapi.json anew; refuses what would break clients'
@@ -42,8 +44,23 @@ else
 	@$(AS_PRODUCTION) $(PY) -W 'ignore:Got an error checking' manage.py makemigrations --check --dry-run
 	@echo '== Tests'
 	@rm -f .coverage .coverage.*
-	@$(PY) -m pytest -n auto --dist loadfile --cov
+	@$(PYTEST) -m 'not long' $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0)
 endif
+
+# Coverage is judged over both, so only here; counting it costs `make test` time that tells a person nothing.
+test-all: COVERAGE := yes
+test-all: test
+	@$(MAKE) --no-print-directory test-long
+
+# The second half of test-all.
+test-long:
+	@$(call install,$(EVERYTHING))
+	@echo '== Tests that play long'
+	@$(PYTEST) -m long --cov --cov-append
+
+mutants:
+	@$(call install,$(EVERYTHING))
+	@$(PY) -m tests.mutation $(ARGS)
 
 faults:
 	@$(call install,$(EVERYTHING))
@@ -84,20 +101,23 @@ statements:
 requirements:
 	@$(choose_python); test -x .venv-uv/bin/python || "$$python" -m venv .venv-uv
 	@.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13.9,<0.14'
+	@$(subst pyproject.toml ,,$(COMPILE)) --output-file installer.txt --group install
 	@$(COMPILE) --output-file requirements.txt
 	@$(COMPILE) --output-file tests/requirements.txt --group dev --constraint requirements.txt
 	@$(COMPILE) --output-file bench/requirements.txt --group bench --constraint tests/requirements.txt
-	@echo 'Locked requirements.txt, tests/requirements.txt and bench/requirements.txt.'
+	@echo 'Locked installer.txt, requirements.txt, tests/requirements.txt and bench/requirements.txt.'
 
 clean:
 	@rm -rf .venv .venv-* .venv.* .coverage .coverage.* htmlcov staticfiles
 	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/clients/node_modules
 	@find . -path './.postgres*' -prune -o -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
+PYTEST = $(PY) -m pytest -q -n auto --dist loadfile -p tests.progress --durations=5
+
 # Checks that load the settings get these, and nothing of the developer's shell or .env. That database is nowhere:
 # makemigrations tries to reach it, gives up after a second, and goes on.
 AS_PRODUCTION = env -i PATH="$$PATH" HOME="$$HOME" ENV_FILE=/dev/null \
-  ENVIRONMENT=production ALLOWED_HOSTS=example.com \
+  ENVIRONMENT=production ALLOWED_HOSTS=example.com TRUSTED_PROXIES=127.0.0.1 \
   DATABASE_URL=postgresql://nobody:nothing@127.0.0.1:1/nowhere DATABASE_CONNECT_TIMEOUT_SECONDS=1 \
   SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))')"
 
@@ -111,17 +131,26 @@ install = $(up_to_date) || { \
   exec 9>$(VENV).lock; "$$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'; \
   $(up_to_date) || { \
     echo 'Installing $(1) into $(VENV) ...'; \
-    { $(whole) || "$$python" -m venv --clear $(VENV); } >$(VENV).log 2>&1 && rm -f $(VENV)/installed-* && \
-    $(PIP_INSTALL) $(addprefix -r ,$(1)) >>$(VENV).log 2>&1 && $(PY) -m pip check >>$(VENV).log 2>&1 && \
+    { $(whole) || "$$python" -m venv --clear --without-pip $(VENV); } >$(VENV).log 2>&1 && rm -f $(VENV)/installed-* && \
+    $(call install_locked,$(addprefix -r ,$(1))) >>$(VENV).log 2>&1 && $(PY) -m pip check >>$(VENV).log 2>&1 && \
     $(foreach file,$(1),cp $(file) $(call copy_of,$(file)) &&) :; \
   } || { cat $(VENV).log >&2; exit 1; }; \
 }
 up_to_date  = { test -x $(PY) $(foreach file,$(1),&& cmp -s $(file) $(call copy_of,$(file))); }
 whole       = { $(PY) -m pip --version && ls $(VENV)/installed-*; }
 copy_of     = $(VENV)/installed-$(subst /,-,$(1))
+# uv takes a tenth of pip's work, and what is not needed then, making an environment with pip in it, takes as much again.
+# It knows nothing of pip's configuration (a company's index, say), and some platforms have none: then pip does it.
+install_locked = { { $(install_uv) && $(UV) $(1); } || { \
+    { $(PY) -m pip --version || $(PY) -m ensurepip; } && $(PY) -m pip $(PIP_INSTALL) $(1); }; }
+# By the pip that is there: the environment's, or that of the Python which made it, or the one that it carries along.
+install_uv     = { $(PY) -m pip $(PIP_INSTALL) -r installer.txt || \
+    "$$python" -m pip --python $(PY) $(PIP_INSTALL) -r installer.txt || \
+    { $(PY) -m ensurepip && $(PY) -m pip $(PIP_INSTALL) -r installer.txt; }; }
 # --no-deps: the lock is whole. Given hashes, pip would still ask the index for the newest release behind an extra of a
-# dependency, and then refuse it because it has no hash (pypa/pip#9644).
-PIP_INSTALL = $(PY) -m pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps
+# dependency, and then refuse it because it has no hash (pypa/pip#9644). Python compiles what it imports.
+UV          = $(PY) -m uv --quiet --no-config --system-certs pip install --python $(PY) --require-hashes --no-deps
+PIP_INSTALL = install --quiet --no-input --disable-pip-version-check --no-compile --require-hashes --no-deps
 
 # Set $python to the first candidate that is new enough. It is run, not only looked up: a shim may lead nowhere.
 choose_python = for python in $(CANDIDATES) ''; do \

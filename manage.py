@@ -7,7 +7,18 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 
 
+def _open_what_is_closed() -> None:
+    """Give a process that was started with `>&-` or `2>&-` something to write to.
+
+    Otherwise its first socket would be its standard output.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 -- for as long as we live
+
+
 def main() -> None:
+    _open_what_is_closed()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todoproject.settings")
     from django.conf import settings
     from django.core.management import execute_from_command_line
@@ -30,6 +41,11 @@ def main() -> None:
         if "--traceback" in sys.argv or not is_not_ready(error.__cause__):
             raise
         sys.exit("todoproject: the schema is absent or older than this code: run `python manage.py migrate`")
+    except BrokenPipeError:  # `| head` has seen enough
+        if "--traceback" in sys.argv:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to write at the end would fail again
+        sys.exit(128 + 13)  # as a shell tells of a program that SIGPIPE has ended
     except KeyboardInterrupt:
         if "--traceback" in sys.argv:
             raise

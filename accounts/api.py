@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from ninja import Router
 
 from accounts import attempts, audit, passwords, queries
@@ -34,6 +34,7 @@ from todoproject.problems import (
     NOT_FOUND,
     SCOPE_MISSING,
     TOKEN_ROTATED,
+    TOO_MANY_TOKENS,
     UNAUTHENTICATED,
     WRONG_CREDENTIALS,
     WRONG_PASSWORD,
@@ -42,6 +43,7 @@ from todoproject.responses import json_response, no_content
 
 if TYPE_CHECKING:
     from accounts.auth import AuthenticatedRequest
+    from todoproject.request import ApiRequest
 
 router = Router()
 
@@ -73,10 +75,10 @@ def _new_token(secret: str, document: bytes) -> HttpResponse:
     summary="Create an account and log in; 202 where the e-mail has to be verified first",
     response=answers({201: Session, 202: Accepted}, EMAIL_TAKEN, INVALID),
 )
-async def register(request: HttpRequest, account: Register) -> HttpResponse:
+async def register(request: "ApiRequest", account: Register) -> HttpResponse:
     await attempts.take(attempts.REGISTER, account.email, addresses.of(request))
     passwords.validate(account.password)
-    session = await queries.register(account.email, account.password, audit.origin(request))
+    session = await queries.register(request.work, account.email, account.password, audit.origin(request))
     return _session(session) if session else _accepted()
 
 
@@ -85,11 +87,14 @@ async def register(request: HttpRequest, account: Register) -> HttpResponse:
     auth=None,
     tags=["accounts"],
     operation_id="verify_email",
-    summary="Open the account, with the code from the verification mail",
+    summary="Open the account, or give it its new e-mail, with the code from the mail",
     response=answers({204: None}, INVALID_LINK, INVALID),
 )
-async def verify_email(request: HttpRequest, verification: EmailVerification) -> HttpResponse:
-    await queries.verify_email(verification.token)
+async def verify_email(request: "ApiRequest", verification: EmailVerification) -> HttpResponse:
+    await attempts.take(attempts.CODE, "", addresses.of(request))
+    if verification.password is not None:
+        passwords.validate(verification.password)
+    await queries.verify_email(request.work, verification.token, verification.password, audit.origin(request))
     return no_content()
 
 
@@ -101,9 +106,9 @@ async def verify_email(request: HttpRequest, verification: EmailVerification) ->
     summary="Have a code for a new password mailed",
     response=answers({202: Accepted}, INVALID),
 )
-async def request_password_reset(request: HttpRequest, address: EmailAddress) -> HttpResponse:
+async def request_password_reset(request: "ApiRequest", address: EmailAddress) -> HttpResponse:
     await attempts.take(attempts.PASSWORD_RESET, address.email, addresses.of(request))
-    await queries.request_reset(address.email)
+    await queries.request_reset(request.work, address.email)
     return _accepted()
 
 
@@ -115,9 +120,10 @@ async def request_password_reset(request: HttpRequest, address: EmailAddress) ->
     summary="Set a new password, with the code from the mail; every login ends",
     response=answers({204: None}, INVALID_LINK, INVALID),
 )
-async def confirm_password_reset(request: HttpRequest, reset: PasswordReset) -> HttpResponse:
+async def confirm_password_reset(request: "ApiRequest", reset: PasswordReset) -> HttpResponse:
+    await attempts.take(attempts.CODE, "", addresses.of(request))
     passwords.validate(reset.password)
-    await queries.confirm_reset(reset.token, reset.password, revoke_tokens=reset.revoke_tokens)
+    await queries.confirm_reset(request.work, reset.token, reset.password, revoke_tokens=reset.revoke_tokens)
     return no_content()
 
 
@@ -129,9 +135,9 @@ async def confirm_password_reset(request: HttpRequest, reset: PasswordReset) -> 
     summary="Log in",
     response=answers({201: Session}, WRONG_CREDENTIALS, INVALID),
 )
-async def login(request: HttpRequest, account: Login) -> HttpResponse:
+async def login(request: "ApiRequest", account: Login) -> HttpResponse:
     await attempts.take(attempts.LOGIN, account.email, addresses.of(request))
-    return _session(await queries.login(account.email, account.password, audit.origin(request)))
+    return _session(await queries.login(request.work, account.email, account.password, audit.origin(request)))
 
 
 @router.post(
@@ -142,7 +148,7 @@ async def login(request: HttpRequest, account: Login) -> HttpResponse:
     response=answers({204: None}, UNAUTHENTICATED),
 )
 async def logout(request: "AuthenticatedRequest") -> HttpResponse:
-    await queries.logout(request.auth, audit.origin(request))
+    await queries.logout(request.work, request.auth, audit.origin(request))
     return no_content()
 
 
@@ -154,7 +160,7 @@ async def logout(request: "AuthenticatedRequest") -> HttpResponse:
     response=answers({200: User}, UNAUTHENTICATED, SCOPE_MISSING),
 )
 async def get_me(request: "AuthenticatedRequest") -> HttpResponse:
-    return json_response(await queries.get_me(request.auth))
+    return json_response(await queries.get_me(request.work, request.auth))
 
 
 @router.patch(
@@ -165,7 +171,7 @@ async def get_me(request: "AuthenticatedRequest") -> HttpResponse:
     response=answers({200: User}, UNAUTHENTICATED, SCOPE_MISSING, INVALID),
 )
 async def patch_me(request: "AuthenticatedRequest", me: MePatch) -> HttpResponse:
-    return json_response(await queries.patch_me(request.auth, me))
+    return json_response(await queries.patch_me(request.work, request.auth, me))
 
 
 @router.delete(
@@ -176,8 +182,8 @@ async def patch_me(request: "AuthenticatedRequest", me: MePatch) -> HttpResponse
     response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID),
 )
 async def erase_me(request: "AuthenticatedRequest", erasure: Erasure) -> HttpResponse:
-    await attempts.take(attempts.LOGIN, request.auth.digest.hex(), addresses.of(request))
-    await queries.erase(request.auth, erasure.password)
+    known = await queries.confirm_password(request.auth, erasure.password, addresses.of(request))
+    await queries.erase(request.work, request.auth, known)
     return no_content()
 
 
@@ -189,11 +195,10 @@ async def erase_me(request: "AuthenticatedRequest", erasure: Erasure) -> HttpRes
     response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID),
 )
 async def change_password(request: "AuthenticatedRequest", change: PasswordChange) -> HttpResponse:
-    await attempts.take(attempts.LOGIN, request.auth.digest.hex(), addresses.of(request))
     passwords.validate(change.new_password, "new_password")
-    await queries.change_password(
-        request.auth, change.current_password, change.new_password, revoke_tokens=change.revoke_tokens
-    )
+    known = await queries.confirm_password(request.auth, change.current_password, addresses.of(request))
+    new = await passwords.hash_password(change.new_password)
+    await queries.change_password(request.work, request.auth, known, new, revoke_tokens=change.revoke_tokens)
     return no_content()
 
 
@@ -206,7 +211,7 @@ async def change_password(request: "AuthenticatedRequest", change: PasswordChang
 )
 async def export_me(request: "AuthenticatedRequest") -> HttpResponse:
     headers = _NO_STORE | {"Content-Disposition": 'attachment; filename="account.json"'}
-    return json_response(await queries.export(request.auth), headers=headers)
+    return json_response(await queries.export(request.work, request.auth), headers=headers)
 
 
 @router.get(
@@ -217,7 +222,7 @@ async def export_me(request: "AuthenticatedRequest") -> HttpResponse:
     response=answers({200: TokenList}, UNAUTHENTICATED, SCOPE_MISSING),
 )
 async def list_tokens(request: "AuthenticatedRequest") -> HttpResponse:
-    return json_response(await queries.list_tokens(request.auth))
+    return json_response(await queries.list_tokens(request.work, request.auth))
 
 
 @router.post(
@@ -225,10 +230,10 @@ async def list_tokens(request: "AuthenticatedRequest") -> HttpResponse:
     tags=["tokens"],
     operation_id="create_token",
     summary="Make a personal access token; the secret is shown once",
-    response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, INVALID),
+    response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, TOKEN_ROTATED, TOO_MANY_TOKENS, INVALID),
 )
 async def create_token(request: "AuthenticatedRequest", token: TokenCreate) -> HttpResponse:
-    return _new_token(*await queries.create_token(request.auth, token))
+    return _new_token(*await queries.create_token(request.work, request.auth, token))
 
 
 @router.get(
@@ -239,7 +244,7 @@ async def create_token(request: "AuthenticatedRequest", token: TokenCreate) -> H
     response=answers({200: Token}, UNAUTHENTICATED),
 )
 async def get_current_token(request: "AuthenticatedRequest") -> HttpResponse:
-    return json_response(await queries.current_token(request.auth))
+    return json_response(await queries.current_token(request.work, request.auth))
 
 
 @router.delete(
@@ -250,7 +255,7 @@ async def get_current_token(request: "AuthenticatedRequest") -> HttpResponse:
     response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, NOT_FOUND),
 )
 async def revoke_token(request: "AuthenticatedRequest", token_id: UUID) -> HttpResponse:
-    await queries.revoke_token(request.auth, token_id)
+    await queries.revoke_token(request.work, request.auth, token_id)
     return no_content()
 
 
@@ -259,7 +264,7 @@ async def revoke_token(request: "AuthenticatedRequest", token_id: UUID) -> HttpR
     tags=["tokens"],
     operation_id="rotate_token",
     summary="Replace a token; the old one works on for a while",
-    response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, NOT_FOUND, TOKEN_ROTATED),
+    response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, NOT_FOUND, TOKEN_ROTATED, TOO_MANY_TOKENS),
 )
 async def rotate_token(request: "AuthenticatedRequest", token_id: UUID) -> HttpResponse:
-    return _new_token(*await queries.rotate_token(request.auth, token_id))
+    return _new_token(*await queries.rotate_token(request.work, request.auth, token_id))

@@ -7,7 +7,9 @@ with an account of his own would only have to use it now and then. `q` attempts 
 | | account and address | account, any address | address, any account |
 |---|---|---|---|
 | login | q in w | 5 q in 4 w | 20 q in w |
+| confirming one's password (by account, whichever the token) | q in w | 5 q in 4 w | 20 q in w |
 | register, password reset, second factor | – | q in w | 20 q in w |
+| code from a mail | – | – | 20 q in w |
 
 Guessing from one address ends at the first column and so shuts nobody else out. Guessing from many addresses ends at
 the second, with the default at 100 in any hour (the bound of OWASP ASVS 4.0.3, 2.2.1); it can delay the owner's next
@@ -29,12 +31,16 @@ from todoproject.database.unit import Statement
 from todoproject.limits import Policy
 
 LOGIN = "login"
+PASSWORD = "password"  # noqa: S105 -- a name: of somebody who has a token and confirms who they are
+CODE = "code"  # from a mail; nobody guesses one, but each right one is a password to hash
 REGISTER = "register"
 PASSWORD_RESET = "password-reset"  # noqa: S105 -- a name
 SECOND_FACTOR = "second-factor"
 
 _SETTINGS = {
     LOGIN: "LOGIN_LIMIT",
+    PASSWORD: "LOGIN_LIMIT",
+    CODE: "PASSWORD_RESET_LIMIT",
     REGISTER: "REGISTER_LIMIT",
     PASSWORD_RESET: "PASSWORD_RESET_LIMIT",
     SECOND_FACTOR: "LOGIN_LIMIT",
@@ -72,7 +78,9 @@ def _buckets(kind: str) -> list[_Bucket]:
     quota, window = limit
     of_account = Policy(kind, quota, window)
     address = _Bucket(_ADDRESS, Policy(kind, 20 * quota, window))
-    if kind == LOGIN:
+    if kind == CODE:
+        return [address]
+    if kind in (LOGIN, PASSWORD):
         return [_Bucket(_BOTH, of_account), address, _Bucket(_ACCOUNT, Policy(kind, 5 * quota, 4 * window))]
     return [address, _Bucket(_ACCOUNT, of_account)]
 
@@ -108,8 +116,9 @@ async def take(kind: str, email: str, address: str) -> None:
     buckets = _buckets(kind)
     if not buckets:
         return
-    statement = Statement.open(_query(kind, buckets), repeatable=True)  # counting twice does no harm
-    rows = await pool.run(statement, _parameters(buckets, email, address))
+    statement = Statement.unfenced(_query(kind, buckets), repeatable=True, writes=True)  # counting twice does no harm
+    # Alone, never in a request's transaction: it counts whatever becomes of the request.
+    rows = await pool.execute(statement, _parameters(buckets, email, address))
     if rows.value(0, 0) is not None:
         raise TooManyAttempts(buckets[int(rows.text(0, 0)) - 1].policy, float(rows.text(0, 1)))
 

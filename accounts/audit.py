@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from django.apps import apps
 from django.db import connection
 from django.db.models import BinaryField, Model, QuerySet
 from django.http import HttpRequest
@@ -23,10 +24,14 @@ from todoproject import addresses, logs
 
 ADD, CHANGE, DELETE, VIEW, EXPORT = "add", "change", "delete", "view", "export"
 ERASE = "erase"
+REFUSED_FILTER = "refused filter"
 REGISTER, SIGN_IN, SIGN_IN_FAILED, SIGN_OUT = "register", "sign-in", "sign-in failed", "sign-out"
 
 # Never told, whatever becomes of them. Binary columns (digests, sealed answers) are not either.
 SECRET = frozenset({"password"})
+
+# What the doors are called on pages.
+DOORS: Mapping[str, str] = {"admin": "admin", "api": "API", "command": "command"}
 
 Changes = Mapping[str, Any]  # a field's name: [before, after]
 
@@ -123,6 +128,14 @@ def record_failed_sign_in(request: HttpRequest, email: str) -> None:
         cursor.execute(
             "SELECT record_failed_sign_in(%s, 'admin', %s, %s, %s)", [uuid7(), who, where.request_id, where.address]
         )
+
+
+def kind_of(event: AuditEvent) -> str:
+    """Return what people call the kind of thing that an event is about."""
+    try:
+        return str(apps.get_model(event.object_type)._meta.verbose_name)
+    except (LookupError, ValueError):  # about nothing, or of a model that is no more
+        return event.object_type.rpartition(".")[2] or "–"
 
 
 def events_for(thing: Model) -> "QuerySet[AuditEvent]":

@@ -1,15 +1,15 @@
 """How a request says who it is from."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from django.http import HttpRequest
 from ninja.security.base import AuthBase
 
 from accounts import tokens
-from accounts.tokens import Credentials
+from todoproject.database.unit import Credentials
+from todoproject.request import ApiRequest, bearer_token
 
 if TYPE_CHECKING:
-    from todoproject.request import ApiRequest
 
     class AuthenticatedRequest(ApiRequest):
         """A request whose operation asks for a token; whether the token is good, the database says."""
@@ -27,5 +27,8 @@ class Bearer(AuthBase):
     openapi_scheme = "bearer"
 
     async def __call__(self, request: HttpRequest) -> Credentials | None:
-        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-        return tokens.parse(token.strip()) if scheme.lower() == "bearer" else None
+        asked = cast(ApiRequest, request)
+        if asked.credentials is None:  # else an Idempotency-Key has asked before
+            token = bearer_token(request.META.get("HTTP_AUTHORIZATION"))
+            asked.credentials = None if token is None else tokens.parse(token)
+        return asked.credentials

@@ -18,12 +18,11 @@ from psycopg import sql
 
 from accounts import seals
 from accounts.models import IdempotencyKey
-from accounts.tokens import Credentials
 from todoproject.database import statements
 from todoproject.database.errors import ConnectionLost, InFlight, OutcomeUnknown
 from todoproject.database.pool import pool
 from todoproject.database.transaction import Transaction
-from todoproject.database.unit import ACCOUNT_ROLE, Statement
+from todoproject.database.unit import ACCOUNT_ROLE, Credentials, Statement
 
 LIFETIME = timedelta(hours=24)
 _KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")  # 1 to 255 printable ASCII characters
@@ -46,12 +45,12 @@ class AnswerUnreadable(Exception):
 
 
 async def answer_once(
-    credentials: Credentials, key: str, request: bytes, run: Callable[[], Awaitable[HttpResponse]]
+    credentials: Credentials, key: str, request: bytes, run: Callable[[Transaction], Awaitable[HttpResponse]]
 ) -> HttpResponse:
     """Answer with what was stored under the key; else run the request and store its answer with its writes.
 
-    `request` is everything that makes it this request. Raises MalformedKey, KeyReused, AnswerUnreadable, and
-    InFlight where the same key is being worked on at this moment.
+    `request` is everything that makes it this request; `run` does its writes in the transaction it is given.
+    Raises MalformedKey, KeyReused, AnswerUnreadable, and InFlight where the same key is being worked on at this moment.
     """
     if _KEY.fullmatch(key) is None:
         raise MalformedKey
@@ -66,30 +65,36 @@ async def answer_once(
 
 
 async def _answer(
-    credentials: Credentials, key: str, request: bytes, run: Callable[[], Awaitable[HttpResponse]]
+    credentials: Credentials, key: str, request: bytes, run: Callable[[Transaction], Awaitable[HttpResponse]]
 ) -> HttpResponse:
     names: dict[str, object] = {
-        "token_digest": credentials.digest,
         "key_digest": hashlib.sha256(key.encode()).digest(),
         "fingerprint": hashlib.sha256(request).digest(),
     }
-    async with pool.transaction() as transaction:
-        claimed = await transaction.run(_claim(), names, savepoint=_SAVEPOINT)
+
+    async def answer(transaction: Transaction) -> HttpResponse:
+        claimed = await transaction.execute(_claim(), names, credentials, savepoint=_SAVEPOINT)
         if claimed.value(0, 0) is not None:
             if claimed.text(0, 0) != "t":
                 raise KeyReused
             return _replay(key, bytes.fromhex(claimed.text(0, 1)))
-        return await _run_and_store(transaction, key, names, run)
+        return await _run_and_store(transaction, credentials, key, names, run)
+
+    return await pool.transact(answer)
 
 
 async def _run_and_store(
-    transaction: Transaction, key: str, names: dict[str, object], run: Callable[[], Awaitable[HttpResponse]]
+    transaction: Transaction,
+    credentials: Credentials,
+    key: str,
+    names: dict[str, object],
+    run: Callable[[Transaction], Awaitable[HttpResponse]],
 ) -> HttpResponse:
-    response = await run()
+    response = await run(transaction)
     if transaction.has_failed:  # the database refused the write; that refusal is an answer, too
         await transaction.command(f"ROLLBACK TO {_SAVEPOINT}")
     if response.status_code in OUTCOMES:
-        await transaction.run(_store(), {**names, "answer": _seal(key, response)})
+        await transaction.execute(_store(), {**names, "answer": _seal(key, response)}, credentials)
     elif response.status_code >= 400:
         await transaction.command("ROLLBACK")
     return response

@@ -48,6 +48,30 @@ def email_changed(to: str, user_id: str) -> Mail:
     return Mail("email-changed", to, "Your e-mail address was changed", text, user_id)
 
 
+def email_change_asked(to: str, secret: str, user_id: str) -> Mail:
+    """Ask at somebody's address, the old or the new one, whether their account shall have the new one.
+
+    It names neither: who reads the old one now need not be whose account it is.
+    """
+    text = (
+        "Our staff have been asked to change the e-mail address of your account. Nothing changes before somebody who"
+        f" reads the old address or the new one agrees.\n\n{_how('verify-email', secret)}"
+    )
+    lifetime = _lasts(settings.EMAIL_VERIFICATION_LIFETIME)
+    if_not = "If you did not ask for that, do not use it, and tell whoever runs this service at once."
+    return Mail("email-change-asked", to, "Another e-mail address?", f"{text}\n\n{lifetime} {if_not}\n", user_id)
+
+
+def second_factor_locked(to: str, user_id: str) -> Mail:
+    """Tell staff that somebody has their password and tries codes."""
+    text = (
+        "Somebody has entered your password for the admin, and then ten wrong codes in a row. Your second factor is"
+        " locked.\n\nIf this was not you, they know your password. Either way, set a new one: that opens the lock, too."
+        " An administrator can open it as well.\n"
+    )
+    return Mail("second-factor-locked", to, "Your second factor is locked", text, user_id)
+
+
 def _how(page: str, secret: str) -> str:
     if settings.PUBLIC_URL:
         return f"To go on, open this link:\n\n{settings.PUBLIC_URL}/{page}#token={secret}"

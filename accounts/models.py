@@ -1,5 +1,7 @@
 """Who uses the API and the admin, and the tokens that API requests carry."""
 
+import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar
 from zoneinfo import available_timezones
@@ -7,7 +9,7 @@ from zoneinfo import available_timezones
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import connection, models, transaction
 from django.db.models import Q, Value
 from django.db.models.functions import Length, Lower, Now
 from django.db.models.lookups import Exact
@@ -23,9 +25,13 @@ class Scope(models.TextChoices):
     ACCOUNT = "account", "manage the account and its tokens"
 
 
+# Names that say nothing about where somebody is: what a server is set to, and what a new one ships with.
+_NO_PLACES = frozenset({"localtime", "Factory", "posixrules"})
+
+
 def validate_timezone(name: str) -> None:
-    """Raise ValidationError unless `name` is an IANA time zone."""
-    if name not in available_timezones():
+    """Raise ValidationError unless `name` is an IANA time zone: of a place, or UTC."""
+    if name not in available_timezones() or name in _NO_PLACES:
         raise ValidationError("Not an IANA time zone, such as Europe/Berlin.", code="timezone")
 
 
@@ -42,6 +48,15 @@ class UserManager(BaseUserManager["User"]):
     def with_email(self, email: str) -> "models.QuerySet[User]":
         """Return the user with an e-mail, whatever the case it is written in."""
         return self.annotate(lower_email=Lower("email")).filter(lower_email=email.lower())
+
+    def lock(self, people: "models.QuerySet[Any, Any] | Iterable[uuid.UUID]") -> list[uuid.UUID]:
+        """Lock the rows of these people, in the order of their ids, and return the ids.
+
+        Whoever writes what belongs to somebody locks that person first, then the rows: so no two can wait for each
+        other. It takes a transaction.
+        """
+        rows = self.filter(pk__in=people).order_by("pk").select_for_update(no_key=True)
+        return list(rows.values_list("pk", flat=True))
 
     def get_by_natural_key(self, username: str | None) -> "User":
         return self.with_email(username or "").get()
@@ -64,8 +79,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     # Counts this user's task writes; a trigger takes the next number under this row's lock, so that numbers
     # appear in commit order and a reader who has seen N never misses something ≤ N.
     change_no = models.BigIntegerField(db_default=0, editable=False)
+    # When that was. The next change is later than this, though the server's clock be set back meanwhile.
+    changed_at = models.DateTimeField(null=True, editable=False)
     # Every admin session is bound to this moment, so a new one ends them all; see get_session_auth_hash.
     sessions_ended_at = models.DateTimeField(null=True, editable=False)
+
+    # Set by the form in which people change their own password: their personal tokens stay, as through the API.
+    sets_own_password = False
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -100,6 +120,33 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def save(self, *arguments: Any, **options: Any) -> None:
+        """Save; where `set_password` was called before, end with the old password whatever it let in.
+
+        So it is in every form, command and shell that sets one. A hash that Django only renews is no new password.
+        """
+        is_new_password = self._password is not None and not self._state.adding
+        with transaction.atomic():
+            super().save(*arguments, **options)
+            if is_new_password:
+                self.end_access(also_personal=not self.sets_own_password)
+
+    def end_access(self, *, also_personal: bool = True) -> None:
+        """End what a changed password must end: logins, admin sessions, codes from mails and, if asked, personal ones.
+
+        The one function for whatever is not the API, whose own (change_password, reset_password) do the same in the
+        database. This row is locked before the tokens, as everywhere.
+        """
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT email FROM users WHERE id = %s FOR NO KEY UPDATE", [self.pk])
+            cursor.execute("SELECT end_tokens(%s, NULL, %s)", [self.pk, also_personal])
+            cursor.execute("DELETE FROM email_links WHERE lower(email) = lower(%s)", [self.email])
+            cursor.execute(
+                "UPDATE users SET sessions_ended_at = clock_timestamp() WHERE id = %s RETURNING sessions_ended_at",
+                [self.pk],
+            )
+            (self.sessions_ended_at,) = cursor.fetchone()
 
     def get_session_auth_hash(self) -> str:
         """Bind admin sessions to the password, the second factor and the last time that all of them were ended."""
@@ -210,6 +257,37 @@ class EmailLink(models.Model):
         return f"{self.purpose} {self.id}"
 
 
+class EmailChange(models.Model):
+    """Another address for an account, by staff: it waits until somebody proves to read the old or the new one.
+
+    One digest for each of the two codes; the one of the new address proves that address, too.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="email_change")
+    email = models.EmailField(max_length=254)
+    replaces = models.EmailField(max_length=254)  # where the account has another address meanwhile, nothing is changed
+    old_digest = models.BinaryField(max_length=32)
+    new_digest = models.BinaryField(max_length=32)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "email_changes"
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint("old_digest", name="email_changes_old_unique"),
+            models.UniqueConstraint("new_digest", name="email_changes_new_unique"),
+            models.CheckConstraint(
+                condition=Exact(Length("old_digest"), 32) & Exact(Length("new_digest"), 32),
+                name="email_changes_digest_length",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"another address for {self.user_id}"
+
+
 class SecondFactor(models.Model):
     """A staff member's authenticator app (TOTP, RFC 6238); see accounts/staff/second_factor.py."""
 
@@ -218,6 +296,9 @@ class SecondFactor(models.Model):
     secret = models.BinaryField()  # encrypted
     last_step = models.BigIntegerField(default=0)  # of the last code that was accepted: none counts twice
     recovery_codes = ArrayField(models.BinaryField(max_length=32))  # digests of those that are left
+    # Tries since the last right code, and the password they were made with: another one begins anew.
+    failures = models.SmallIntegerField(default=0, db_default=0)
+    tried_with = models.CharField(max_length=24, default="", db_default="", blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from accounts.models import Scope, validate_timezone
-from todoproject.schemas import Instant, Output, Strict, Text
+from todoproject.schemas import Instant, Output, Storable, Strict
 
 
 def _email(text: str) -> str:
@@ -31,13 +31,14 @@ def _timezone(name: str) -> str:
 
 
 Email = Annotated[
-    Text,
+    str,
     StringConstraints(strip_whitespace=True, max_length=254),
+    Storable,
     AfterValidator(_email),
     Field(json_schema_extra={"format": "email"}, examples=["alice@example.com"]),
 ]
 # Long enough for any passphrase, short enough that hashing it costs nothing extra.
-Password = Annotated[Text, StringConstraints(max_length=512), Field(examples=["correct horse battery staple"])]
+Password = Annotated[str, StringConstraints(max_length=512), Storable, Field(examples=["correct horse battery staple"])]
 
 
 class Register(Strict):
@@ -50,7 +51,7 @@ class Register(Strict):
 class Login(Strict):
     """What proves who somebody is."""
 
-    email: Annotated[Text, StringConstraints(strip_whitespace=True, max_length=254)] = Field(
+    email: Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), Storable] = Field(
         examples=["alice@example.com"]
     )
     password: Password
@@ -64,15 +65,20 @@ class EmailAddress(Strict):
 
 # What is mailed is shorter; anything else is no secret of ours.
 LinkSecret = Annotated[
-    Text, StringConstraints(min_length=1, max_length=100), Field(examples=["the code from the mail"])
+    str, StringConstraints(min_length=1, max_length=100), Storable, Field(examples=["the code from the mail"])
 ]
 RevokeTokens = Annotated[bool, Field(description="End personal access tokens too, not only logins.")]
 
 
 class EmailVerification(Strict):
-    """The code from a verification mail."""
+    """The code from a verification mail, and the password of the account that it opens.
+
+    Whoever registered may not be who reads the address, so the password of the registration is none. Without one here
+    the account opens with none, and a code to set one is mailed.
+    """
 
     token: LinkSecret
+    password: Password | None = None
 
 
 class PasswordReset(Strict):
@@ -124,7 +130,7 @@ class Session(Output):
 class MePatch(Strict):
     """A JSON merge patch (RFC 7396) of the account."""
 
-    timezone: Annotated[Text, StringConstraints(max_length=64), AfterValidator(_timezone)] = Field(
+    timezone: Annotated[str, StringConstraints(max_length=64), Storable, AfterValidator(_timezone)] = Field(
         default="UTC", examples=["Europe/Berlin"]
     )
 
@@ -152,7 +158,7 @@ Expiry = Annotated[Instant, Field(le=LAST_EXPIRY), AfterValidator(_future)]
 class TokenCreate(Strict):
     """A personal access token to be made."""
 
-    name: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)] = Field(
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Storable] = Field(
         examples=["backup script"]
     )
     scopes: Annotated[list[Scope], BeforeValidator(_scopes), Field(min_length=1, max_length=len(Scope))]

@@ -9,20 +9,14 @@ import re
 import secrets
 import string
 import zlib
-from dataclasses import dataclass, field
+
+from todoproject.database.unit import Credentials
 
 PREFIX = "todo_"
 _ALPHABET = string.digits + string.ascii_letters
 _SECRET_LENGTH = 40  # 238 bits
 _CHECKSUM_LENGTH = 6  # a CRC-32 in base 62
 _SHAPE = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}}}")
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a request proves who it is with: the digest of its token."""
-
-    digest: bytes = field(repr=False)
 
 
 def generate() -> str:

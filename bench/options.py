@@ -13,7 +13,7 @@ RESULTS = Path("bench/results")
 PARTS = ("compare", "start", "login", "scale", "admin")
 _EPILOG = """\
 also:
-  python -m bench report FILE              write the plots and the README's section from results
+  python -m bench report FILE              write the plots and docs/performance.md from results
   python -m bench profile PEER OPERATION   where a server's time goes (with py-spy)
   python -m bench check                    each peer answers each operation right
 """

@@ -1,4 +1,4 @@
-"""From results to the README: plots, and a block of Markdown whose every number comes from the JSON file."""
+"""From results to docs/performance.md: plots, and a block of Markdown whose every number comes from the JSON file."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from bench.errors import BenchError
 from bench.peers import ROOT
 from bench.ratios import Cells, Series, Spread, series, spread
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 PLANS = "plans.txt"
 _PEER = "sqlmodel"
@@ -22,17 +22,17 @@ _PICTURES = {
 }
 
 
-def write(path: Path, readme: Path = README) -> None:
-    """Write the plots beside the results, and the block into the README. Raises BenchError."""
+def write(path: Path, page: Path = PAGE) -> None:
+    """Write the plots beside the results, and the block into the page. Raises BenchError."""
     results = read(path)
     from bench import plots  # matplotlib takes a second to import, and only this needs it
 
     pictures = plots.write(results, path.parent)
     if "scale" in results:
         (path.parent / PLANS).write_text(plans(results["scale"]["plans"]), encoding="utf-8")
-    text = readme.read_text(encoding="utf-8")
-    readme.write_text(replaced(text, markdown(results, pictures)), encoding="utf-8")
-    print(f"Wrote {', '.join(picture.name for picture in pictures)} and the block in {readme.name}.")
+    text = page.read_text(encoding="utf-8")
+    page.write_text(replaced(text, markdown(results, pictures)), encoding="utf-8")
+    print(f"Wrote {', '.join(picture.name for picture in pictures)} and the block in {page.name}.")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def replaced(text: str, block: str) -> str:
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
-        raise BenchError(f"the README lacks the marks {BEGIN} and {END}")
+        raise BenchError(f"{PAGE.name} lacks the marks {BEGIN} and {END}")
     return f"{head}{BEGIN}\n{block}\n{END}{tail}"
 
 
@@ -76,7 +76,7 @@ def markdown(results: dict[str, Any], pictures: Sequence[Path]) -> str:
 
 def _relative(path: Path) -> str:
     resolved = path.resolve()
-    return str(resolved.relative_to(ROOT) if resolved.is_relative_to(ROOT) else resolved)
+    return f"../{resolved.relative_to(ROOT)}" if resolved.is_relative_to(ROOT) else str(resolved)
 
 
 def _setting(results: dict[str, Any]) -> str:
@@ -170,9 +170,8 @@ def _scale(results: dict[str, Any]) -> str:
     if "scale" not in results:
         return ""
     sizes = " and ".join(f"{int(tasks):,}" for tasks in results["scale"]["plans"])
-    return (
-        f"[What PostgreSQL does for get, list, filter and search](bench/results/{PLANS}) with {sizes} tasks: its plans."
-    )
+    link = f"[What PostgreSQL does for get, list, filter and search](../bench/results/{PLANS})"
+    return f"{link} with {sizes} tasks: its plans."
 
 
 def _pages(results: dict[str, Any]) -> str:

@@ -1,45 +1,38 @@
 """The staff's view of tasks. Deleting means what it means in the API: the row stays, marked as deleted."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
 from accounts.admin import panels
-from accounts.admin.panels import Panel
+from accounts.admin.panels import Fact, Panel
 from accounts.models import User
 from tasks.models import Priority, Task
 from tasks.queries import staff
 from tasks.queries.staff import is_overdue, key_at
-from todoproject.admin import DayRangeFilter, ModelAdmin
+from todoproject.admin import ModelAdmin
+from todoproject.change_list import DayRangeFilter, PersonFilter
 from todoproject.paginator import MOST_COUNTED
 
 
-class DeletedFilter(admin.SimpleListFilter):
+class DeletedFilter(DropdownFilter):
     """Hides deleted tasks unless they are asked for."""
 
     title = "deleted"
     parameter_name = "deleted"
+    all_option = ["", "No"]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Yes"), ("all", "All")]
-
-    def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        # The first choice is the one without a parameter, which Django calls "All".
-        yield from (
-            {**choice, "display": "No"} if number == 0 else choice
-            for number, choice in enumerate(super().choices(changelist))
-        )
+        return [("yes", "Yes"), ("all", "All, deleted or not")]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Task]") -> "QuerySet[Task]":
         if self.value() == "all":
@@ -59,7 +52,7 @@ class DueFilter(DayRangeFilter):
         return Q((f"due_on__{comparison}", day)) | Q((f"due_at__{comparison}", instant))
 
 
-class StateFilter(admin.SimpleListFilter):
+class StateFilter(DropdownFilter):
     """Open, overdue or completed."""
 
     title = "state"
@@ -93,6 +86,14 @@ def _overdue() -> Q:
     return Q(due_on__lt=now.astimezone(UTC).date()) | Q(due_at__lt=now)
 
 
+def _state(task: Task) -> str:
+    if task.deleted_at is not None:
+        return "deleted"
+    if task.is_completed:
+        return "completed"
+    return "overdue" if is_overdue(task, timezone.now()) else "open"
+
+
 @admin.register(Task)
 class TaskAdmin(ModelAdmin):
     """Everybody's tasks."""
@@ -103,7 +104,7 @@ class TaskAdmin(ModelAdmin):
     list_per_page = 25  # two fields in each row take their time to draw
     list_select_related = ("user",)
     list_filter = (
-        ("user", AutocompleteSelectFilter),
+        ("user", PersonFilter),
         StateFilter,
         ("priority", ChoicesDropdownFilter),
         ("due_on", DueFilter),
@@ -116,13 +117,13 @@ class TaskAdmin(ModelAdmin):
     search_help_text = "Words of the title or text, the beginning of an owner’s e-mail (with its @), or a whole id"
     autocomplete_fields = ("user",)
     is_list_watched = True
-    readonly_fields = ("id", "version", "change_no", "created_at", "updated_at", "completed_at", "deleted_at")
+    readonly_fields = ("id", "version", "number", "created_at", "updated_at", "completed_at", "deleted_at")
     fieldsets = (
         (None, {"fields": ("title", "description", "user")}),
         ("State", {"fields": ("is_completed", "priority", "due_on", "due_at")}),
         (
-            "Bookkeeping",
-            {"fields": (("created_at", "updated_at"), ("completed_at", "deleted_at"), ("version", "change_no"), "id")},
+            "Details",
+            {"fields": (("created_at", "updated_at"), ("completed_at", "deleted_at"), ("version", "number"), "id")},
         ),
     )
     add_fieldsets = fieldsets[:2]  # type: ignore[assignment]  # Unfold's default is an empty tuple
@@ -164,11 +165,11 @@ class TaskAdmin(ModelAdmin):
         ordering="is_completed",
     )
     def state(self, task: Task) -> str:
-        if task.deleted_at is not None:
-            return "deleted"
-        if task.is_completed:
-            return "completed"
-        return "overdue" if is_overdue(task, timezone.now()) else "open"
+        return _state(task)
+
+    @display(description="Change number")
+    def number(self, task: Task) -> int:
+        return task.change_no
 
     @display(description="Due", ordering="sort_due")
     def due(self, task: Task) -> date | datetime | None:
@@ -197,6 +198,10 @@ class TaskAdmin(ModelAdmin):
         """Leave out Django's way to delete, which removes rows; ours needs no second page, as it can be undone."""
         return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
 
+    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
+        """Mark as deleted, should Django's own way ever be offered again: no row goes from here."""
+        queryset.filter(deleted_at=None).update(deleted_at=Now())
+
     def delete_model(self, request: HttpRequest, obj: Task) -> None:
         Task.objects.filter(pk=obj.pk, deleted_at=None).update(deleted_at=Now())
 
@@ -219,6 +224,17 @@ class TaskAdmin(ModelAdmin):
         return form
 
 
+def _facts(request: HttpRequest, user: User) -> list[Fact]:
+    if not request.user.has_perm("tasks.view_task"):
+        return []
+    open_tasks = Task.objects.filter(user=user, is_completed=False, deleted_at=None)
+    counts = open_tasks.aggregate(open=Count("*"), overdue=Count("pk", filter=_overdue()))
+    return [
+        Fact(name.capitalize(), f"{counts[name]:,}", panels.more("tasks_task", user__id__exact=user.pk, state=name))
+        for name in ("open", "overdue")
+    ]
+
+
 def _newest(request: HttpRequest, user: User) -> Panel | None:
     if not request.user.has_perm("tasks.view_task"):
         return None
@@ -226,7 +242,7 @@ def _newest(request: HttpRequest, user: User) -> Panel | None:
     rows = [
         (
             panels.link(task.title, "tasks_task_change", task.pk),
-            "completed" if task.is_completed else "open",
+            _state(task),
             Priority(task.priority).label.lower(),
             panels.when(task.due_at or task.due_on) if task.due_at or task.due_on else "–",
             panels.when(task.created_at),
@@ -237,4 +253,5 @@ def _newest(request: HttpRequest, user: User) -> Panel | None:
     return Panel("Newest tasks", ("Title", "State", "Priority", "Due", "Created"), rows, more)
 
 
+panels.add_facts(_facts)
 panels.add(_newest)

@@ -71,7 +71,7 @@ async def list_tasks(request: "AuthenticatedRequest", query: Query[TaskListQuery
     response=answers({201: Task}, *DENIALS, INVALID),
 )
 async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> HttpResponse:
-    task_id, row = await queries.create(request.auth, task)
+    task_id, row = await queries.create(request.work, request.auth, task)
     logs.note(task_id=task_id)
     return _task(row, 201, f"/v1/tasks/{task_id}")
 
@@ -85,7 +85,7 @@ async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> Http
     response=answers({200: BatchResults, 207: BatchResults}, *CHANGES, TASK_DELETED, INVALID),
 )
 async def batch_tasks(request: "AuthenticatedRequest", batch: Batch, query: Query[BatchQuery]) -> HttpResponse:
-    results = await queries.run_batch(request.auth, batch.operations, is_atomic=query.atomic)
+    results = await queries.run_batch(request.work, request.auth, batch.operations, is_atomic=query.atomic)
     body = b",".join(_result(request, *pair) for pair in zip(batch.operations, results, strict=True))
     return json_response(b'{"results":[%b]}' % body, 200 if query.atomic else 207)
 
@@ -108,7 +108,7 @@ def _result(request: "AuthenticatedRequest", operation: BatchOperation, result: 
     openapi_extra=headers("If-None-Match"),
 )
 async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
-    row = await queries.get(request.auth, task_id)
+    row = await queries.get(request.work, request.auth, task_id)
     return not_modified(etag(row.version)) if is_not_modified(request, row.version) else _task(row)
 
 
@@ -124,8 +124,8 @@ async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRespon
 async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], task: TaskCreate) -> HttpResponse:
     logs.note(task_id=task_id)
     if is_creation(request):
-        return _task(await queries.create_as(request.auth, task_id, task), 201, f"/v1/tasks/{task_id}")
-    return _task(await queries.replace(request.auth, task_id, task, if_match(request)))
+        return _task(await queries.create_as(request.work, request.auth, task_id, task), 201, f"/v1/tasks/{task_id}")
+    return _task(await queries.replace(request.work, request.auth, task_id, task, if_match(request)))
 
 
 @router.patch(
@@ -137,7 +137,7 @@ async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], ta
 )
 async def patch_task(request: "AuthenticatedRequest", task_id: UUID, task: TaskPatch) -> HttpResponse:
     logs.note(task_id=task_id)
-    return _task(await queries.patch(request.auth, task_id, task, if_match(request)))
+    return _task(await queries.patch(request.work, request.auth, task_id, task, if_match(request)))
 
 
 @router.delete(
@@ -149,7 +149,7 @@ async def patch_task(request: "AuthenticatedRequest", task_id: UUID, task: TaskP
 )
 async def delete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
     logs.note(task_id=task_id)
-    await queries.delete(request.auth, task_id, if_match(request))
+    await queries.delete(request.work, request.auth, task_id, if_match(request))
     return no_content()
 
 
@@ -162,7 +162,7 @@ async def delete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRes
 )
 async def complete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
     logs.note(task_id=task_id)
-    return _task(await queries.complete(request.auth, task_id, if_match(request)))
+    return _task(await queries.complete(request.work, request.auth, task_id, if_match(request)))
 
 
 @router.post(
@@ -174,7 +174,7 @@ async def complete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpR
 )
 async def reopen_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
     logs.note(task_id=task_id)
-    return _task(await queries.reopen(request.auth, task_id, if_match(request)))
+    return _task(await queries.reopen(request.work, request.auth, task_id, if_match(request)))
 
 
 @router.post(
@@ -186,4 +186,4 @@ async def reopen_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRes
 )
 async def restore_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
     logs.note(task_id=task_id)
-    return _task(await queries.restore(request.auth, task_id, if_match(request)))
+    return _task(await queries.restore(request.work, request.auth, task_id, if_match(request)))

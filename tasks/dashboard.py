@@ -71,7 +71,7 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     tiles.append(_database(found))
     return {
         **context,
-        "title": "How it is going",
+        "title": "Overview",
         "as_of": found.as_of,
         "tiles": tiles,
         "plots": _plots(found) if may("tasks.view_task") else [],

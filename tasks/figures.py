@@ -1,6 +1,6 @@
 """How it is going, in numbers that cost little: each is read from an index, from the catalogue or from a small table.
 
-What they leave out is said where they are shown. README, "The admin", has what they take with 1,000,000 tasks.
+What they leave out is said where they are shown. docs/admin.md has what they take with 1,000,000 tasks.
 """
 
 import threading
@@ -30,10 +30,6 @@ class Days:
 
     first: date
     counts: list[int]
-
-    @property
-    def total(self) -> int:
-        return sum(self.counts)
 
 
 @dataclass(frozen=True, slots=True)

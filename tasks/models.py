@@ -5,11 +5,14 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Length, Now
 from django.db.models.lookups import LessThanOrEqual
 from uuid_utils.compat import uuid7
+
+from todoproject import text
 
 TITLE_MAX_LENGTH = 255
 DESCRIPTION_MAX_LENGTH = 10_000
@@ -32,15 +35,26 @@ class Priority(models.IntegerChoices):
     URGENT = 4
 
 
+def validate_title(title: str) -> None:
+    """Raise ValidationError unless a title is one line with something to see in it."""
+    if not text.is_one_line(title):
+        raise ValidationError("A title is one line, without control characters.", code="one_line")
+    if not text.is_visible(title):
+        raise ValidationError("The title must not be blank.", code="blank")
+
+
+def validate_description(description: str) -> None:
+    """Raise ValidationError where a description has control characters other than tabs and line breaks."""
+    if not text.is_plain(description):
+        raise ValidationError("A description has no control characters but tabs and line breaks.", code="plain")
+
+
 _LIVE = Q(deleted_at=None)
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
     def live(self) -> "TaskQuerySet":
         return self.filter(_LIVE)
-
-    def deleted(self) -> "TaskQuerySet":
-        return self.exclude(_LIVE)
 
 
 class Task(models.Model):
@@ -57,8 +71,11 @@ class Task(models.Model):
         verbose_name="owner",
         db_index=False,
     )
-    title = models.CharField(max_length=TITLE_MAX_LENGTH)
-    description = models.TextField(blank=True, default="", db_default="", max_length=DESCRIPTION_MAX_LENGTH)
+    # What they may hold is kept by triggers (migrations/0012), because rows from before that rule must stay writable.
+    title = models.CharField(max_length=TITLE_MAX_LENGTH, validators=[validate_title])
+    description = models.TextField(
+        blank=True, default="", db_default="", max_length=DESCRIPTION_MAX_LENGTH, validators=[validate_description]
+    )
     is_completed = models.BooleanField("completed", default=False, db_default=False)
     completed_at = models.DateTimeField(null=True, blank=True, editable=False)
     priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.NONE, db_default=Priority.NONE)
@@ -124,7 +141,7 @@ class Task(models.Model):
         ]
         # One index for each order of a list: a page reads just its rows, from where the cursor points, however many the
         # owner and the table have. Every write changes updated_at, so no update is ever HOT and each writes to all of
-        # these: README, "Decisions", has what that costs.
+        # these: docs/performance.md has what that costs.
         indexes = [
             # Whole, because deleting an owner looks for all of their tasks.
             models.Index(fields=["user", "updated_at", "id"], name="tasks_by_update"),

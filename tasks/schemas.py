@@ -1,9 +1,11 @@
 """Tasks as the API takes and gives them."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -23,27 +25,47 @@ from tasks.models import (
     LAST_DATE,
     LAST_INSTANT,
     TITLE_MAX_LENGTH,
+    validate_description,
+    validate_title,
 )
 from todoproject.preconditions import is_entity_tags, strong_versions
-from todoproject.schemas import Day, Instant, Output, ProblemDocument, Strict, Text, parse_date, parse_instant
+from todoproject.schemas import (
+    Day,
+    Instant,
+    Output,
+    ProblemDocument,
+    Storable,
+    Strict,
+    parse_date,
+    parse_instant,
+)
 
 PriorityWord = Literal["none", "low", "medium", "high", "urgent"]
 
 
-def _not_blank(title: str) -> str:
-    # pydantic has trimmed what Unicode calls white space; this also refuses what is left of only that.
-    if not title.strip():
-        raise PydanticCustomError("blank", "The title must not be blank.")
-    return title
+def _kept(rule: Callable[[str], None]) -> AfterValidator:
+    """Return a rule of the model as one of the schema: same code, same sentence."""
+
+    def check(value: str) -> str:
+        try:
+            rule(value)
+        except ValidationError as error:
+            raise PydanticCustomError(error.code or "invalid", str(error.message)) from None
+        return value
+
+    return AfterValidator(check)
 
 
 Title = Annotated[
-    Text,
+    str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_MAX_LENGTH),
-    AfterValidator(_not_blank),
+    Storable,
+    _kept(validate_title),
     Field(json_schema_extra={"pattern": r"\S"}),
 ]
-Description = Annotated[Text, StringConstraints(max_length=DESCRIPTION_MAX_LENGTH)]
+Description = Annotated[
+    str, StringConstraints(max_length=DESCRIPTION_MAX_LENGTH), Storable, _kept(validate_description)
+]
 DueDay = Annotated[Day, Field(ge=FIRST_DATE, le=LAST_DATE)]
 DueInstant = Annotated[Instant, Field(ge=FIRST_INSTANT, le=LAST_INSTANT)]
 
@@ -90,6 +112,12 @@ class _OneDue(Strict):
             raise PydanticCustomError("one_due", "Give due_on (a day) or due_at (an instant), not both.")
         return self
 
+    @field_validator("description", "is_completed", "priority", check_fields=False)
+    @classmethod
+    def _cleared(cls, value: object, field: ValidationInfo) -> object:
+        """Return what a member is when it is cleared: what it is in a new task that does not name it."""
+        return TaskCreate.model_fields[str(field.field_name)].default if value is None else value
+
 
 class TaskCreate(_OneDue):
     """A new task. Only the title is required."""
@@ -97,9 +125,9 @@ class TaskCreate(_OneDue):
     model_config = ConfigDict(json_schema_extra=_one_due_schema | {"example": _EXAMPLE})
 
     title: Title = Field(examples=["Buy milk"])
-    description: Description = ""
-    is_completed: bool = False
-    priority: PriorityWord = "none"
+    description: Description | None = ""
+    is_completed: bool | None = False
+    priority: PriorityWord | None = "none"
 
 
 def _patch_schema(schema: dict[str, Any]) -> None:
@@ -118,12 +146,6 @@ class TaskPatch(_OneDue):
     description: Description | None = ""
     is_completed: bool | None = False
     priority: PriorityWord | None = "none"
-
-    @field_validator("description", "is_completed", "priority")
-    @classmethod
-    def _cleared(cls, value: object, field: ValidationInfo) -> object:
-        """Return what a member is when it is cleared: what it is in a new task that does not name it."""
-        return TaskCreate.model_fields[str(field.field_name)].default if value is None else value
 
 
 class Task(Output):
@@ -172,7 +194,7 @@ class TaskListQuery(Strict):
     """Which tasks to list, in which order, and how many of them at a time. All filters must hold."""
 
     limit: Annotated[int, Field(strict=False, ge=1, le=200)] = 50
-    cursor: Annotated[Text, StringConstraints(max_length=4096)] | None = Field(
+    cursor: Annotated[str, StringConstraints(max_length=4096), Storable] | None = Field(
         None, description="`next_cursor` of the page before, with the same filters and sort."
     )
     sort: Sort = Field(
@@ -191,7 +213,7 @@ class TaskListQuery(Strict):
     )
     created_after: Instant | None = None
     updated_after: Instant | None = None
-    q: Annotated[Text, StringConstraints(min_length=1, max_length=200)] | None = Field(
+    q: Annotated[str, StringConstraints(min_length=1, max_length=200), Storable] | None = Field(
         None,
         description="Tasks with all these words in title or description; the last one may be only begun. Words are"
         " runs of letters and digits, whatever their case.",
@@ -207,7 +229,7 @@ BatchId = Annotated[UUID, Field(strict=False)]
 
 class _OnOneTask(Strict):
     id: BatchId
-    if_match: Annotated[Text, StringConstraints(max_length=1000)] | None = Field(
+    if_match: Annotated[str, StringConstraints(max_length=1000), Storable] | None = Field(
         None, description="As the header If-Match.", examples=['"3"']
     )
 

@@ -19,10 +19,20 @@ from django.test.utils import setup_databases
 from pytest_django import DjangoDbBlocker
 
 from tests.environment import FOLDER
+from tests.kinds import LONG, LONG_KINDS, kind_of
 from tests.people import Person, register
 from tests.servers import Server
 from todoproject import logs
 from todoproject.database import embedded
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what plays long, so that `make test` can leave it to `make test-all`."""
+    for item in items:
+        if kind_of({mark.name for mark in item.iter_markers()}) in LONG_KINDS:
+            item.add_marker(LONG)
+
 
 # Nothing here has to survive a power cut.
 _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}

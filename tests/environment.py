@@ -7,6 +7,7 @@ import atexit
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -57,3 +58,21 @@ os.environ |= {
     **dict.fromkeys(("RATE_LIMIT", "RATE_LIMIT_ANONYMOUS"), "1000000/1"),
     **dict.fromkeys(("LOGIN_LIMIT", "REGISTER_LIMIT", "PASSWORD_RESET_LIMIT"), "1000000/1"),
 }
+
+
+def _let_children_be_interrupted() -> None:
+    """Give back to the processes that tests start what a shell's background or `nohup` has taken from us.
+
+    An ignored signal stays ignored across exec, and a server that ignores SIGINT is another one than that of a person
+    in front of it. A handler that does nothing ignores it for us alone: exec puts the default back in its place. What
+    was ignored is told to the workers of pytest-xdist, which are such processes and are to outlive a terminal, too.
+    """
+    ignored = os.environ.get("TESTS_IGNORE_SIGNALS", "").split()
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN or number.name in ignored:
+            signal.signal(number, lambda *_: None)
+            ignored = sorted({*ignored, number.name})
+    os.environ["TESTS_IGNORE_SIGNALS"] = " ".join(ignored)
+
+
+_let_children_be_interrupted()

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -17,7 +18,7 @@ from tests.operations import Operation, operations
 from tests.people import Person
 from todoproject.database.pool import Pool
 from todoproject.database.transaction import Outcome, Transaction
-from todoproject.database.unit import Parameters, Rows, Statement
+from todoproject.database.unit import Credentials, Parameters, Rows, Statement
 
 Commands = tuple[str, str]
 Steps = Sequence[tuple[Statement, Parameters]]
@@ -45,24 +46,31 @@ _ENDS = ("DELETE /v1/me", "POST /v1/me/password", "POST /v1/auth/logout")
 async def collect(person: Person, monkeypatch: pytest.MonkeyPatch) -> list[Commands]:
     """Ask for everything that the API does, and return the commands that took, an opening and a query each."""
     found: set[Commands] = set()
-    run, run_each = Pool.run, Transaction.run_each
+    alone, together, each = Pool.execute, Transaction.execute, Transaction.execute_each
 
-    async def record(pool: Pool, statement: Statement, parameters: Parameters) -> Rows:
+    async def record(pool: Pool, statement: Statement, *arguments: Any, **named: Any) -> Rows:
         found.add(_texts(statement))
-        return await run(pool, statement, parameters)
+        return await alone(pool, statement, *arguments, **named)
 
-    async def record_each(transaction: Transaction, statements: Steps, *, keep_going: bool) -> list[Outcome]:
+    async def record_step(transaction: Transaction, statement: Statement, *arguments: Any, **named: Any) -> Rows:
+        found.add(_texts(statement))
+        return await together(transaction, statement, *arguments, **named)
+
+    async def record_each(
+        transaction: Transaction, statements: Steps, credentials: Credentials, *, keep_going: bool
+    ) -> list[Outcome]:
         found.update(_texts(statement) for statement, _ in statements)
-        return await run_each(transaction, statements, keep_going=keep_going)
+        return await each(transaction, statements, credentials, keep_going=keep_going)
 
-    monkeypatch.setattr(Pool, "run", record)
-    monkeypatch.setattr(Transaction, "run_each", record_each)
+    monkeypatch.setattr(Pool, "execute", record)
+    monkeypatch.setattr(Transaction, "execute", record_step)
+    monkeypatch.setattr(Transaction, "execute_each", record_each)
     await _use_everything(person)
     return sorted(found)
 
 
 def _texts(statement: Statement) -> Commands:
-    return statement.opening.text.decode() if statement.opening else "", statement.query.text.decode()
+    return statement.preamble.text.decode() if statement.preamble else "", statement.query.text.decode()
 
 
 async def _use_everything(person: Person) -> None:

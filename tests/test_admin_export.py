@@ -62,7 +62,7 @@ def three_tasks() -> tuple[Any, list[Task]]:
 
 async def test_a_list_is_exported_as_csv(staff: Client) -> None:
     owner, made = await asyncio.to_thread(in_thread, three_tasks)
-    text = (await exported(staff, {"user__id__exact": str(owner.pk)}, "csv")).decode()
+    text = (await exported(staff, {"user__id__exact": str(owner.pk)}, "csv")).decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["id"] for row in rows] == [str(task.id) for task in reversed(made)]
     assert [row["title"] for row in rows] == ["'@done", "Buy <milk> & \x07bread", '\'=HYPERLINK("http://evil")']

@@ -21,7 +21,7 @@ from tests.databases import connect
 from tests.people import PASSWORD, Person
 from tests.staff import act, in_thread, logged_in, make_task, make_token, make_user, page, root_client, seen
 from todoproject.database.pool import pool
-from todoproject.database.unit import Statement
+from todoproject.database.unit import Credentials, Statement
 
 pytestmark = pytest.mark.usefixtures("orm")
 
@@ -104,7 +104,7 @@ async def test_a_task_of_the_api_leaves_no_event(alice: Person) -> None:
 async def test_the_roles_of_the_api_neither_read_nor_forge(alice: Person, role: str, query: str) -> None:
     statement = Statement.fenced(query, scope=None, role=role)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        await pool.run(statement, {"token_digest": tokens.digest(alice.token)})
+        await pool.execute(statement, credentials=Credentials(tokens.digest(alice.token)))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_an_erased_person_leaves_events_without_a_word_about_them(staff: Client)
     form = {"reason": "abuse", "email": user.email}
     page(staff.post(reverse("admin:accounts_user_do", args=[user.pk, "erase"]), form, follow=True))
     assert not AuditDetail.objects.filter(event__object_id=str(user.pk)).exists()
-    assert [action for action, *_ in told(user.pk)] == ["change", "erase"]
+    assert [action for action, *_ in told(user.pk)] == ["ask e-mail change", "erase"]
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM audit_events e WHERE e::text LIKE %s", [f"%{user.email}%"])
         assert cursor.fetchone() == (0,)

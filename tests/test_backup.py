@@ -26,15 +26,18 @@ from todoproject.management.backups.errors import BackupError
 pytestmark = pytest.mark.faults
 
 # What text formats and dumps stumble over: quotes, backslashes, newlines, the ends of what can be stored.
-TITLES = ["Buy milk", 'It\'s "fine"\t\\N\\.', "Zwölf Äpfel 🍏 für אבא", "x" * 255, "a\nb\r\nc"]
+TITLES = ["Buy milk", 'It\'s "fine" \\N\\.', "Zwölf Äpfel 🍏 für אבא", "x" * 255, "\\t\\n"]
+# What a dump could spoil, and a title may not hold.
+DESCRIPTION = 'a\tb\nc\r\nd\\.\n"e"\x85'
+
 PEOPLE = """
 INSERT INTO users (id, email, password, timezone, is_staff, is_active, is_superuser)
 SELECT md5(name)::uuid, name || '@example.com', 'unusable', 'Europe/Berlin', false, true, false
   FROM unnest(ARRAY['alice', 'bob']) AS name
 """
 TASKS = """
-INSERT INTO tasks (key, id, user_id, title, is_completed, due_on, due_at)
-SELECT gen_random_uuid(), gen_random_uuid(), u.id, title, no %% 2 = 0, CASE WHEN no = 1 THEN date '9999-12-30' END,
+INSERT INTO tasks (key, id, user_id, title, description, is_completed, due_on, due_at)
+SELECT gen_random_uuid(), gen_random_uuid(), u.id, title, %s, no %% 2 = 0, CASE WHEN no = 1 THEN date '9999-12-30' END,
        CASE WHEN no = 3 THEN timestamptz '0001-01-02 00:00:00.000001+00' END
   FROM users u, unnest(%s::text[]) WITH ORDINALITY AS t (title, no)
 """
@@ -47,7 +50,7 @@ def source(postgres: None) -> Iterator[str]:
         succeed("migrate", "-v0", database=name)
         with connect(name) as connection:
             connection.execute(PEOPLE)
-            connection.execute(TASKS, [TITLES])
+            connection.execute(TASKS, [DESCRIPTION, TITLES])
         yield name
 
 

@@ -217,8 +217,8 @@ def test_the_block_goes_between_its_marks_and_nothing_else_changes() -> None:
         report.replaced("nothing", "new")
 
 
-def test_the_readme_has_the_marks() -> None:
-    assert report.replaced(report.README.read_text(), "new")
+def test_the_page_has_the_marks() -> None:
+    assert report.replaced(report.PAGE.read_text(), "new")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"compare": {}}', "\x00"])

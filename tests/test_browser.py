@@ -1,6 +1,6 @@
 """The admin and the documentation in a real browser, against a real server.
 
-The README's pictures are made by this and tests/test_browser_admin.py:
+The pictures of the pages are made by this and tests/test_browser_admin.py:
 PICTURES=folder pytest tests/test_browser.py tests/test_browser_admin.py -k "see or documentation or look"
 """
 

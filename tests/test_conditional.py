@@ -184,7 +184,7 @@ async def test_creator_and_writer_of_one_id_do_not_lock_each_other_out(alice: Pe
     task = await alice.task()
 
     with connect() as other:
-        other.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [task["id"]])
+        other.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", [alice.id])  # as every writer begins
         request = asyncio.create_task(
             alice.http.put(f"/v1/tasks/{task['id']}", json={"title": "Again"}, headers={"If-None-Match": "*"})
         )

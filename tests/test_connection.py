@@ -22,7 +22,7 @@ def plain(query: str, *, repeatable: bool = False) -> Statement:
 
 
 async def ask(pool: Pool, query: str, **parameters: Any) -> bytes | None:
-    return (await pool.run(plain(query), parameters)).value(0, 0)
+    return (await pool.execute(plain(query), parameters)).value(0, 0)
 
 
 @pytest_asyncio.fixture
@@ -83,7 +83,7 @@ async def test_oldest_statements_are_forgotten(single: Pool, monkeypatch: pytest
 async def test_statements_that_the_server_has_lost_are_sent_anew(single: Pool, loss: str) -> None:
     """What a pooler does that gives each transaction another server session."""
     await ask(single, "SELECT %(text)s::text", text="x")
-    await single.run(plain(loss), {})
+    await single.execute(plain(loss), {})
 
     assert await ask(single, "SELECT %(text)s::text", text="y") == b"y"
     assert await ask(single, "SELECT count(*) FROM pg_prepared_statements") == b"0"  # from now on it does without
@@ -93,10 +93,10 @@ async def test_write_whose_statement_was_lost_is_done_once(single: Pool) -> None
     with connect(autocommit=True) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS written (number int)")
     write = plain("INSERT INTO written VALUES (%(number)s) RETURNING number")
-    await single.run(write, {"number": 1})
-    await single.run(plain("DEALLOCATE ALL"), {})
+    await single.execute(write, {"number": 1})
+    await single.execute(plain("DEALLOCATE ALL"), {})
 
-    await single.run(write, {"number": 2})
+    await single.execute(write, {"number": 2})
 
     assert await ask(single, "SELECT string_agg(number::text, ' ' ORDER BY number) FROM written") == b"1 2"
     with connect(autocommit=True) as connection:
@@ -121,7 +121,7 @@ async def test_body_larger_than_the_socket_takes_at_once_arrives_whole(single: P
 
 
 async def test_answer_larger_than_the_socket_holds_arrives_whole(single: Pool) -> None:
-    rows: Rows = await single.run(plain("SELECT repeat('x', 1000) FROM generate_series(1, 20000)"), {})
+    rows: Rows = await single.execute(plain("SELECT repeat('x', 1000) FROM generate_series(1, 20000)"), {})
     assert (len(rows), len(rows.bytes(19_999, 0))) == (20_000, 1000)
 
 

@@ -15,6 +15,7 @@ import pytest
 from tests.commands import drop, new_database, run, succeed, url
 from tests.databases import connect
 from tests.environment import FOLDER
+from tests.faults.pooler import as_the_server
 from tests.servers import free_port
 from todoproject.database import embedded
 
@@ -273,11 +274,7 @@ def pooled(healthy: str) -> Iterator[str]:
         f"auth_file = {folder}/users.txt\npool_mode = transaction\nlogfile = {folder}/log\n"
     )
     command = [PGBOUNCER, "-q", str(folder / "pgbouncer.ini")]
-    if os.geteuid() == 0:  # as which it refuses to run
-        for path in (folder, *folder.iterdir()):
-            shutil.chown(path, "nobody")
-        command += ["-u", "nobody"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, **as_the_server(folder, FOLDER / "postgres")) as process:
         try:
             address = f"postgresql://{embedded.OWNER}@127.0.0.1:{port}/{healthy}"
             _wait(address)

@@ -34,6 +34,7 @@ root_only = pytest.mark.skipif(not AS_ROOT, reason="only root can become another
 # Not synchronous_commit=off, which may lose the rows that a test kills the server for.
 FAST = {"fsync": "off", "full_page_writes": "off"}
 SOMEBODY = 12345
+OWN = 59_713
 
 # Every use is a process of its own: the test run's own process may be using the server of the other tests.
 # They are forked from one that has done the imports, which take longer than many a test.
@@ -547,11 +548,51 @@ def test_socket_folder_of_a_squatter_is_refused(place: Path, trap: str) -> None:
 
 
 @root_only
-def test_root_runs_the_server_as_nobody(cluster: Path) -> None:
-    with Process(cluster):
-        server = postmaster(cluster)
-        assert Path(f"/proc/{server}").stat().st_uid == pwd.getpwnam("nobody").pw_uid
-        assert stat.S_IMODE(cluster.stat().st_mode) == 0o700
+def test_root_runs_the_server_as_a_user_that_nobody_else_is(place: Path) -> None:
+    with Process(place):
+        server = Path(f"/proc/{postmaster(place)}").stat()
+        assert (server.st_uid, server.st_gid) == (OWN, OWN)
+        assert OWN not in {user.pw_uid for user in pwd.getpwall()}
+        assert {(path.stat().st_uid, path.stat().st_gid) for path in (place, *place.rglob("*"))} == {(OWN, OWN)}
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+
+
+TRY = """
+import os, signal, sys
+from pathlib import Path
+import psycopg
+folder, server, uid, gid = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+os.setgroups([]), os.setgid(gid), os.setuid(uid)
+for user in ("postgres", "todo_owner"):
+    try:
+        psycopg.connect(host=str(folder), user=user, dbname="postgres", connect_timeout=5)
+        print("in as", user)
+    except psycopg.OperationalError as error:
+        assert "Permission denied" in str(error), error
+for path in (folder, folder / "pg_hba.conf", folder.with_name(folder.name + ".run"), Path(f"/proc/{server}/cwd")):
+    try:
+        os.stat(path / "x"), print("saw", path)
+    except PermissionError:
+        pass
+    except FileNotFoundError:
+        print("reached", path)
+try:
+    os.kill(server, signal.SIGHUP), print("signalled")
+except PermissionError:
+    pass
+print("tried all")
+"""
+
+
+@root_only
+@pytest.mark.parametrize("who", ["nobody", "somebody"])
+def test_no_other_user_reaches_the_server_of_root(place: Path, who: str) -> None:
+    found = pwd.getpwnam("nobody")
+    uid, gid = (found.pw_uid, found.pw_gid) if who == "nobody" else (SOMEBODY, SOMEBODY)
+    with Process(place):
+        command = [sys.executable, "-c", TRY, str(place), str(postmaster(place)), str(uid), str(gid)]
+        answer = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd="/", check=False)
+    assert (answer.stdout, answer.stderr) == ("tried all\n", "")
 
 
 @root_only
@@ -600,7 +641,7 @@ def test_ordinary_user_runs_the_server_itself_and_root_later_keeps_to_that_user(
 @root_only
 def test_folder_of_another_ordinary_user_is_refused(cluster: Path) -> None:
     message = refusal(cluster, uid=SOMEBODY)
-    assert "belongs to nobody: run as nobody, or choose another folder" in message
+    assert f"belongs to uid {OWN}: run as uid {OWN}, or choose another folder" in message
 
 
 @root_only
@@ -621,4 +662,4 @@ def test_root_that_may_not_change_its_user_is_told_so(place: Path) -> None:
     without = ["setpriv", "--bounding-set=-setuid", "--inh-caps=-setuid"]
     command = [*without, sys.executable, "-c", PROGRAM, json.dumps([str(place), {}, 0, ""])]
     answer = subprocess.check_output(command, stdin=subprocess.DEVNULL, text=True, env=ENVIRONMENT)
-    assert "root may not become user nobody" in answer
+    assert "root may not become user " in answer

@@ -10,7 +10,7 @@ from tests.people import PASSWORD, Person
 async def test_export_holds_the_account_its_tokens_and_its_tasks(alice: Person, bob: Person) -> None:
     await bob.task("not hers")
     await alice.token_for("tasks:read")
-    kept = await alice.task("Kept “quoted” \\ \n line", due_on="2026-12-01")
+    kept = await alice.task("Kept “quoted” \\ n line", due_on="2026-12-01")
     deleted = await alice.task("Deleted")
     await alice.http.delete(f"/v1/tasks/{deleted['id']}")
 

@@ -137,14 +137,14 @@ def test_trend_is_that_of_the_line_not_of_the_noise() -> None:
 # --- The report ------------------------------------------------------------------------------------
 
 
-def test_readme_shows_the_last_full_run() -> None:
+def test_page_shows_the_last_full_run() -> None:
     document = json.loads(report.PUBLISHED.read_text())
-    readme = report.README.read_text()
+    page = report.PAGE.read_text()
 
     assert {result["form"] for result in document["results"]} == {"full"}
     assert {result["name"] for result in document["results"]} == set(SCENARIOS)
     assert document["passed"]
-    assert readme.partition(report.START)[2].partition(report.END)[0].strip() == report.table(document)
+    assert page.partition(report.START)[2].partition(report.END)[0].strip() == report.table(document)
 
 
 def test_report_keeps_what_was_not_played_anew(tmp_path: Path) -> None:

@@ -25,13 +25,13 @@ from tests.wire import Wire
 from todoproject.database import connecting, embedded, errors
 from todoproject.database.command import Command
 from todoproject.database.pool import Pool, pool
-from todoproject.database.unit import Rows, Statement
+from todoproject.database.unit import Credentials, Rows, Statement
 
 
 async def run_as(person: Person, query: str, through: Pool = pool, **parameters: Any) -> Rows:
     """Send raw SQL through the request unit with somebody's token."""
     statement = Statement.fenced(query, scope="tasks:write")
-    return await through.run(statement, {"token_digest": tokens.digest(person.token), **parameters})
+    return await through.execute(statement, parameters, Credentials(tokens.digest(person.token)))
 
 
 # --- Raw SQL behind the fence ---------------------------------------------------------------------
@@ -116,10 +116,12 @@ async def test_role_of_the_api_may_do_nothing_else(alice: Person, query: str) ->
 
 
 async def test_account_role_reads_neither_passwords_nor_digests_nor_other_accounts(alice: Person, bob: Person) -> None:
-    credentials = {"token_digest": tokens.digest(alice.token)}
+    credentials = Credentials(tokens.digest(alice.token))
 
     async def run(query: str) -> Rows:
-        return await pool.run(Statement.fenced(query, scope="account", role="todo_account"), credentials)
+        return await pool.execute(
+            Statement.fenced(query, scope="account", role="todo_account"), credentials=credentials
+        )
 
     emails = await run("SELECT email FROM users")
     assert [emails.text(row, 0) for row in range(len(emails))] == [alice.email]
@@ -415,7 +417,7 @@ _WHO = Statement(
 
 
 async def _who(through: Pool) -> tuple[Any, ...]:
-    rows = await through.run(_WHO, {})
+    rows = await through.execute(_WHO)
     return tuple(rows.value(0, column) for column in range(4))
 
 

@@ -15,7 +15,7 @@ from todoproject.metrics import exposition
 
 DASHBOARD = json.loads((ROOT / "todoproject/metrics/grafana.json").read_text("utf-8"))
 ALERTS = (ROOT / "todoproject/metrics/alerts.yml").read_text("utf-8")
-README = (ROOT / "README.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 TARGETS = [(panel["title"], target) for panel in PANELS for target in panel.get("targets", [])]
 # What Prometheus itself adds to every series.
@@ -135,12 +135,11 @@ def test_panels_are_as_grafana_11_reads_them() -> None:
     assert [variable["name"] for variable in DASHBOARD["templating"]["list"]] == ["datasource", "job"]
 
 
-# --- The README -----------------------------------------------------------------------------------
+# --- The page -------------------------------------------------------------------------------------
 
 
 def test_table_of_metrics_is_complete() -> None:
-    section = README.split("\n## Observing\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| (`todo_[^|]+) \| ([^|]+) \|", section, re.MULTILINE)
+    rows = re.findall(r"^\| (`todo_[^|]+) \| ([^|]+) \|", PAGE, re.MULTILINE)
     told = {(name, labels) for cell, labels in rows for name in re.findall(r"`(todo_\w+)`", cell)}
     wanted = {
         (re.sub("_(bucket|count|sum)$", "", name), ", ".join(f"`{label}`" for label in sorted(labels - {"le"})) or "–")

@@ -18,7 +18,7 @@ from tests.people import Person
 from tests.test_errors import assert_problem
 from tests.test_tasks import pages
 from todoproject.database.pool import Pool
-from todoproject.database.unit import Parameters, Rows, Statement
+from todoproject.database.unit import Credentials, Parameters, Rows, Statement
 
 Task = dict[str, Any]
 PRIORITIES = ["none", "low", "medium", "high", "urgent"]
@@ -313,8 +313,7 @@ async def test_no_edited_cursor_is_taken(alice: Person) -> None:
 
     for forged in [*edited, cursor[1:], cursor + "A", "." + cursor, ":", "é", "a:b"]:
         response = await alice.http.get("/v1/tasks", params={"sort": "title", "cursor": forged})
-        # The last character of base64 may hold bits that mean nothing: then nothing was changed.
-        assert response.status_code == 400 or forged[:-1] == cursor[:-1], forged
+        assert response.status_code == 400, forged
 
 
 async def test_longest_title_makes_a_cursor_that_works(alice: Person) -> None:
@@ -379,13 +378,13 @@ async def test_repeated_id_of_two_owners_is_listed_once_each(alice: Person, bob:
 async def test_planner_knows_how_many_are_wanted(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a limit that is a parameter it expects that a tenth of the rows will do, and reads all of an owner's tasks."""
     sent: list[bytes] = []
-    run = Pool.run
+    execute = Pool.execute
 
-    async def note(pool: Pool, statement: Statement, parameters: Parameters) -> Rows:
+    async def note(pool: Pool, statement: Statement, parameters: Parameters, credentials: Credentials) -> Rows:
         sent.append(statement.query.text)
-        return await run(pool, statement, parameters)
+        return await execute(pool, statement, parameters, credentials)
 
-    monkeypatch.setattr(Pool, "run", note)
+    monkeypatch.setattr(Pool, "execute", note)
     for limit in (1, 50, 200):
         await alice.http.get("/v1/tasks", params={"limit": limit, "priority": "high"})
 

@@ -43,6 +43,7 @@ async def test_every_write_names_its_task(alice: Person, lines: Any) -> None:
     await alice.http.post(f"{path}/complete")
     await alice.http.post(f"{path}/reopen")
     await alice.http.delete(path)
+    await alice.http.post(f"{path}/restore")
 
     writes = [line for line in lines.read() if line["method"] != "GET"]
     assert [(line["route"], line["task_id"]) for line in writes] == [
@@ -51,6 +52,7 @@ async def test_every_write_names_its_task(alice: Person, lines: Any) -> None:
         ("/v1/tasks/{task_id}/complete", task["id"]),
         ("/v1/tasks/{task_id}/reopen", task["id"]),
         ("/v1/tasks/{task_id}", task["id"]),
+        ("/v1/tasks/{task_id}/restore", task["id"]),
     ]
 
 

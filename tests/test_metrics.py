@@ -25,7 +25,7 @@ from todoproject.database.errors import DatabaseUnavailable
 from todoproject.database.pool import Pool
 from todoproject.database.unit import Statement
 from todoproject.metrics import exposition, folders, sampler
-from todoproject.metrics.store import Store, total
+from todoproject.metrics.store import Store
 
 TOKEN = "a9Qm2xW7-Lz4vR8tKc1pYb6nHd3sGf5j"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -116,14 +116,14 @@ def test_pages_are_counted_by_route_and_static_files_as_one(staff: Client) -> No
 async def test_second_try_is_counted(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     from psycopg import OperationalError
 
-    run_once, broken = Pool._run_once, [OperationalError("the connection is lost")]
+    run_once, broken = Pool._execute_once, [OperationalError("the connection is lost")]
 
     async def run(self: Pool, *arguments: Any) -> Any:
         if broken:
             raise broken.pop()
         return await run_once(self, *arguments)
 
-    monkeypatch.setattr(Pool, "_run_once", run)
+    monkeypatch.setattr(Pool, "_execute_once", run)
     before = here()
     assert (await alice.http.get("/v1/tasks")).status_code == 200
 
@@ -134,13 +134,13 @@ async def test_second_try_is_counted(alice: Person, monkeypatch: pytest.MonkeyPa
 async def test_pool_that_runs_dry_shows(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.DATABASE_POOL_SIZE", 1)
     monkeypatch.setattr("django.conf.settings.DATABASE_POOL_TIMEOUT", 0.3)
-    small, sleep = Pool(), Statement.open("SELECT pg_sleep(%(seconds)s)")
+    small, sleep = Pool(), Statement.unfenced("SELECT pg_sleep(%(seconds)s)")
     await small.open()
     monkeypatch.setattr(sampler, "pool", small)
     try:
-        first = asyncio.create_task(small.run(sleep, {"seconds": 0.8}))
+        first = asyncio.create_task(small.execute(sleep, {"seconds": 0.8}))
         await asyncio.sleep(0.2)
-        second = asyncio.create_task(small.run(sleep, {"seconds": 0}))
+        second = asyncio.create_task(small.execute(sleep, {"seconds": 0}))
         await asyncio.sleep(0.1)
         before = here()
         sampler._look_at_pool()
@@ -241,7 +241,7 @@ class Worker:
 
 def counted(folder: Path) -> tuple[float, float]:
     """Return the count of one code, and how many workers live."""
-    sums = total(folder)
+    sums = Store().total_of(folder)
     return sum(sums.get(("problem", "x"), [0])), sum(sums.get(("gauge", "workers"), [0]))
 
 
@@ -269,7 +269,7 @@ def test_replaced_workers_leave_no_files_behind(tmp_path: Path) -> None:
         worker.end()
         assert counted(tmp_path) == (number + 1, 0)
 
-    assert [path.name for path in tmp_path.iterdir()] == ["worker-1"]
+    assert [path.name.rpartition("-")[2] for path in tmp_path.iterdir()] == ["1"]
 
 
 def test_reading_while_others_count_never_goes_backwards(tmp_path: Path) -> None:
@@ -291,11 +291,70 @@ def test_reading_while_others_count_never_goes_backwards(tmp_path: Path) -> None
 
 def test_full_file_counts_on_without_an_error() -> None:
     store = Store()
-    for number in range(60_000):
+    for number in range(30_000):
         store.add(("problem", f"code-{number:05}"), 1)
 
-    assert 10_000 < len(store.total()) < 60_000
+    assert 10_000 < len(store.total()) < 30_000
     assert set(map(tuple, store.total().values())) == {(1.0,)}
+
+
+FILLS = """
+import resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+from todoproject.metrics.store import Store
+store = Store()
+store.share(Path(sys.argv[1]))
+for number in range(2000):
+    store.add(("problem", f"code-{number:05}"), 1)
+print(len(store.total()))
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system in memory that is smaller than a worker's file; without the right to, a folder."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path], capture_output=True, check=False
+    )
+    yield tmp_path
+    if mounted.returncode == 0:
+        subprocess.run(["umount", "-l", tmp_path], check=True)
+
+
+def test_without_room_for_its_file_a_worker_counts_in_memory_and_says_so(small: Path) -> None:
+    # The limit does the same to whom a full disk is refused: a file that cannot grow.
+    command = [sys.executable, "-c", FILLS, str(small), "65536"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.strip()) == (0, "2000"), done.stderr  # SIGBUS would be -7
+    assert "no room to count together" in done.stderr
+    assert [path.stat().st_size for path in small.iterdir()] == [0]
+    assert Store().total_of(small) == {}
+
+
+def test_a_file_is_allocated_when_it_is_made(tmp_path: Path) -> None:
+    store = Store()
+    store.share(tmp_path)
+
+    [path] = tmp_path.iterdir()
+    assert path.stat().st_blocks * 512 >= path.stat().st_size >= 1024 * 1024
+
+
+def test_workers_of_another_layout_leave_each_other_s_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "worker-1").write_bytes(b"\xff" * 4096)  # as an older release names and fills them
+    old, new = Store(("five", "buckets")), Store(("six", "buckets"))
+    old.share(tmp_path)
+    old.add(("problem", "x"), 1)
+    old.row(("request", "GET", "/v1/tasks", "200"), 5)
+    new.share(tmp_path)
+    new.row(("request", "GET", "/v1/tasks", "200"), 6)
+    new.add(("problem", "x"), 2)
+
+    assert old.total()[("problem", "x")] == [1]
+    assert new.total()[("problem", "x")] == [2]
+    assert len(new.total()[("request", "GET", "/v1/tasks", "200")]) == 6
+    assert Store(("six", "buckets")).total_of(tmp_path) == new.total()
 
 
 def test_folder_goes_with_its_server_and_a_killed_one_s_is_swept(

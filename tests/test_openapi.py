@@ -56,6 +56,7 @@ def test_examples_are_there_and_fit_their_schemas(operation: Operation) -> None:
         values = [content["example"]] if "example" in content else [example["value"] for example in examples]
         schema = {**content["schema"], "components": document()["components"]}
         validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+        assert values, f"{operation.id} shows no example of {content['schema']}"
         for value in values:
             validator.validate(value)
 

@@ -12,18 +12,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.core.management import get_commands
 
 from tests.environment import FOLDER
 from tests.servers import ROOT, Server
-from todoproject import settings
 from todoproject.database import embedded
 
 pytestmark = pytest.mark.faults
 
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("production", "incidents")}
 BLOCK = re.compile(r"^```(sh server|sh|sql)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\(([^)]+)\)")
 URL = "postgresql://todo_app:choose-a-long-one@ep-name-pooler.region.aws.neon.tech/todo?sslmode=verify-full"
 
 
@@ -122,33 +119,3 @@ def test_operator_gets_from_an_empty_server_to_a_restored_backup(operator: Opera
         names = {name for (name,) in superuser.execute("SELECT datname FROM pg_database")}
     assert rights == (False, False)
     assert names == {"postgres", "template0", "template1", "todo", "todo_restored"}
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page: str) -> None:
-    for link in LINK.findall(PAGES[page]):
-        if link.startswith("http"):
-            continue
-        path, _, anchor = link.partition("#")
-        target = ROOT / "docs" / path if path else ROOT / "docs" / f"{page}.md"
-        assert target.is_file(), link
-        headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE)
-        anchors = {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
-        assert not anchor or anchor in anchors, link
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_commands_exist(page: str) -> None:
-    named = set(re.findall(r"manage\.py (\w+)", PAGES[page]))
-
-    assert named
-    assert named <= get_commands().keys()
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_settings_exist(page: str) -> None:
-    ours = settings.ENVIRONMENT_VARIABLES
-    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)[`=]", PAGES[page]))
-
-    assert named
-    assert {name for name in named if name not in ours} <= {"BYPASSRLS"}

@@ -292,7 +292,7 @@ async def test_clock_does_not_tell_which_address_is_known(
 
 
 async def test_clock_does_not_tell_whether_a_code_is_live(client: httpx.AsyncClient, alice: Person) -> None:
-    """The new password is hashed before the code is looked at."""
+    """One that opens nothing is refused like one that is made up, before a password is hashed."""
 
     async def made_up() -> None:
         body = {"token": uuid.uuid4().hex, "password": NEW}

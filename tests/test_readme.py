@@ -1,6 +1,4 @@
-"""The README does what it says: the blocks of the quickstart and of the examples that follow it run in order, in one
-shell, against a server of their own.
-"""
+"""The README and docs/api.md do what they say: their blocks run in order, in one shell, against one server."""
 
 import json
 import re
@@ -16,19 +14,22 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import settings_page
 from tests.environment import FOLDER
 from tests.servers import ROOT, Server
 from todoproject import settings
 
 README = (ROOT / "README.md").read_text("utf-8")
+API_PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")
+MONITORING_PAGE = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(sh server|sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLE = re.compile(r"^```sh\n((?:(?!```).*\n)+)```\n(?:\n```text\n((?:(?!```).*\n)+)```\n)?", re.MULTILINE)
 URL = "http://127.0.0.1:8000"
 END_OF_BLOCK = "\x1e"
 
 
-def section(title: str) -> str:
-    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+def section(page: str, title: str) -> str:
+    return page.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
 @dataclass
@@ -95,7 +96,7 @@ def quickstart(postgres: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with Server(EMBEDDED_DATA_DIR=data, FIRST_STAFF_EMAIL="admin@example.com") as server:
         quickstart = Quickstart(server, folder)
         with quickstart.shell:
-            for kind, text in BLOCK.findall(section("Quickstart") + section("The API by example")):
+            for kind, text in BLOCK.findall(README + API_PAGE):
                 quickstart.follow(kind, text)
         yield quickstart
 
@@ -147,16 +148,17 @@ def test_paging_finds_all_and_the_logout_is_final(quickstart: Quickstart) -> Non
 
 
 def test_tasks_survive_a_killed_server(quickstart: Quickstart) -> None:
-    last = (ROOT / "tests/data/todo.txt").read_text("utf-8").splitlines()[-1]
     [(body, status)] = outcomes(quickstart.answer("?limit=1"))
 
     assert status == 200
-    assert [task["title"] for task in json.loads(body)["items"]] == [last]
+    assert [task["title"] for task in json.loads(body)["items"]] == ["Buy oat milk"]
 
 
 def test_pasted_banner_is_the_real_one(quickstart: Quickstart) -> None:
     printed = quickstart.server.log.replace(quickstart.server.url, URL)
-    pasted = re.search(r"^  API .*?^  Stop with Ctrl-C\.$", section("Quickstart"), re.MULTILINE | re.DOTALL)
+    pasted = re.search(
+        r"^  API .*?^  Stop with Ctrl-C\.$", section(README, "How do I start it?"), re.MULTILINE | re.DOTALL
+    )
 
     assert pasted is not None
     assert re.sub(r"password \S+ ", "password 0f29… ", pasted[0]) in re.sub(
@@ -166,7 +168,8 @@ def test_pasted_banner_is_the_real_one(quickstart: Quickstart) -> None:
 
 # --- The API by example ---------------------------------------------------------------------------
 
-EXAMPLES = EXAMPLE.findall(section("The API by example"))
+SHOWN = API_PAGE.split("\n## Three more helpers\n")[1]
+EXAMPLES = EXAMPLE.findall(SHOWN)
 
 
 @pytest.mark.parametrize(("text", "shown"), EXAMPLES, ids=range(1, len(EXAMPLES) + 1))
@@ -177,7 +180,7 @@ def test_example_prints_what_is_shown(quickstart: Quickstart, text: str, shown: 
 
 
 def test_every_block_of_the_examples_is_checked() -> None:
-    assert [text for _, text in BLOCK.findall(section("The API by example"))] == [text for text, _ in EXAMPLES]
+    assert [text for _, text in BLOCK.findall(SHOWN)] == [text for text, _ in EXAMPLES]
     assert all(shown for _, shown in EXAMPLES[1:])  # the first one defines helpers
 
 
@@ -194,16 +197,16 @@ def test_code_for_a_new_password_is_printed_by_the_server(quickstart: Quickstart
 # --- Samples and tables ---------------------------------------------------------------------------
 
 
-def sample(title: str) -> dict[str, Any]:
+def sample(page: str, title: str) -> dict[str, Any]:
     """Return the JSON document that a section shows."""
-    [text] = re.findall(r"^```json\n(.*)\n```$", section(title), re.MULTILINE)
+    [text] = re.findall(r"^```json\n(.*)\n```$", section(page, title), re.MULTILINE)
     document: dict[str, Any] = json.loads(text)
     return document
 
 
 def test_sample_of_a_log_line_is_what_a_request_logs(quickstart: Quickstart) -> None:
     events = [json.loads(line) for line in quickstart.server.log.splitlines() if line.startswith("{")]
-    shown = sample("Logs")
+    shown = sample(MONITORING_PAGE, "What does a log line look like?")
 
     assert list(shown) in [list(event) for event in events if event.get("route") == shown["route"]]
 
@@ -211,16 +214,17 @@ def test_sample_of_a_log_line_is_what_a_request_logs(quickstart: Quickstart) -> 
 def test_sample_of_an_error_is_what_a_request_gets(quickstart: Quickstart) -> None:
     headers = {"Authorization": f"Bearer {quickstart.answer('register alice').strip()}"}
     answer = httpx.post(f"{quickstart.server.url}/v1/tasks", json={"titel": "Milk", "title": "Milk"}, headers=headers)
-    shown = sample("Errors")
+    shown = sample(API_PAGE, "What does an error look like?")
 
     assert answer.json() | {"request_id": shown["request_id"]} == shown
 
 
-def test_table_of_settings_is_complete() -> None:
-    rows = [row.split("|")[1] for row in section("Settings").splitlines() if row.startswith("| `")]
-    names = [name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)]
+def test_page_of_settings_is_made_from_the_example_and_complete() -> None:
+    page = settings_page.PAGE.read_text("utf-8")
+    names = re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE)
 
-    assert names[: len(settings.ENVIRONMENT_VARIABLES)] == list(settings.ENVIRONMENT_VARIABLES)
+    assert page == settings_page.page(), "`python -m tests.settings_page` writes it anew"
+    assert names == list(settings.ENVIRONMENT_VARIABLES)
 
 
 # --- The import script, beyond the sunny day ------------------------------------------------------
@@ -295,6 +299,6 @@ def test_interrupted_import_goes_on_where_it_stopped(quickstart: Quickstart) -> 
 
 
 def test_the_script_is_short() -> None:
-    script = section("Quickstart").split("<<'PYTHON'\n")[1].split("\nPYTHON\n")[0]
+    script = API_PAGE.split("<<'PYTHON'\n")[1].split("\nPYTHON\n")[0]
 
     assert len(script.splitlines()) < 60

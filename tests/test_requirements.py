@@ -13,6 +13,7 @@ PROJECT = tomllib.loads((PROJECT_FOLDER / "pyproject.toml").read_text())
 PRODUCTION = "requirements.txt"
 DEVELOPMENT = "tests/requirements.txt"
 BENCH = "bench/requirements.txt"
+INSTALLER = "installer.txt"
 
 
 def pins(file: str) -> dict[str, str]:
@@ -28,6 +29,7 @@ def pins(file: str) -> dict[str, str]:
         (PRODUCTION, PROJECT["project"]["dependencies"]),
         (DEVELOPMENT, PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]),
         (BENCH, PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["bench"]),
+        (INSTALLER, PROJECT["dependency-groups"]["install"]),
     ],
 )
 def test_each_range_of_the_project_is_locked_inside_it(file: str, ranges: list[str]) -> None:
@@ -41,14 +43,14 @@ def test_development_and_bench_run_the_versions_of_production(file: str) -> None
     assert pins(PRODUCTION).items() <= pins(file).items()
 
 
-@pytest.mark.parametrize("file", [PRODUCTION, DEVELOPMENT, BENCH])
+@pytest.mark.parametrize("file", [PRODUCTION, DEVELOPMENT, BENCH, INSTALLER])
 def test_each_pin_has_hashes_and_nothing_but_pins_is_there(file: str) -> None:
     text = re.sub(r"^ *#.*\n", "", (PROJECT_FOLDER / file).read_text(), flags=re.MULTILINE)
     pin = r"[a-z0-9-]+==[^ \\]+(?: ; [^\\]+)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n"
     assert re.fullmatch(f"(?:{pin})+", text)
 
 
-@pytest.mark.parametrize("file", [PRODUCTION, DEVELOPMENT, BENCH])
+@pytest.mark.parametrize("file", [PRODUCTION, DEVELOPMENT, BENCH, INSTALLER])
 def test_no_index_and_no_path_is_named(file: str) -> None:
     assert not re.search(
         r"://|--(extra-)?index|--find-links|^-|[ =]/", (PROJECT_FOLDER / file).read_text(), re.MULTILINE

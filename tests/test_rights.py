@@ -9,12 +9,13 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from accounts import audit
 from accounts.admin.deeds import DEEDS
 from accounts.models import User
+from tasks.models import Task
 from tests.staff import act, editor, logged_in, make_task, make_token, make_user, page, seen
 
 pytestmark = pytest.mark.usefixtures("orm")
@@ -152,10 +153,42 @@ def test_support_gives_nobody_rights() -> None:
 def test_a_viewer_is_offered_no_action_and_can_run_none() -> None:
     client, task = logged_in(member("Viewer")), make_task(make_user())
     assert 'name="action"' not in page(client.get(reverse("admin:tasks_task_changelist")))
-    for action in ("complete", "remove", "delete_selected"):
+    for action in ("complete", "reopen", "remove", "restore", "delete_selected"):
         act(client, "tasks_task", action, task, post="yes")
     task.refresh_from_db()
     assert (task.version, task.is_completed, task.deleted_at) == (1, False, None)
+
+
+@pytest.mark.parametrize("group", ["Support", "Administrator", "superuser"])
+@pytest.mark.parametrize("confirmed", [{}, {"post": "yes"}])
+def test_djangos_own_way_to_delete_removes_no_row_for_anybody(group: str, confirmed: dict[str, str]) -> None:
+    client, task = logged_in(member(group)), make_task(make_user())
+    assert "delete_selected" not in page(client.get(reverse("admin:tasks_task_changelist")))
+    act(client, "tasks_task", "delete_selected", task, **confirmed)
+    task.refresh_from_db()
+    assert (task.version, task.deleted_at) == (1, None)
+    admin.site._registry[Task].delete_queryset(RequestFactory().post("/"), Task.objects.filter(pk=task.pk))
+    task.refresh_from_db()
+    assert task.deleted_at is not None
+
+
+@pytest.mark.parametrize("state", [{"is_staff": True}, {"is_staff": True, "is_active": False}, {"is_superuser": True}])
+@pytest.mark.parametrize("group", ["Viewer", "Support", "Administrator"])
+def test_where_staff_sign_in_from_is_for_those_who_may_see_the_audit(group: str, state: dict[str, bool]) -> None:
+    other = make_user("staff", **state)
+    request = RequestFactory().get("/", REMOTE_ADDR="192.0.2.77")
+    request.user = other
+    audit.record(request, audit.SIGN_IN, other)
+    audit.record_failed_sign_in(request, other.email)
+    text = page(logged_in(member(group)).get(reverse("admin:accounts_user_change", args=[other.pk])))
+    assert ("192.0.2.77" in text) == (group == "Administrator")
+    assert ("Failed sign-ins" in text) == (group == "Administrator")
+
+
+def test_where_people_sign_in_from_is_for_all_staff() -> None:
+    user = make_user()
+    audit.record_failed_sign_in(RequestFactory().get("/", REMOTE_ADDR="192.0.2.78"), user.email)
+    assert "192.0.2.78" in page(logged_in(member("Viewer")).get(f"/admin/accounts/user/{user.pk}/change/"))
 
 
 def test_panels_show_only_what_one_may_see() -> None:

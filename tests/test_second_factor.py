@@ -2,9 +2,11 @@
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.core.management import call_command
 from django.test import Client, override_settings
 from django.urls import reverse
@@ -13,7 +15,7 @@ from accounts import audit
 from accounts.models import SecondFactor, User
 from accounts.staff import second_factor
 from tests.databases import connect
-from tests.staff import logged_in, make_user, page, root_client
+from tests.staff import in_thread, logged_in, make_user, page, root_client
 
 pytestmark = pytest.mark.usefixtures("orm")
 
@@ -328,3 +330,112 @@ def test_an_address_elsewhere_is_no_place_to_go_after_login() -> None:
     user, client = make_staff(), Client()
     answer = client.post("/admin/login/?next=https://evil.example/", {"username": user.email, "password": PASSWORD})
     assert answer["Location"] == "/admin/"
+
+
+@override_settings(LOGIN_LIMIT=None)
+def test_ten_wrong_codes_in_a_row_lock_and_are_told_once() -> None:
+    user, client = make_staff(), Client()
+    secret, _ = with_factor(user)
+    enter(client, user)
+    mail.outbox = []
+    for _ in range(9):
+        assert "wrong" in page(client.post(CODE, {"code": "000000"}))
+    assert mail.outbox == []
+    for _ in range(3):
+        page(client.post(CODE, {"code": "000000"}))
+    assert "Locked" in page(client.post(CODE, {"code": code_of(secret)}))
+    assert not is_in(client)
+    assert [letter.to for letter in mail.outbox] == [[user.email]]
+    assert [event.action for event in audit.events_for(user)].count("lock second factor") == 1
+
+
+@override_settings(LOGIN_LIMIT=None)
+@pytest.mark.parametrize("way", ["password", "lift-limit", "reset-second-factor"])
+def test_a_locked_second_factor_is_opened_again(way: str) -> None:
+    user, client = make_staff(), Client()
+    secret, codes = with_factor(user)
+    enter(client, user)
+    for _ in range(11):
+        page(client.post(CODE, {"code": "000000"}))
+    assert "Locked" in page(client.post(CODE, {"code": codes[0]}))
+    new = "incorrect zebra battery staple" if way == "password" else PASSWORD
+    if way == "password":
+        user.set_password(new)
+        user.save(update_fields=["password"])
+    else:
+        page(root_client().post(reverse("admin:accounts_user_do", args=[user.pk, way]), follow=True))
+    client = Client()
+    enter(client, user, new)
+    if way != "reset-second-factor":
+        client.post(CODE, {"code": code_of(secret)})
+    assert is_in(client)
+
+
+@override_settings(LOGIN_LIMIT=None)
+def test_a_right_code_forgets_the_wrong_ones() -> None:
+    user, client = make_staff(), Client()
+    _, codes = with_factor(user)
+    for code in codes[:3]:
+        enter(client, user)
+        for _ in range(9):
+            assert "wrong" in page(client.post(CODE, {"code": "000000"}))
+        assert client.post(CODE, {"code": code}).status_code == 302
+        client = Client()
+
+
+def test_of_two_tries_at_once_the_eleventh_is_none() -> None:
+    user = make_staff()
+    with_factor(user)
+    assert [second_factor.count_try(user) for _ in range(9)] == list(range(1, 10))
+    with connect() as other, ThreadPoolExecutor(2) as threads:
+        other.execute("SELECT FROM second_factors WHERE user_id = %s FOR UPDATE", [user.pk])
+        tries = [threads.submit(in_thread, second_factor.count_try, user) for _ in range(2)]
+        wait_for_locks(other, 2)
+        other.rollback()
+        assert sorted(str(one.result(10)) for one in tries) == ["10", "None"]
+
+
+def wait_for_locks(database: Any, count: int) -> None:
+    """Wait until so many wait for rows."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%second_factors%%'"
+    for _ in range(200):
+        with connect(autocommit=True) as watching:
+            row = watching.execute(query).fetchone()
+        if row is not None and row[0] >= count:
+            return
+        time.sleep(0.05)
+    pytest.fail("nobody waits")
+
+
+@pytest.mark.parametrize("address", [CODE, SET_UP, "/admin/login/"])
+def test_no_page_with_a_secret_is_kept_by_a_browser(address: str) -> None:
+    client = logged_in(make_staff())
+    if address == CODE:
+        user, client = make_staff(), Client()
+        with_factor(user)
+        enter(client, user)
+    answers = [client.get(address)]
+    if address == SET_UP:
+        secret = second_factor.unseal(client.session["second_factor_secret"])
+        assert secret is not None
+        answers.append(client.post(address, {"code": code_of(secret)}))  # the recovery codes
+        assert "recovery-codes" in page(answers[-1])
+    for answer in answers:
+        kept = answer.headers["Cache-Control"]
+        assert "no-store" in kept
+        assert "private" in kept
+
+
+def test_what_staff_change_about_themselves_is_recorded_once() -> None:
+    user = make_staff()
+    client = logged_in(user)
+    new = "incorrect zebra battery staple"
+    form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+    assert client.post("/admin/password_change/", {**form, "old_password": "wrong"}).status_code == 200
+    assert client.post("/admin/password_change/", form).status_code == 302
+    client.get(SET_UP)
+    secret = second_factor.unseal(client.session["second_factor_secret"])
+    assert secret is not None
+    page(client.post(SET_UP, {"code": code_of(secret)}))
+    events = [(event.action, event.actor_id) for event in audit.events_for(user).order_by("id")]
+    assert events == [("change password", user.pk), ("set up second factor", user.pk)]

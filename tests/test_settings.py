@@ -309,6 +309,52 @@ def test_unreadable_or_misspelt_line_is_told(starter: Starter, tmp_path: Path, n
 # --- What is taken --------------------------------------------------------------------------------
 
 
+def test_all_mistakes_of_a_file_are_told_at_once(starter: Starter, tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    path.write_text(
+        'ENVIRONMENT=production\nSECRET_KEY=<python3 -c "import secrets">\nno setting at all\nPORT=http\nWORKRS=2\n'
+        "DATABASE_URL=postgresql://todo:s3same@db.example.com/todo?sslmode=verify_full\nDEBUG=true\n"
+        "DIRECT_DATABASE_URL=postgresql://todo:s3same@db.example.com/todo\n"
+    )
+    outcome = starter.run({"ENV_FILE": str(path)}, "check")
+
+    assert (outcome.code, outcome.output) == (1, "")
+    lines = outcome.errors.splitlines()
+    assert all(line.startswith("todoproject: ") and " Example: " in line for line in lines), outcome.errors
+    named = sorted(re.findall(r"^todoproject: (?:\w+ (?=line))?(\w+)", outcome.errors, re.MULTILINE))
+    assert named == ["ALLOWED_HOSTS", "DATABASE_URL", "DEBUG", "PORT", "SECRET_KEY", "WORKRS", "line"]
+    assert "s3same" not in outcome.errors
+
+
+def test_a_mistake_brings_no_complaint_that_rests_on_it(starter: Starter) -> None:
+    changes = {"DATABASE_URL": "postgresql://db.example.com:0/todo", "DIRECT_DATABASE_URL": URL}
+
+    assert_helps(starter.run({**ENVIRONMENT, **changes}, "check"), "DATABASE_URL")
+    assert_helps(starter.run({**ENVIRONMENT, "ENVIRONMENT": "prod"}, "check"), "ENVIRONMENT")
+
+
+@pytest.mark.parametrize("value", ["<python3 -c 'x'>", "$(python3 -c 'import secrets')", "`openssl rand -hex 32`"])
+@pytest.mark.parametrize("name", ["SECRET_KEY", "METRICS_TOKEN", "EMAIL_URL", "DATABASE_URL"])
+def test_what_was_pasted_and_not_filled_in_is_refused(starter: Starter, name: str, value: str) -> None:
+    assert_helps(starter.run({**ENVIRONMENT, name: value}, "check", "--deploy"), name)
+
+
+@pytest.mark.parametrize(
+    "parameter", ["sslmode=verify_full", "sslmode=", "channel_binding=yes", "target_session_attrs=rw", "gssencmode=no"]
+)
+def test_value_that_libpq_would_refuse_is_refused_at_the_start(starter: Starter, parameter: str) -> None:
+    assert_helps(starter.run({**ENVIRONMENT, "DATABASE_URL": f"{URL}?{parameter}"}, "check"), "DATABASE_URL")
+
+
+def test_setting_that_stands_twice_is_refused(starter: Starter, tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    path.write_text(f"SECRET_KEY={SECRET}\nDATABASE_URL=embedded\nWORKERS=2\nPORT=8001\nWORKERS=3\n")
+    outcome = starter.run({"ENV_FILE": str(path), "ENVIRONMENT": "development"}, "check")
+
+    assert_helps(outcome, "WORKERS")
+    assert "lines 3 and 5" in outcome.errors
+
+
 def test_without_a_word_it_is_production(starter: Starter) -> None:
     shown = starter.show(**{**PRODUCTION, "ENVIRONMENT": ""})
 
@@ -397,7 +443,6 @@ def test_dead_way_is_noticed_by_the_operating_system(starter: Starter) -> None:
         b"  PORT = 8123  \n",
         b"# first\r\n\r\nPORT=8123\r\n",
         b"\xef\xbb\xbfPORT=8123\n",
-        b"PORT=1\nPORT=8123\n",
         b"SOMEBODY_ELSES=1\nPORT=8123\n",
     ],
 )

@@ -15,8 +15,9 @@ from todoproject.database.errors import DatabaseUnavailable
 from todoproject.database.pool import pool
 from todoproject.database.unit import Statement
 
-# The line that the README shows.
-SAMPLE = (ROOT / "README.md").read_text("utf-8").split("\n## Observing\n")[1].split("```json\n")[1].split("\n")[0]
+# The line that docs/monitoring.md shows.
+_PAGE = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+SAMPLE = _PAGE.split("\n## Which queries are slow?\n")[1].split("```json\n")[1].split("\n")[0]
 
 
 @pytest.fixture
@@ -46,15 +47,15 @@ async def test_slow_statement_is_one_line_with_route_request_and_user(alice: Per
 
 
 async def test_quick_statements_are_not_told(alice: Person, lines: Any) -> None:
-    await pool.run(Statement.open("SELECT 1"), {})
-    await pool.run(Statement.open("SELECT pg_sleep(%(seconds)s)"), {"seconds": 0.21})
+    await pool.execute(Statement.unfenced("SELECT 1"), {})
+    await pool.execute(Statement.unfenced("SELECT pg_sleep(%(seconds)s)"), {"seconds": 0.21})
 
     assert [(line["statement"], line["duration_ms"] >= 200) for line in slow(lines)] == [("SELECT pg_sleep($1)", True)]
 
 
 async def test_off_tells_none(alice: Person, lines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.SLOW_QUERY_SECONDS", math.inf)
-    await pool.run(Statement.open("SELECT pg_sleep(0.25)"), {})
+    await pool.execute(Statement.unfenced("SELECT pg_sleep(0.25)"), {})
 
     assert slow(lines) == []
 
@@ -62,7 +63,7 @@ async def test_off_tells_none(alice: Person, lines: Any, monkeypatch: pytest.Mon
 async def test_statement_that_never_came_back_is_told(lines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.DATABASE_STATEMENT_TIMEOUT", 0.3)
     with pytest.raises(DatabaseUnavailable):
-        await pool.run(Statement.open("SELECT pg_sleep(5)"), {})
+        await pool.execute(Statement.unfenced("SELECT pg_sleep(5)"), {})
 
     [line] = slow(lines)
     assert line["duration_ms"] >= 300

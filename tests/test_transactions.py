@@ -8,9 +8,10 @@ import pytest
 from accounts import tokens
 from tests.databases import connect
 from tests.people import Person
-from todoproject.database.errors import ConstraintViolated, DatabaseUnavailable, InvalidToken
+from todoproject.database.errors import ConstraintViolated, DatabaseUnavailable, InvalidToken, NotCommitted
 from todoproject.database.pool import pool
-from todoproject.database.unit import ACCOUNT_ROLE, Rows, Statement
+from todoproject.database.transaction import Outcome, Transaction
+from todoproject.database.unit import ACCOUNT_ROLE, Credentials, Rows, Statement
 
 INSERT = Statement.fenced(
     "INSERT INTO tasks (key, id, user_id, title, description, is_completed, priority)"
@@ -20,8 +21,12 @@ INSERT = Statement.fenced(
 )
 
 
-def values(person: Person, title: str, priority: int = 0) -> dict[str, object]:
-    return {"token_digest": tokens.digest(person.token), "title": title, "priority": priority}
+def values(title: str, priority: int = 0) -> dict[str, object]:
+    return {"title": title, "priority": priority}
+
+
+def credentials(person: Person) -> Credentials:
+    return Credentials(tokens.digest(person.token))
 
 
 async def titles(person: Person) -> list[str]:
@@ -29,17 +34,17 @@ async def titles(person: Person) -> list[str]:
 
 
 async def test_what_is_run_inside_is_kept_together(alice: Person) -> None:
-    async with pool.transaction():
+    async with pool.transaction() as transaction:
         for title in ("one", "two"):
-            await pool.run(INSERT, values(alice, title))
+            await transaction.execute(INSERT, values(title), credentials(alice))
 
     assert await titles(alice) == ["one", "two"]
 
 
 async def test_exception_undoes_everything(alice: Person) -> None:
     async def fail() -> None:
-        async with pool.transaction():
-            await pool.run(INSERT, values(alice, "one"))
+        async with pool.transaction() as transaction:
+            await transaction.execute(INSERT, values("one"), credentials(alice))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -52,8 +57,8 @@ async def test_connection_lost_before_commit_is_no_success(alice: Person) -> Non
     """The server ends the session after the last answer: the transaction is undone, and must not pass for done."""
 
     async def lose() -> None:
-        async with pool.transaction():
-            await pool.run(INSERT, values(alice, "one"))
+        async with pool.transaction() as transaction:
+            await transaction.execute(INSERT, values("one"), credentials(alice))
             with connect(autocommit=True) as administrator:
                 administrator.execute(
                     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
@@ -69,19 +74,19 @@ async def test_connection_lost_before_commit_is_no_success(alice: Person) -> Non
 
 async def test_steps_may_take_different_roles(alice: Person) -> None:
     me = Statement.fenced("SELECT current_user, email FROM users", scope=None, role=ACCOUNT_ROLE)
-    async with pool.transaction():
-        await pool.run(INSERT, values(alice, "one"))
-        rows = await pool.run(me, values(alice, ""))
+    async with pool.transaction() as transaction:
+        await transaction.execute(INSERT, values("one"), credentials(alice))
+        rows = await transaction.execute(me, credentials=credentials(alice))
         assert (rows.text(0, 0), rows.text(0, 1)) == (ACCOUNT_ROLE, alice.email)
-        await pool.run(INSERT, values(alice, "two"))
+        await transaction.execute(INSERT, values("two"), credentials(alice))
 
     assert await titles(alice) == ["one", "two"]
 
 
 async def test_each_statement_of_a_batch_has_its_own_outcome(alice: Person) -> None:
-    statements = [(INSERT, values(alice, f"task {number}", 9 if number % 3 == 1 else 0)) for number in range(8)]
+    statements = [(INSERT, values(f"task {number}", 9 if number % 3 == 1 else 0)) for number in range(8)]
     async with pool.transaction() as transaction:
-        outcomes = await transaction.run_each(statements, keep_going=True)
+        outcomes = await transaction.execute_each(statements, credentials(alice), keep_going=True)
 
     assert [o.text(0, 0) if isinstance(o, Rows) else type(o) for o in outcomes] == [
         ConstraintViolated if number % 3 == 1 else f"task {number}" for number in range(8)
@@ -90,11 +95,15 @@ async def test_each_statement_of_a_batch_has_its_own_outcome(alice: Person) -> N
 
 
 async def test_first_failure_of_a_batch_ends_it_where_it_is_all_or_nothing(alice: Person) -> None:
-    statements = [(INSERT, values(alice, f"task {number}", 9 if number == 2 else 0)) for number in range(5)]
+    statements = [(INSERT, values(f"task {number}", 9 if number == 2 else 0)) for number in range(5)]
 
-    async with pool.transaction() as transaction:
-        outcomes = await transaction.run_each(statements, keep_going=False)
-        assert transaction.has_failed
+    outcomes: list[Outcome] = []
+
+    async def work(transaction: Transaction) -> None:
+        outcomes.extend(await transaction.execute_each(statements, credentials(alice), keep_going=False))
+
+    with pytest.raises(NotCommitted):
+        await pool.transact(work)
 
     assert [type(outcome) for outcome in outcomes] == [Rows, Rows, ConstraintViolated]
     assert await titles(alice) == []
@@ -105,21 +114,21 @@ async def test_batch_with_a_bad_token_does_nothing(alice: Person) -> None:
 
     with pytest.raises(InvalidToken):
         async with pool.transaction() as transaction:
-            await transaction.run_each([(INSERT, values(alice, "one"))], keep_going=True)
+            await transaction.execute_each([(INSERT, values("one"))], credentials(alice), keep_going=True)
 
 
 async def test_percent_signs_and_quotes_are_data(alice: Person) -> None:
     odd = ["100% %s %(title)s %%", "'; ROLLBACK; --", "back\\slash '", "$1 $tag$"]
     async with pool.transaction() as transaction:
-        await transaction.run_each([(INSERT, values(alice, title)) for title in odd], keep_going=True)
+        await transaction.execute_each([(INSERT, values(title)) for title in odd], credentials(alice), keep_going=True)
 
     assert await titles(alice) == odd
 
 
 async def test_failed_transaction_leaves_the_pool_in_order(alice: Person) -> None:
     with pytest.raises(psycopg.errors.DivisionByZero):
-        async with pool.transaction():
-            await pool.run(Statement.fenced("SELECT 1/0", scope=None), values(alice, ""))
+        async with pool.transaction() as transaction:
+            await transaction.execute(Statement.fenced("SELECT 1/0", scope=None), credentials=credentials(alice))
 
     for _ in range(20):
         assert await titles(alice) == []

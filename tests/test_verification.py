@@ -21,8 +21,8 @@ async def register(client: httpx.AsyncClient, email: str, password: str = PASSWO
     return await client.post("/v1/auth/register", json={"email": email, "password": password})
 
 
-async def verify(client: httpx.AsyncClient, code: str) -> int:
-    return (await client.post("/v1/auth/verify-email", json={"token": code})).status_code
+async def verify(client: httpx.AsyncClient, code: str, password: str = PASSWORD) -> int:
+    return (await client.post("/v1/auth/verify-email", json={"token": code, "password": password})).status_code
 
 
 async def login(client: httpx.AsyncClient, email: str, password: str = PASSWORD) -> httpx.Response:
@@ -56,20 +56,43 @@ async def test_known_address_gets_the_same_answer_and_a_mail_that_says_so(
     assert (await login(client, alice.email)).status_code == 201
 
 
-async def test_each_code_opens_the_account_with_the_password_it_was_asked_with(
-    client: httpx.AsyncClient, email: str
-) -> None:
-    """A stranger who registers somebody's address cannot slip their own password under that person's code."""
-    await register(client, email, "the owner's password")
-    owners = await letters.code(email)
+async def test_account_has_the_password_of_whoever_proves_the_address(client: httpx.AsyncClient, email: str) -> None:
+    """A stranger who registers somebody's address does not choose the password that its owner confirms."""
     await register(client, email, "a stranger's password")
-    strangers = await letters.code(email)
+    first = await letters.code(email)
+    await register(client, email, "another stranger's password")
+    second = await letters.code(email)
 
-    assert await verify(client, owners) == 204
+    assert await verify(client, first, "the owner's password") == 204
 
     assert (await login(client, email, "the owner's password")).status_code == 201
+    for password in ("a stranger's password", "another stranger's password"):
+        assert (await login(client, email, password)).status_code == 401
+    assert await verify(client, second) == 400
+
+
+async def test_code_alone_opens_the_account_and_a_code_for_a_password_is_mailed(
+    client: httpx.AsyncClient, email: str
+) -> None:
+    """So a client that knows no password here leaves nobody outside, and lets nobody in."""
+    await register(client, email, "a stranger's password")
+
+    body = {"token": await letters.code(email)}
+    assert (await client.post("/v1/auth/verify-email", json=body)).status_code == 204
+
     assert (await login(client, email, "a stranger's password")).status_code == 401
-    assert await verify(client, strangers) == 400
+    assert [letter.subject for letter in await letters.to(email)][-1] == "Set a new password"
+    confirmation = {"token": await letters.code(email), "password": "the owner's password"}
+    assert (await client.post("/v1/auth/password-reset/confirm", json=confirmation)).status_code == 204
+    assert (await login(client, email, "the owner's password")).status_code == 201
+
+
+async def test_bad_password_uses_no_code_up(client: httpx.AsyncClient, email: str) -> None:
+    await register(client, email)
+    code = await letters.code(email)
+
+    assert await verify(client, code, "password123") == 422
+    assert await verify(client, code) == 204
 
 
 async def test_code_works_once_even_at_once(client: httpx.AsyncClient, email: str) -> None:

@@ -76,6 +76,7 @@ def _git(*arguments: str, check: bool = True) -> bytes:
 
 
 @pytest.mark.faults
+@pytest.mark.versions
 async def test_the_older_and_the_newer_code_serve_side_by_side(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,6 +117,7 @@ INDEX = """
 
 
 @pytest.mark.faults
+@pytest.mark.versions
 async def test_the_schema_changes_under_load_and_nobody_notices(server: Server, tmp_path: Path) -> None:
     """Columns come and go on the tables that every request reads, with plans prepared for them on every connection."""
     probe = probe_app(tmp_path, "probe_load", "", ADD, INDEX)

@@ -45,7 +45,7 @@ class AccessMiddleware:
             return
         logs.note_route(template(match.route))
         if match.app_name == "admin" and settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.pk:
-            logs.note_user(str(request.user.pk))
+            logs.name_user(str(request.user.pk))
 
 
 @contextmanager

@@ -1,16 +1,15 @@
 """What all pages of the staff admin share: bounded lists, narrow writes, kept history, filters in days."""
 
 import uuid
-from collections.abc import Iterable
-from contextlib import nullcontext
-from datetime import UTC, date, datetime, time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, models, transaction
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,51 +17,15 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
-from unfold.contrib.filters.admin import RangeDateFilter
-from unfold.utils import parse_date_str
-from unfold.views import ChangeList as UnfoldChangeList
 
 from accounts import audit
+from accounts.models import User
 from todoproject import conflicts
+from todoproject.change_list import REFUSED, ChangeList, refused_names
 from todoproject.exports.pages import ExportPages, filter_names
 from todoproject.paginator import CappedPaginator
 
 MOST_EVENTS = 100  # on a history page; the audit's own list has them all
-
-
-class ChangeList(UnfoldChangeList):
-    """A list that reads its filters' table once, and sorts by nothing that would read all of it."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.full_result_count = self.result_count
-        if request.method == "POST" and "_save" in request.POST:
-            # The rows that were on the page, in that order: others may have come before them since.
-            posted = [
-                request.POST.get(f"form-{number}-{self.lookup_opts.pk.name}", "")
-                for number in range(self.list_per_page)
-            ]
-            rows = {str(row.pk): row for row in self._rows(filter(self._is_key, posted))}
-            self.result_list = [rows[key] for key in posted if key in rows]
-        else:
-            keys = self.paginator.keys(self.page_num if self.multi_page else 1)
-            self.result_list = self._rows(keys).order_by(*self.queryset.query.order_by)
-
-    def _rows(self, keys: Iterable[Any]) -> "models.QuerySet[Any]":
-        rows: models.QuerySet[Any] = self.apply_select_related(self.root_queryset.filter(pk__in=list(keys)))
-        return rows
-
-    def _is_key(self, text: str) -> bool:
-        try:
-            self.lookup_opts.pk.to_python(text)
-        except ValidationError:
-            return False
-        return bool(text)
-
-    def get_ordering_field(self, field_name: Any) -> Any:
-        if self.sortable_by is not None and field_name not in self.sortable_by:
-            return None  # the list does not offer it; an address can be made up
-        return super().get_ordering_field(field_name)
 
 
 class ModelAdmin(ExportPages):
@@ -77,6 +40,7 @@ class ModelAdmin(ExportPages):
     list_fullwidth = True
     show_facets = ShowFacets.NEVER  # counting for every choice of every filter reads the whole table
     show_full_result_count = False
+    list_before_template = "admin/chips.html"  # type: ignore[assignment]  # Unfold's default is None
     warn_unsaved_form = True
     records_views = False  # whether opening a row's page is something for the audit: it shows what is somebody's own
     change_form_before_template = "admin/seen.html"  # type: ignore[assignment]  # Unfold's default is None
@@ -84,6 +48,8 @@ class ModelAdmin(ExportPages):
     unwatched: ClassVar[tuple[str, ...]] = ()
     # Whether an action, too, leaves alone what has changed since the list was shown. Revoking a token must never wait.
     is_list_watched = False
+    # Columns that links of ours filter this list by, besides its filters; their values are ids.
+    linked_lookups: ClassVar[tuple[str, ...]] = ()
 
     def mark(self, row: Any) -> str:
         """Return what changes whenever somebody changes the columns of `row`."""
@@ -122,10 +88,17 @@ class ModelAdmin(ExportPages):
         row = super().get_object(request, object_id, from_field)
         if row is None or request.method != "POST" or not transaction.get_connection().in_atomic_block:
             return row
+        self.lock_owners(self.model._base_manager.filter(pk=row.pk))
         return self.get_queryset(request).select_for_update(of=("self",)).filter(pk=row.pk).first()
+
+    def lock_owners(self, rows: "models.QuerySet[Any]") -> None:
+        """Lock the people whose rows these are, before the rows themselves: the API's writes do so, too."""
+        if any(field.name == "user" for field in self.model._meta.fields):
+            User.objects.lock(rows.order_by().values("user"))
 
     def _get_list_editable_queryset(self, request: HttpRequest, prefix: str) -> "models.QuerySet[Any]":
         rows: models.QuerySet[Any] = super()._get_list_editable_queryset(request, prefix)
+        self.lock_owners(rows)
         # Always in the same order: two people's writes of the same rows must not lock each other out.
         return rows.select_for_update(of=("self",)).order_by("pk")
 
@@ -134,7 +107,7 @@ class ModelAdmin(ExportPages):
     ) -> HttpResponse:
         """Show a list; write what was edited in it in one transaction with the comparison."""
         try:
-            with transaction.atomic() if "_save" in request.POST else nullcontext():
+            with self._refusals_recorded(request), transaction.atomic() if "_save" in request.POST else nullcontext():
                 response: HttpResponse = super().changelist_view(request, extra_context)
         except IntegrityError:
             return self._try_again(request)
@@ -149,13 +122,29 @@ class ModelAdmin(ExportPages):
     ) -> HttpResponse:
         """Show or save one row; a constraint broken by somebody else's write in between is a message, no crash."""
         try:
-            response: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
+            with self._refusals_recorded(request):
+                response: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
         except IntegrityError:
             return self._try_again(request)
         shown = getattr(response, "context_data", None) or {}
         if self.records_views and request.method == "GET" and shown.get("original") is not None:
             audit.record(request, audit.VIEW, shown["original"])
         return response
+
+    def exported(self, request: HttpRequest) -> Any:
+        with self._refusals_recorded(request):
+            return super().exported(request)
+
+    @contextmanager
+    def _refusals_recorded(self, request: HttpRequest) -> Iterator[None]:
+        """Record who asks a list for what it does not offer; the answer is a 400 (see todoproject/change_list.py)."""
+        try:
+            yield
+        except REFUSED:
+            facts = {"list": self.opts.label_lower, "filters": refused_names(request)}
+            with transaction.atomic():
+                audit.record(request, audit.REFUSED_FILTER, facts=facts)
+            raise
 
     def _try_again(self, request: HttpRequest) -> HttpResponse:
         text = "Not saved: somebody else changed the same data at that moment. Look again and repeat."
@@ -165,6 +154,10 @@ class ModelAdmin(ExportPages):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *arguments: Any, **options: Any) -> Any:
         row = context.get("original")
         if row is not None:
+            if request.method == "POST":
+                # The form has put its input into the row; what heads the page is what is stored.
+                row = self.model._base_manager.filter(pk=row.pk).first() or row
+                context |= {"original": row, "subtitle": str(row)}
             # A page that was refused keeps the mark of what it showed first, and so is refused again.
             name = conflicts.field_name(row)
             context |= {"seen_name": name, "seen": request.POST.get(name) or self.form_mark(row)}
@@ -247,6 +240,7 @@ class ModelAdmin(ExportPages):
     def update_selected(self, request: HttpRequest, queryset: "models.QuerySet[Any]", done: str, **values: Any) -> None:
         """Change the selected rows and keep it in their history; `done` says what has become of them."""
         with transaction.atomic():
+            self.lock_owners(queryset)
             # Always in the same order: two people's actions on the same rows must not lock each other out.
             rows = list(queryset.select_for_update(of=("self",)).order_by("pk"))
             seen = [row for row in rows if not self.is_list_watched or self._is_as_seen(request, row)]
@@ -275,22 +269,3 @@ class ModelAdmin(ExportPages):
 
     def _counted(self, number: int) -> str:
         return f"{number} {self.opts.verbose_name if number == 1 else self.opts.verbose_name_plural}"
-
-
-class DayRangeFilter(RangeDateFilter):
-    """From one day to another, both included; days are days of UTC."""
-
-    def queryset(self, request: HttpRequest, queryset: "models.QuerySet[Any]") -> "models.QuerySet[Any]":
-        first, last = self.day("from"), self.day("to")
-        if first:
-            queryset = queryset.filter(self.condition("gte", first, time.min))
-        if last:
-            queryset = queryset.filter(self.condition("lte", last, time.max))
-        return queryset
-
-    def day(self, end: str) -> date | None:
-        """Return the day that was asked for; None where there is none, or none that can be read."""
-        return parse_date_str(str(self.used_parameters.get(f"{self.parameter_name}_{end}", "")))
-
-    def condition(self, comparison: str, day: date, of_day: time) -> models.Q:
-        return models.Q((f"{self.field_path}__{comparison}", datetime.combine(day, of_day, UTC)))

@@ -18,9 +18,11 @@ from accounts.passwords import PasswordRefused, TooManyLogins
 from accounts.queries import (
     EmailTaken,
     LinkInvalid,
+    OutlivesMaker,
     ScopeNotHeld,
     TokenNotFound,
     TokenRotated,
+    TooManyTokens,
     WrongCredentials,
     WrongPassword,
     exports,
@@ -29,7 +31,7 @@ from accounts.queries import (
 from tasks import exports as tasks_exports
 from tasks.api import router as tasks_router
 from tasks.queries import BatchFailed, InvalidCursor, TaskChanged, TaskDeleted, TaskNotFound
-from todoproject import logs, openapi, preconditions, problems, validation
+from todoproject import openapi, preconditions, problems, validation
 from todoproject.body import StrictParser
 from todoproject.database.errors import (
     ConstraintViolated,
@@ -39,11 +41,15 @@ from todoproject.database.errors import (
     InvalidToken,
     NotUnique,
     OutcomeUnknown,
+    ReadOnly,
     ScopeMissing,
     one_line,
 )
+from todoproject.database.pool import pool
+from todoproject.database.transaction import Transaction
 from todoproject.health import router as health_router
 from todoproject.problems import Problem
+from todoproject.request import ApiRequest
 from todoproject.version import VERSION
 
 logger = logging.getLogger("todoproject.api")
@@ -85,12 +91,11 @@ def _verify_before_complaining(run: View) -> View:
     """Answer 401 rather than a validation error where the token is bad: strangers learn nothing about the input."""
 
     @functools.wraps(run)
-    async def run_then_verify(request: HttpRequest, **path: Any) -> HttpResponse:
+    async def run_then_verify(request: ApiRequest, **path: Any) -> HttpResponse:
         response = await run(request, **path)
-        credentials, context = getattr(request, "auth", None), logs.context.get()
-        if response.status_code in (400, 415, 422, 428) and credentials and context and context.user_id is None:
+        if response.status_code in (400, 415, 422, 428) and request.credentials and not request.is_accepted:
             try:
-                await verify(credentials)
+                await verify(request.credentials)
             except Exception as error:  # noqa: BLE001 -- handed to the same mapping as any other
                 return api.on_exception(request, error)
         return response
@@ -102,14 +107,22 @@ def _run_once_for_a_key(run: View) -> View:
     """Keep what Idempotency-Key promises, on every POST and PATCH that a token authenticates."""
 
     @functools.wraps(run)
-    async def run_once(request: HttpRequest, **path: Any) -> HttpResponse:
+    async def run_once(request: ApiRequest, **path: Any) -> HttpResponse:
         key = request.META.get("HTTP_IDEMPOTENCY_KEY")
         credentials = await bearer(request) if key is not None else None
         if key is None or credentials is None or request.method not in ("POST", "PATCH"):
             return await run(request, **path)
+
+        async def run_in(transaction: Transaction) -> HttpResponse:
+            request.work = transaction
+            try:
+                return await run(request, **path)
+            finally:
+                request.work = pool
+
         this = b"\0".join([request.method.encode(), request.get_full_path().encode(), request.body])
         try:
-            return await idempotency.answer_once(credentials, key, this, lambda: run(request, **path))
+            return await idempotency.answer_once(credentials, key, this, run_in)
         except Exception as error:  # noqa: BLE001 -- handed to the same mapping as any other
             return api.on_exception(request, error)
 
@@ -153,6 +166,7 @@ for _error, _handler in {
     InvalidCursor: _fixed(problems.INVALID_CURSOR, "The cursor does not belong to this list. Start without one."),
     TaskDeleted: _fixed(problems.TASK_DELETED, "A deleted task has this id. It can be restored."),
     TokenRotated: _fixed(problems.TOKEN_ROTATED, "The token has a successor already."),
+    TooManyTokens: _fixed(problems.TOO_MANY_TOKENS, "The account has as many live tokens as it may. Revoke one first."),
     LinkInvalid: _fixed(problems.INVALID_LINK, "The code is unknown, used or too old."),
     WrongPassword: _fixed(problems.WRONG_PASSWORD, "The password is wrong."),
     TooManyLogins: _fixed(problems.OVERLOADED, "Too many logins wait already.", Retry_After="2"),
@@ -214,6 +228,12 @@ def _scope_not_held(request: HttpRequest, error: ScopeNotHeld) -> HttpResponse:
     return _answer(request, Problem(problems.SCOPE_MISSING, detail, required=error.required, held=error.held))
 
 
+@api.exception_handler(OutlivesMaker)
+def _outlives_maker(request: HttpRequest, error: OutlivesMaker) -> HttpResponse:
+    detail = "A token makes none that lives longer than itself. Log in for that."
+    return _answer(request, validation.invalid([{"pointer": "#/expires_at", "code": "expiry", "detail": detail}]))
+
+
 @api.exception_handler(TooManyAttempts)
 def _too_many_attempts(request: HttpRequest, error: TooManyAttempts) -> HttpResponse:
     return _answer(request, error.policy.refusal(error.wait))
@@ -225,20 +245,29 @@ def _password_refused(request: HttpRequest, error: PasswordRefused) -> HttpRespo
     return _answer(request, validation.invalid(errors))
 
 
-# A rule that only the database can check, because it is about the row as it will be: which member to point at.
+# A rule that only the database can check, because it is about the row as it will be: which member to point at. Each has
+# the code and the sentence that the schema has for it.
 _RULES = {
-    "tasks_title_not_blank": ("#/title", "The title must not be blank."),
-    "tasks_one_due": ("#", "A task is due on a day (due_on) or at an instant (due_at), not both."),
-    "tasks_due_on_range": ("#/due_on", "The date is out of range."),
-    "tasks_due_at_range": ("#/due_at", "The time is out of range."),
-    "users_email_shape": ("#/email", "This is not an e-mail address."),
+    "tasks_title_not_blank": ("#/title", "blank", "The title must not be blank."),
+    "tasks_title_visible": ("#/title", "blank", "The title must not be blank."),
+    "tasks_title_one_line": ("#/title", "one_line", "A title is one line, without control characters."),
+    "tasks_description_plain": (
+        "#/description",
+        "plain",
+        "A description has no control characters but tabs and line breaks.",
+    ),
+    "tasks_one_due": ("#", "one_due", "Give due_on (a day) or due_at (an instant), not both."),
+    "tasks_due_on_range": ("#/due_on", "range", "The date is out of range."),
+    "tasks_due_at_range": ("#/due_at", "range", "The time is out of range."),
+    "users_email_shape": ("#/email", "email", "This is not an e-mail address."),
 }
 
 
 @api.exception_handler(ConstraintViolated)
 def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> HttpResponse:
-    pointer, detail = _RULES.get(error.constraint, ("#", "The input breaks a rule of the database."))
-    return _answer(request, validation.invalid([{"pointer": pointer, "code": error.constraint, "detail": detail}]))
+    unknown = ("#", error.constraint, "The input breaks a rule of the database.")
+    pointer, code, detail = _RULES.get(error.constraint, unknown)
+    return _answer(request, validation.invalid([{"pointer": pointer, "code": code, "detail": detail}]))
 
 
 @api.exception_handler(DatabaseUnavailable)
@@ -246,6 +275,12 @@ def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> Htt
 def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.warning("database unavailable", extra={"reason": one_line(error)})
     return _answer(request, problems.unavailable())
+
+
+@api.exception_handler(ReadOnly)
+def _read_only(request: HttpRequest, error: ReadOnly) -> HttpResponse:
+    logger.warning("database read-only", extra={"reason": one_line(error)})
+    return _answer(request, problems.read_only())
 
 
 @api.exception_handler(OutcomeUnknown)

@@ -21,7 +21,7 @@ from todoproject.version import VERSION
 
 router = Router(tags=["health"])
 
-_PING = Statement.open("SELECT current_database()", repeatable=True)
+_PING = Statement.unfenced("SELECT current_database()", repeatable=True)
 
 
 class Health(Output):
@@ -50,7 +50,7 @@ class Alive(Output):
 async def _ping() -> tuple[str, float]:
     started = time.perf_counter()
     try:
-        rows = await pool.run(_PING, {})
+        rows = await pool.execute(_PING)
     except (DatabaseUnavailable, DatabaseNotReady):
         raise unreachable() from None
     return rows.text(0, 0), round((time.perf_counter() - started) * 1000, 2)

@@ -20,7 +20,8 @@ async def run(receive: Any, send: Any) -> None:
     """Answer the server's lifespan messages: open the pool at start, close it at the end."""
     await receive()
     try:
-        await asyncio.to_thread(startup.prepare_database)
+        if not startup.is_done:
+            await asyncio.to_thread(startup.prepare_database)
         await pool.open()
         await replica.open()
         postgres.open_pool()

@@ -130,14 +130,12 @@ class Limiter:
         self._tokens = Buckets(token)
         self._addresses = Buckets(anonymous)
 
-    def charge(self, address: str, authorization: bytes | None, now: float) -> Charge:
+    def charge(self, address: str, token: str | None, now: float) -> Charge:
         """Count a request before anything is done for it."""
-        token = None
-        if authorization is not None:
-            token = hash(authorization.partition(b" ")[2].strip())
-            if token in self._tokens:
-                return Charge(self._tokens, token, self._tokens.take(token, now), None)
-        return Charge(self._addresses, address, self._addresses.take(address, now), token)
+        key = None if token is None else hash(token)
+        if key is not None and key in self._tokens:
+            return Charge(self._tokens, key, self._tokens.take(key, now), None)
+        return Charge(self._addresses, address, self._addresses.take(address, now), key)
 
     def accept(self, charge: Charge, now: float) -> Charge:
         """Move a charge from the address to its token, which has just been accepted by the database."""

@@ -44,7 +44,7 @@ def add_database_time(seconds: float) -> None:
         current.database_seconds += seconds
 
 
-def note_user(user_id: str) -> None:
+def name_user(user_id: str) -> None:
     """Let the lines of the request at hand name its user."""
     current = context.get()
     if current is not None:
@@ -121,14 +121,15 @@ class ConsoleFormatter(logging.Formatter):
 def configure() -> None:
     """Set up logging for the whole process: everything goes to standard error, one line an event."""
     # Nobody reads these, and finding them out costs as much as the rest of a line (logging HOWTO, "Optimization").
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    # The process stays: lines of gunicorn and hypercorn name it.
+    logging.logThreads = logging.logMultiprocessing = False
     formatter = JSONFormatter if settings.LOG_FORMAT == "json" else ConsoleFormatter
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"line": {"()": formatter}},
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "handlers": {"stderr": {"()": "todoproject.log_handler.handler", "formatter": "line"}},
             "root": {"handlers": ["stderr"], "level": settings.LOG_LEVEL},
             "loggers": {
                 # psycopg_pool tells each loan at INFO, uvicorn's start lines repeat ours.
@@ -136,6 +137,8 @@ def configure() -> None:
                 "uvicorn": {"level": "WARNING"},
                 # Ours is the access line; Django's "Not Found: /path" would tell it again.
                 "django.request": {"level": "ERROR"},
+                # A scanner that makes up a host gets its 400, and the access line tells; that is no error of ours.
+                "django.security.DisallowedHost": {"level": "CRITICAL"},
             },
         }
     )

@@ -17,7 +17,7 @@ from todoproject.addresses import limited_as
 from todoproject.cors import AllowedOrigins
 from todoproject.limits import Charge, Limiter, Policy
 from todoproject.problems import MALFORMED_REQUEST, Problem
-from todoproject.request import ApiRequest
+from todoproject.request import ApiRequest, bearer_token
 
 logger = logging.getLogger("todoproject.access")
 
@@ -50,7 +50,7 @@ class ApiMiddleware:
         current = logs.RequestContext(request_id(headers))
         token = logs.context.set(current)
         try:
-            response, route = await self._answer_within_limits(scope, headers, receive, current)
+            response, route = await self._answer_within_limits(scope, headers, receive)
             if scope["path"].startswith("/v1"):
                 self._origins.admit(headers, scope["method"], response)
             answer = _answer(response, current.request_id, self._headers)
@@ -62,21 +62,22 @@ class ApiMiddleware:
             logs.context.reset(token)
 
     async def _answer_within_limits(
-        self, scope: dict[str, Any], headers: dict[bytes, bytes], receive: Any, current: logs.RequestContext
+        self, scope: dict[str, Any], headers: dict[bytes, bytes], receive: Any
     ) -> tuple[HttpResponse, str | None]:
         """Answer, or refuse before the database is asked; tell how the limit stands in either case."""
         if self._limiter is None or _is_free(scope):
-            return await self._answer(scope, receive)
-        charge = self._limiter.charge(_counted_as(scope), headers.get(b"authorization"), time.monotonic())
-        if charge.is_refused:
-            return problems.respond(charge.refusal(), scope["path"]), None
-        response, route = await self._answer(scope, receive)
-        if current.user_id is not None:
-            charge = self._limiter.accept(charge, time.monotonic())
-        _tell(charge, response)
-        return response, route
+            response, request = await self._answer(scope, receive)
+        else:
+            charge = self._limiter.charge(_counted_as(scope), _token(headers), time.monotonic())
+            if charge.is_refused:
+                return problems.respond(charge.refusal(), scope["path"]), None
+            response, request = await self._answer(scope, receive)
+            if request is not None and request.is_accepted:
+                charge = self._limiter.accept(charge, time.monotonic())
+            _tell(charge, response)
+        return response, None if request is None else request.route
 
-    async def _answer(self, scope: dict[str, Any], receive: Any) -> tuple[HttpResponse, str | None]:
+    async def _answer(self, scope: dict[str, Any], receive: Any) -> tuple[HttpResponse, ApiRequest | None]:
         try:
             request = ApiRequest(scope, io.BytesIO())
         except UnicodeDecodeError:
@@ -90,7 +91,7 @@ class ApiMiddleware:
         except Exception as error:
             logger.error("unhandled error", exc_info=error)
             response = problems.respond(problems.internal_error(), request.path)
-        return response, request.route
+        return response, request
 
 
 def _answer(response: HttpResponse, request_id: str, constant: Sequence[tuple[bytes, bytes]]) -> Answer:
@@ -135,6 +136,11 @@ def _counted_as(scope: dict[str, Any]) -> str:
     address = limited_as(client[0] if client else "")
     # A flood of requests must not make the monitor behind the same address believe that we are down.
     return "health " + address if scope["path"].startswith("/health") else address
+
+
+def _token(headers: dict[bytes, bytes]) -> str | None:
+    authorization = headers.get(b"authorization")
+    return None if authorization is None else bearer_token(authorization.decode("latin-1"))
 
 
 def _tell(charge: Charge, response: HttpResponse) -> None:

@@ -31,6 +31,8 @@ from todoproject.problems import (
 )
 from todoproject.schemas import ProblemDocument
 
+GUIDE = Path(__file__).with_name("guide.md")
+
 # 413: the body is read before it is known whether anybody wants it. 422: an unknown query parameter.
 _ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, INTERNAL_ERROR, UNAVAILABLE)
 _WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
@@ -103,7 +105,7 @@ def complete(document: dict[str, Any]) -> bytes:
     for scheme in components["securitySchemes"].values():
         scheme |= {"bearerFormat": "todo_…", "description": _SECURITY}
     document["info"] |= {
-        "description": Path(__file__).with_name("guide.md").read_text(),
+        "description": GUIDE.read_text("utf-8"),
         "license": {"name": "MIT", "identifier": "MIT"},
         "contact": {"name": "The operators of this server"},
     }

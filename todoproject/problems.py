@@ -103,6 +103,9 @@ TOKEN_ROTATED = _define(
     "Token rotated already",
     "The token has a successor. If that was lost, revoke it and make a new token; the old one works until it expires.",
 )
+TOO_MANY_TOKENS = _define(
+    "too-many-tokens", 409, "Too many tokens", "The account has as many live tokens as it may. Revoke one first."
+)
 IN_FLIGHT = _define(
     "in-flight",
     409,
@@ -244,6 +247,11 @@ def respond(problem: Problem, instance: str) -> HttpResponse:
 def unavailable() -> Problem:
     """Return the problem for a database that is away; a sleeping one needs about a second."""
     return Problem(UNAVAILABLE, "The database cannot be reached just now.", headers={"Retry-After": "1"})
+
+
+def read_only() -> Problem:
+    """Return the problem for a database that takes no writes: maintenance, a fail-over, storage that is full."""
+    return Problem(UNAVAILABLE, "The database takes no writes just now; reads go on.", headers={"Retry-After": "5"})
 
 
 def outcome_unknown() -> Problem:

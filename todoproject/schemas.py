@@ -4,7 +4,7 @@ Plain pydantic models, not `ninja.Schema`: that one validates twice and wraps ev
 """
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -32,11 +32,18 @@ def _storable(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_storable)]
+# Where a text has a length, this comes after it: pydantic then counts characters, and says so.
+Storable = AfterValidator(_storable)
+Text = Annotated[str, Storable]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-# RFC 3339, section 5.6: the offset is required. Microseconds are what the database keeps.
-_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
+# RFC 3339, section 5.6: the offset is required. Go and Java write nanoseconds; the database keeps microseconds.
+_INSTANT = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}):(\d{2})(?:\.(\d+))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)
+# A bare + in a URL is a space: nothing else could be meant by one before an offset.
+_LOST_PLUS = re.compile(r"\S+ \d{2}:\d{2}", re.ASCII)
+_LEAP_SECOND = 60
 
 
 def parse_date(value: Any) -> Any:
@@ -50,11 +57,20 @@ def parse_date(value: Any) -> Any:
 
 
 def parse_instant(value: Any) -> Any:
-    """Return the instant that a string names, in UTC. Raises PydanticCustomError."""
-    if not isinstance(value, str) or _INSTANT.fullmatch(value) is None:
+    """Return the instant that a string names, in UTC; what is finer than a microsecond is cut off.
+
+    A leap second (RFC 3339, section 5.7) is the next second, as PostgreSQL reads it. Raises PydanticCustomError.
+    """
+    match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        if isinstance(value, str) and _LOST_PLUS.fullmatch(value):
+            raise PydanticCustomError("instant", "The + of an offset must be sent as %2B; it has arrived as a space.")
         raise PydanticCustomError("instant", "A time is a string like 2026-11-22T08:00:00Z, with Z or an offset.")
+    day, minute, second, fraction, offset = match.groups()
+    leap = int(second) == _LEAP_SECOND
     try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        text = f"{day}T{minute}:{'59' if leap else second}.{(fraction or '')[:6]:0<6}{offset.upper()}"
+        return datetime.fromisoformat(text).astimezone(UTC) + timedelta(seconds=leap)
     except (ValueError, OverflowError):
         raise PydanticCustomError("instant", "There is no such time, or it is out of range in UTC.") from None
 

@@ -1,8 +1,9 @@
 """Every setting of the project, top to bottom.
 
 The environment (and the file `.env`, which never overrides it) is read here and nowhere else. A missing, malformed
-or misspelt value raises `ImproperlyConfigured` with one line that names the variable, what was wrong and an example;
-`manage.py` and `asgi.py` print that line and end with exit code 1. `.env.example` documents each variable.
+or misspelt value is a line that names the variable, what was wrong and an example. All such lines come at once, as one
+`ImproperlyConfigured`; `manage.py` and `asgi.py` print them and end with exit code 1. `.env.example` documents each
+variable.
 """
 
 import difflib
@@ -14,7 +15,7 @@ import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -33,24 +34,39 @@ ENVIRONMENT_VARIABLES: dict[str, str] = {}  # every name read below, with its ex
 _REQUIRED: Any = object()
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
 _line_numbers: dict[str, int] = {}  # the names in the .env file, and where they are
+_mistakes: dict[str, str] = {}  # the first one of each name
+# What somebody has pasted and not filled in: <at least 32 random characters>, $(python3 -c …), generate-me.
+_UNFILLED = re.compile(r"<.*>|.*generate-me.*|[\"']?(\$\(|`|python3? -c).*", re.DOTALL)
 
 
-def _refuse(name: str, problem: str) -> NoReturn:
-    raise ImproperlyConfigured(f"{name} {problem}. Example: {name}={ENVIRONMENT_VARIABLES[name]}")
+def _refuse(name: str, problem: str) -> None:
+    """Note a mistake, unless what it says of another setting rests on a value that is a mistake itself."""
+    if not _mistakes.keys() & set(re.findall(r"[A-Z_]{4,}", f"{name} {problem}")):
+        _mistakes[name] = f"{name} {problem}. Example: {name}={ENVIRONMENT_VARIABLES[name]}"
 
 
-def _read(name: str, parse: Callable[[str], T], *, example: str, default: Any = _REQUIRED) -> T:
+def _stop_on_mistakes() -> None:
+    if _mistakes:
+        raise ImproperlyConfigured("\ntodoproject: ".join(_mistakes.values()))
+
+
+def _read(name: str, parse: Callable[[str], T], *, example: str, default: Any = _REQUIRED, stand_in: Any = None) -> T:
+    """Return a setting. After a mistake in it, the default, or what else the rest of this file can be read with."""
     ENVIRONMENT_VARIABLES[name] = example
+    otherwise = stand_in if default is _REQUIRED else default
     text = os.environ.get(name, "").strip()
     if not text:
         if default is _REQUIRED:
             near = difflib.get_close_matches(name, _line_numbers.keys() - {name}, n=1, cutoff=0.8)
             _refuse(name, f"is missing (is it the misspelt {near[0]}?)" if near else "is missing")
-        return default  # type: ignore[no-any-return]  # the default is the caller's, of the caller's type
+        return otherwise  # type: ignore[no-any-return]  # the default is the caller's, of the caller's type
     try:
+        if _UNFILLED.fullmatch(text):
+            raise ValueError("is a placeholder, or a command that nothing runs here: put a value of your own there")
         return parse(text)
     except ValueError as error:
         _refuse(name, str(error))
+        return otherwise  # type: ignore[no-any-return]
 
 
 def _boolean(text: str) -> bool:
@@ -177,7 +193,11 @@ def _read_env_file(path: Path) -> None:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise ImproperlyConfigured(f"{path.name} line {number} is not NAME=value. Example: PORT=8000")
+            _mistakes[f"line {number}"] = f"{path.name} line {number} is not NAME=value. Example: PORT=8000"
+            continue
+        if match[1] in _line_numbers:
+            lines_of = f"{path.name} lines {_line_numbers[match[1]]} and {number}"
+            _mistakes[match[1]] = f"{match[1]} stands twice ({lines_of}): leave one. Example: {match[1]}=value"
         _line_numbers[match[1]] = number
         lines.append(f"{match[1]}={match[2]}")  # django-environ skips a line with other spaces, without a word
     environ.Env.read_env(io.StringIO("\n".join(lines)))
@@ -196,21 +216,22 @@ def _text_of(path: Path) -> str:
 
 
 def _refuse_misspelt_names(path: Path) -> None:
-    """Raise for a line of the .env file whose name is nearly one of ours."""
+    """Note each line of the .env file whose name is nearly one of ours, unless that one is missing and says so."""
+    told = " ".join(_mistakes.values())
     for name, number in _line_numbers.items():
         near = difflib.get_close_matches(name.upper(), ENVIRONMENT_VARIABLES, n=1, cutoff=0.8)
         # OpenTelemetry reads many more that begin so, and some differ in one word only.
-        if near and name not in ENVIRONMENT_VARIABLES and not name.startswith("OTEL_"):
+        if near and name not in ENVIRONMENT_VARIABLES and not name.startswith("OTEL_") and name not in told:
             example = f"{near[0]}={ENVIRONMENT_VARIABLES[near[0]]}"
-            raise ImproperlyConfigured(
-                f"{name} ({path.name} line {number}) is no setting: did you mean {near[0]}? Example: {example}"
-            )
+            where = f"{path.name} line {number}"
+            _mistakes[name] = f"{name} ({where}) is no setting: did you mean {near[0]}? Example: {example}"
 
 
 # As it was before .env was added: what a new worker is started with, so that a reload reads .env anew. It is no setting
 # of Django's, whose debug pages would show it.
 given_environment = dict(os.environ)
 ENV_FILE = _read("ENV_FILE", _file, example="/etc/todo/env", default=BASE_DIR / ".env")
+_stop_on_mistakes()  # another file's would only confuse
 _read_env_file(ENV_FILE)
 
 # --- What kind of installation this is ------------------------------------------------------------
@@ -218,7 +239,7 @@ _read_env_file(ENV_FILE)
 ENVIRONMENT = _read("ENVIRONMENT", _one_of("development", "production"), example="production", default="production")
 PRODUCTION = ENVIRONMENT == "production"
 DEBUG = _read("DEBUG", _boolean, example="false", default=False)
-SECRET_KEY = _read("SECRET_KEY", _secret, example="<at least 32 random characters>")
+SECRET_KEY = _read("SECRET_KEY", _secret, example="<at least 32 random characters>", stand_in="")
 
 LOCAL_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 ALLOWED_HOSTS = _read("ALLOWED_HOSTS", _hosts, example="api.example.com", default=[] if PRODUCTION else LOCAL_HOSTS)
@@ -269,8 +290,10 @@ def _embedded_database() -> dict[str, Any]:
 
 EMBEDDED_DATA_DIR = _read("EMBEDDED_DATA_DIR", Path, example="/srv/todo/postgres", default=BASE_DIR / ".postgres")
 _URL_EXAMPLE = "postgresql://user:password@ep-name-pooler.region.aws.neon.tech/todo?sslmode=require"
-_default = _read("DATABASE_URL", _database, example=f"embedded (or {_URL_EXAMPLE})")
-DATABASE_EMBEDDED = os.environ["DATABASE_URL"].strip() == "embedded"
+_default = _read(
+    "DATABASE_URL", _database, example=f"embedded (or {_URL_EXAMPLE})", stand_in=url.parse("postgresql:///x?host=/")
+)
+DATABASE_EMBEDDED = os.environ.get("DATABASE_URL", "").strip() == "embedded"
 _direct = _read("DIRECT_DATABASE_URL", url.parse, example=_URL_EXAMPLE.replace("-pooler", ""), default=None)
 if _direct and (DATABASE_EMBEDDED or _direct["NAME"] != _default["NAME"]):
     # Migrations would change another database than the one that is served.
@@ -621,3 +644,4 @@ CSRF_COOKIE_HTTPONLY = True  # forms carry the token; no script of ours reads it
 X_FRAME_OPTIONS = "DENY"
 
 _refuse_misspelt_names(ENV_FILE)
+_stop_on_mistakes()

@@ -5,7 +5,7 @@ import random
 import time
 
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -14,6 +14,9 @@ from todoproject.database.embedded import EmbeddedServerError
 from todoproject.database.errors import one_line, worth_another_try
 
 logger = logging.getLogger("todoproject")
+
+# `runserver` sets it in a process that prepares, and then serves by itself: a second time would only cost.
+is_done = False
 
 
 class StartFailed(Exception):
@@ -37,6 +40,8 @@ def prepare_database() -> bool:
         _check_fence()
         return True
     except EmbeddedServerError as error:
+        raise StartFailed(str(error)) from error
+    except CommandError as error:  # of migrate
         raise StartFailed(str(error)) from error
     except DatabaseError as error:
         raise StartFailed(f"the database could not be prepared: {one_line(error)}") from error

@@ -25,6 +25,8 @@ api_patterns: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", docs.home),
     path("docs", docs.swagger, name="docs"),
+    path("docs/guide", docs.guide, name="guide"),
+    path("docs/changelog", docs.changelog, name="changelog"),
     path("docs/errors", docs.error_index, name="errors"),
     path("docs/errors/<slug:code>", docs.error, name="error"),
     path("admin/", admin.site.urls),

@@ -11,15 +11,16 @@ from uuid import UUID
 from django import forms
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminSelectWidget
 
-from accounts import attempts, audit, mails, tokens
+from accounts import attempts, audit, endings, mails, tokens
 from accounts.models import AuditEvent, EmailLink, SecondFactor, User
 from accounts.queries import exports
+from accounts.staff import second_factor
 from accounts.staff.rights import outranks
 from todoproject import addresses
 from todoproject.mail.outbox import send_now
@@ -73,18 +74,15 @@ class Deed:
     def do(self, request: HttpRequest, pk: UUID, values: dict[str, Any]) -> str | HttpResponse | None:
         """Do it; None where it is no longer to be done."""
         with transaction.atomic():
-            user = User.objects.filter(pk=pk).first()
+            # Before their tokens and all else that is theirs, as everybody does.
+            user = User.objects.filter(pk=pk).select_for_update(no_key=True).first()
             if user is None or not self.is_open_to(request.user, user):
                 return None
             return self.act(request, user, values)
 
 
 def _deactivate(request: HttpRequest, user: User, values: dict[str, Any]) -> str:
-    # Tokens before their user, as everywhere: a request under way may hold the one and wait for the other.
-    _end_tokens(user)
-    User.objects.filter(pk=user.pk).update(is_active=False, sessions_ended_at=Now())
-    _end_tokens(user)  # those that were made meanwhile
-    EmailLink.objects.alias(lower_email=Lower("email")).filter(lower_email=user.email.lower()).delete()
+    endings.end_all(user, is_active=False)
     audit.record(request, "deactivate", user, changes={"is_active": [True, False]})
     return "was deactivated: tokens, sessions and codes from mails have ended"
 
@@ -110,7 +108,7 @@ def _send_reset(request: HttpRequest, user: User, values: dict[str, Any]) -> str
 
 
 def _revoke_tokens(request: HttpRequest, user: User, values: dict[str, Any]) -> str:
-    count = _end_tokens(user)
+    count = endings.end_tokens(user)
     audit.record(request, "revoke tokens", user, facts={"tokens": count})
     return f"has lost {count} token{'' if count == 1 else 's'}"
 
@@ -118,6 +116,7 @@ def _revoke_tokens(request: HttpRequest, user: User, values: dict[str, Any]) -> 
 def _lift_limit(request: HttpRequest, user: User, values: dict[str, Any]) -> str:
     tried_from = {addresses.limited_as(address) for address in _addresses(user)}
     lifted = attempts.lift(user.email, sorted(tried_from)) + attempts.lift(str(user.pk), sorted(tried_from))
+    second_factor.unlock(user)
     audit.record(request, "lift limit", user, facts={"buckets": lifted})
     return "may try again"
 
@@ -147,20 +146,22 @@ def _erase(request: HttpRequest, user: User, values: dict[str, Any]) -> HttpResp
 
 
 def export_of(user: User) -> bytes:
-    """Return what `GET /v1/me/export` would: each part names the bound user's rows for itself."""
+    """Return what `GET /v1/me/export` would, behind the same fence: in each part's role, its rows bound to the user.
+
+    The owner of the tables, as whom the admin works, is bound by no row policy.
+    """
     parts = []
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('app.user_id', %s, true)", [str(user.pk)])
         for name, part in exports.parts():
-            cursor.execute(part().query.text.decode())
+            statement = part()
+            bind = "SELECT set_config('app.user_id', %s, true), set_config('role', %s, true)"
+            cursor.execute(bind, [str(user.pk), statement.role])
+            cursor.execute(statement.query.text.decode())
             value = cursor.fetchone()[0]
             parts.append(f"{json.dumps(name)}:{value if isinstance(value, str) else json.dumps(value)}")
-        cursor.execute("SELECT set_config('app.user_id', '', true)")
+        # What comes next in this transaction, the record of it, is the owner's again.
+        cursor.execute("SELECT set_config('app.user_id', '', true), set_config('role', 'none', true)")
     return f"{{{','.join(parts)}}}".encode()
-
-
-def _end_tokens(user: User) -> int:
-    return user.tokens.filter(revoked_at=None).update(revoked_at=Now())
 
 
 def _addresses(user: User) -> set[str]:

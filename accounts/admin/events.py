@@ -16,12 +16,14 @@ from unfold.decorators import display
 
 from accounts import audit
 from accounts.models import AuditEvent, User
-from todoproject.admin import DayRangeFilter, ModelAdmin
+from todoproject.admin import ModelAdmin
+from todoproject.change_list import DayRangeFilter
 
 ACTIONS = (
     *("sign-in", "sign-in failed", "sign-out", "register", "view", "add", "change", "delete", "export"),
     *("deactivate", "reactivate", "send reset", "revoke tokens", "lift limit", "set up second factor"),
-    *("reset second factor", "change password", "erase"),
+    *("reset second factor", "change password", "erase", "lock second factor", audit.REFUSED_FILTER),
+    *("ask e-mail change", "change e-mail"),
 )
 
 
@@ -42,18 +44,19 @@ class ActionFilter(DropdownFilter):
 class AuditEventAdmin(ModelAdmin):
     """Every action of staff and every sign-in. The database refuses any change."""
 
-    list_display = ("at", "action", "who", "thing", "door", "where")
+    list_display = ("at", "action", "who", "thing", "through", "where")
     list_display_links = ("at",)
     list_select_related = ("detail",)
     list_filter = (ActionFilter, ("at", DayRangeFilter))
     ordering = ("-id",)
     sortable_by = ()
+    linked_lookups = ("object_id", "actor_id")
     search_fields = ("request_id",)
     search_help_text = "A person's e-mail; the id of a person, a thing or an event; a request id"
     fieldsets = (
         (None, {"fields": ("at", "action", "who", "thing", "changed", "facts")}),
-        ("Where from", {"fields": ("door", "where", "request_id")}),
-        ("Bookkeeping", {"fields": ("id", "actor_id", "object_type", "object_id")}),
+        ("Where from", {"fields": ("through", "where", "request_id")}),
+        ("Details", {"fields": ("id", "actor_id", "object_type", "object_id")}),
     )
     export_columns: ClassVar = {
         name: name
@@ -62,7 +65,7 @@ class AuditEventAdmin(ModelAdmin):
             *("facts", "request_id", "address"),
         )
     }
-    readonly_fields = ("at", "who", "thing", "changed", "where", "id")
+    readonly_fields = ("at", "who", "thing", "changed", "through", "where", "id")
 
     @display(description="By")
     def who(self, event: AuditEvent) -> str:
@@ -77,9 +80,13 @@ class AuditEventAdmin(ModelAdmin):
         if not event.object_id:
             return event.object_type or "–"
         address = reverse(f"admin:{event.object_type.replace('.', '_')}_change", args=[event.object_id])
-        kind = event.object_type.rpartition(".")[2]
+        kind = audit.kind_of(event)
         name = getattr(event, "object_email", None) or event.object_id
         return format_html('<a href="{}" class="text-link">{} {}</a>', address, kind, name)
+
+    @display(description="Through")
+    def through(self, event: AuditEvent) -> str:
+        return audit.DOORS.get(event.door, event.door)
 
     @display(description="From")
     def where(self, event: AuditEvent) -> str:

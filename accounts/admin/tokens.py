@@ -9,12 +9,13 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from accounts.models import AccessToken, User
 from accounts.staff.rights import outranks
-from todoproject.admin import DayRangeFilter, ModelAdmin
+from todoproject.admin import ModelAdmin
+from todoproject.change_list import DayRangeFilter, PersonFilter
 
 
 @admin.register(AccessToken)
@@ -23,7 +24,7 @@ class AccessTokenAdmin(ModelAdmin):
 
     list_display = ("name", "owner", "kind", "granted", "created", "expires_at", "last_used_at", "state")
     list_select_related = ("user",)
-    list_filter = (("user", AutocompleteSelectFilter), "kind", ("created_at", DayRangeFilter))
+    list_filter = (("user", PersonFilter), ("kind", ChoicesDropdownFilter), ("created_at", DayRangeFilter))
     ordering = ("-id",)
     sortable_by = ("created", "expires_at", "last_used_at")
     search_fields = ("user__email", "name")
@@ -31,7 +32,7 @@ class AccessTokenAdmin(ModelAdmin):
     fieldsets = (
         (None, {"fields": ("name", "owner", "kind", "granted", "state")}),
         ("Times", {"fields": ("created_at", "expires_at", "last_used_at", "rotated_at", "revoked_at")}),
-        ("Bookkeeping", {"fields": ("id",)}),
+        ("Details", {"fields": ("id",)}),
     )
     readonly_fields = ("owner", "granted", "state", "created_at", "last_used_at", "rotated_at", "id")
     actions = ("revoke",)

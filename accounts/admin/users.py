@@ -1,26 +1,26 @@
 """People: found in seconds, everything about them on one page, and what may be done to them."""
 
 from typing import Any, ClassVar
+from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import ManyToManyField, Model, QuerySet
 from django.db.models.functions import Lower
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelect2Widget
 
-from accounts import mails
-from accounts.admin import panels
+from accounts.admin import email_changes, panels
 from accounts.admin.deeds import DEEDS, Deed
 from accounts.models import User
 from accounts.staff.rights import grantable, outranks
-from todoproject.admin import DayRangeFilter, ModelAdmin
-from todoproject.mail.outbox import send_now
+from todoproject.admin import ModelAdmin
+from todoproject.change_list import DayRangeFilter
 
 _RIGHTS = ("is_staff", "is_superuser", "groups")
 
@@ -38,19 +38,28 @@ class UserAdmin(ModelAdmin):
             *("created_at", "last_login", "change_no"),
         )
     }
-    list_display = ("email", "state", "role", "created")
-    list_filter = ("is_active", "is_staff", ("created_at", DayRangeFilter))
+    list_display = ("email", "state", "role", "has_factor", "last_login", "created")
+    list_select_related = ("second_factor",)
+    list_filter = (("is_active", BooleanRadioFilter), ("is_staff", BooleanRadioFilter), ("created_at", DayRangeFilter))
     ordering = ("-id",)  # UUIDv7: by creation, and by the primary key's index
     sortable_by = ("email", "created")
     search_fields = ("email",)
     search_help_text = "The e-mail or how it begins, or the whole id"
     change_form_outer_before_template = "admin/accounts/user/deeds.html"  # type: ignore[assignment]  # None in Unfold
-    change_form_outer_after_template = "admin/accounts/user/panels.html"  # type: ignore[assignment]  # the same
-    readonly_fields = ("id", "is_active", "email_verified_at", "created_at", "last_login", "change_no", "factor")
+    readonly_fields = (
+        "id",
+        "is_active",
+        "email_verified_at",
+        "created_at",
+        "last_login",
+        "number",
+        "factor",
+        "new_email",
+    )
     fieldsets = (
-        (None, {"fields": ("email", "timezone", "is_active")}),
+        (None, {"fields": ("email", "new_email", "timezone", "is_active")}),
         ("Rights in this admin", {"fields": ("is_staff", "is_superuser", "groups", "factor")}),
-        ("Bookkeeping", {"fields": ("id", "email_verified_at", "created_at", "last_login", "change_no")}),
+        ("Details", {"fields": ("id", "email_verified_at", "created_at", "last_login", "number")}),
     )
     add_fieldsets = (  # type: ignore[assignment]  # Unfold's default is an empty tuple
         (
@@ -78,12 +87,28 @@ class UserAdmin(ModelAdmin):
     def created(self, user: User) -> Any:
         return user.created_at
 
+    @display(description="Second factor", boolean=True)
+    def has_factor(self, user: User) -> bool | None:
+        """Tell who of the staff has one; of other people there is nothing to tell."""
+        return hasattr(user, "second_factor") if user.is_staff else None
+
+    @display(description="Change number")
+    def number(self, user: User) -> int:
+        return user.change_no
+
     @display(description="Second factor")
     def factor(self, user: User) -> str:
         factor = getattr(user, "second_factor", None)
         if factor is None:
             return "not set up"
         return f"since {panels.when(factor.created_at)}, {len(factor.recovery_codes)} recovery codes left"
+
+    @display(description="New e-mail")
+    def new_email(self, user: User) -> str:
+        change = getattr(user, "email_change", None)
+        if change is None:
+            return "none asked for"
+        return f"{change.email}, asked for on {panels.when(change.created_at)}, waits for the code mailed to both"
 
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
@@ -109,7 +134,23 @@ class UserAdmin(ModelAdmin):
         if db_field.name == "groups" and isinstance(request.user, User):
             options["queryset"] = grantable(request.user)  # a form takes no other
             options["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
+            options["help_text"] = "What a group may do, this person may do."
         return super().formfield_for_manytomany(db_field, request, **options)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Offer the time zones that there are, and say in plain words what a superuser is."""
+        if db_field.name == "timezone":
+            zones = [(name, name) for name in sorted(available_timezones())]
+            return forms.ChoiceField(
+                choices=zones,
+                label="Time zone",
+                widget=UnfoldAdminSelect2Widget(choices=zones),
+                initial="UTC",
+                error_messages={"invalid_choice": "Not an IANA time zone, such as Europe/Berlin."},
+            )
+        if db_field.name == "is_superuser":
+            options["help_text"] = "May do everything, also what no group may."
+        return super().formfield_for_dbfield(db_field, request, **options)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         """Leave out the buttons to make or change a group: giving one is no place for that."""
@@ -134,9 +175,12 @@ class UserAdmin(ModelAdmin):
             return
         if not change:
             obj.set_unusable_password()
-        elif "email" in form.changed_data:
-            old, pk = form.initial["email"], str(obj.pk)
-            transaction.on_commit(lambda: send_now(mails.email_changed(old, pk)))
+        elif "email" in form.changed_data and obj.email.lower() != form.initial["email"].lower():
+            new, obj.email = obj.email, form.initial["email"]
+            form.changed_data.remove("email")  # it is written when somebody has proved to read one of the two
+            email_changes.ask(request, obj, new)
+            text = f"The e-mail is still {obj.email}. A code was mailed there and to {new}; using either changes it."
+            self.message_user(request, text, messages.WARNING)
         super().save_model(request, obj, form, change)
 
     def change_view(
@@ -145,7 +189,8 @@ class UserAdmin(ModelAdmin):
         """Show everything about a person on one page, and record that somebody looked."""
         user = self.get_object(request, object_id)
         if isinstance(user, User) and self.has_view_or_change_permission(request, user):
-            extra_context = {**(extra_context or {}), "panels": panels.of(request, user), "deeds": _open(request, user)}
+            shown = {"summary": panels.summary(request, user), "panels": panels.of(request, user)}
+            extra_context = {**(extra_context or {}), **shown, "deeds": _open(request, user)}
         response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
         return response
 

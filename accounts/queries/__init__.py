@@ -8,27 +8,32 @@ from accounts.queries import exports
 from accounts.queries.errors import (
     EmailTaken,
     LinkInvalid,
+    OutlivesMaker,
     ScopeNotHeld,
     TokenNotFound,
     TokenRotated,
+    TooManyTokens,
     WrongCredentials,
     WrongPassword,
 )
 from accounts.queries.links import confirm_reset, request_reset, verify_email
-from accounts.queries.me import change_password, erase, export, get_me, patch_me
+from accounts.queries.me import change_password, confirm_password, erase, export, get_me, patch_me
 from accounts.queries.sessions import SessionRow, login, logout, register, verify
 from accounts.queries.tokens import create_token, current_token, list_tokens, revoke_token, rotate_token
 
 __all__ = [
     "EmailTaken",
     "LinkInvalid",
+    "OutlivesMaker",
     "ScopeNotHeld",
     "SessionRow",
     "TokenNotFound",
     "TokenRotated",
+    "TooManyTokens",
     "WrongCredentials",
     "WrongPassword",
     "change_password",
+    "confirm_password",
     "confirm_reset",
     "create_token",
     "current_token",

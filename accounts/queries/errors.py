@@ -25,6 +25,14 @@ class TokenRotated(Exception):
     """The token has a successor already."""
 
 
+class TooManyTokens(Exception):
+    """The account has as many live tokens as it may have."""
+
+
+class OutlivesMaker(Exception):
+    """A personal token may not make one that lives longer than itself."""
+
+
 class ScopeNotHeld(Exception):
     """A token may not make one that can do more than itself."""
 

@@ -2,18 +2,17 @@
 
 from functools import lru_cache
 
-from accounts import mails, passwords
+from accounts import attempts, mails, passwords
 from accounts.models import User
 from accounts.queries import exports
 from accounts.queries.errors import WrongPassword
 from accounts.queries.unit import USER_FIELDS, fenced
 from accounts.schemas import MePatch
-from accounts.tokens import Credentials
 from todoproject.database import statements
 from todoproject.database.errors import InvalidToken
-from todoproject.database.pool import pool
+from todoproject.database.pool import Work, pool
 from todoproject.database.statements import CurrentUser
-from todoproject.database.unit import Rows, Statement
+from todoproject.database.unit import Credentials, Rows, Statement
 from todoproject.mail.outbox import outbox
 
 
@@ -23,23 +22,23 @@ def _get_me() -> Statement:
     return fenced(statements.as_json(rows, User, USER_FIELDS), repeatable=True)
 
 
-async def get_me(credentials: Credentials) -> bytes:
+async def get_me(work: Work, credentials: Credentials) -> bytes:
     """Return the account as JSON."""
-    return _only(await pool.run(_get_me(), {"token_digest": credentials.digest}))
+    return _only(await work.execute(_get_me(), credentials=credentials))
 
 
 @lru_cache(maxsize=8)
 def _patch_me(changed: frozenset[str]) -> Statement:
     own = User.objects.filter(id=CurrentUser())
     write = statements.update(own, statements.placeholders(sorted(changed)), USER_FIELDS)
-    return fenced(statements.written_as_json(write, User, USER_FIELDS))
+    return fenced(statements.written_as_json(write, User, USER_FIELDS), writes=True)
 
 
-async def patch_me(credentials: Credentials, me: MePatch) -> bytes:
+async def patch_me(work: Work, credentials: Credentials, me: MePatch) -> bytes:
     """Change the members that the patch names and return the account as JSON."""
     changes = {name: getattr(me, name) for name in me.model_fields_set}
     statement = _patch_me(frozenset(changes)) if changes else _get_me()
-    return _only(await pool.run(statement, {"token_digest": credentials.digest, **changes}))
+    return _only(await work.execute(statement, changes, credentials))
 
 
 def _only(rows: Rows) -> bytes:
@@ -49,42 +48,55 @@ def _only(rows: Rows) -> bytes:
 
 
 _OWN_PASSWORD = fenced("SELECT own_password()", repeatable=True)
-_CHANGE_PASSWORD = fenced("SELECT change_password(%(known)s, %(password)s, %(revoke_tokens)s), current_user_id()")
-_ERASE = fenced("SELECT erase_account(%(known)s)")
+_CHANGE_PASSWORD = fenced(
+    "SELECT change_password(%(known)s, %(password)s, %(revoke_tokens)s), current_user_id()", writes=True
+)
+_ERASE = fenced("SELECT erase_account(%(known)s)", writes=True)
 
 
-async def _confirmed(credentials: Credentials, password: str) -> dict[str, object]:
-    """Check the account's password; return the parameters that say which one was checked. Raises WrongPassword."""
-    encoded = (await pool.run(_OWN_PASSWORD, {"token_digest": credentials.digest})).text(0, 0)
-    if not await passwords.verify_password(password, encoded):
+async def confirm_password(credentials: Credentials, password: str, address: str) -> str:
+    """Check the account's password; return the hash that it was checked against.
+
+    Counted by account: it makes tokens, so counting by token would count nothing. Always alone, outside of a request's
+    transaction: what is counted stays so, and no connection is held while a password is hashed. Raises WrongPassword,
+    TooManyAttempts.
+    """
+    encoded = (await pool.execute(_OWN_PASSWORD, credentials=credentials)).value(0, 0)
+    if encoded is None or credentials.user_id is None:  # erased since the token was checked, a moment ago
+        raise InvalidToken
+    await attempts.take(attempts.PASSWORD, credentials.user_id, address)
+    if not await passwords.verify_password(password, encoded.decode()):
         raise WrongPassword
-    return {"token_digest": credentials.digest, "known": encoded}
+    return encoded.decode()
 
 
-async def change_password(credentials: Credentials, current: str, new: str, *, revoke_tokens: bool) -> None:
-    """Set a new password and end every other session, with `revoke_tokens` every other token. Raises WrongPassword."""
-    confirmed = await _confirmed(credentials, current)
-    encoded = await passwords.hash_password(new)
-    parameters = {**confirmed, "password": encoded, "revoke_tokens": revoke_tokens}
-    changed = await pool.run(_CHANGE_PASSWORD, parameters)
+async def change_password(work: Work, credentials: Credentials, known: str, new: str, *, revoke_tokens: bool) -> None:
+    """Set the hash of a new password in place of the one that was confirmed, and end every other session.
+
+    With `revoke_tokens` every other token. Raises WrongPassword where the password has changed since.
+    """
+    parameters = {"known": known, "password": new, "revoke_tokens": revoke_tokens}
+    changed = await work.execute(_CHANGE_PASSWORD, parameters, credentials)
     if changed.value(0, 0) is None:  # by somebody else, since the check
         raise WrongPassword
     outbox.post(mails.password_changed(changed.text(0, 0), changed.text(0, 1)))
 
 
-async def erase(credentials: Credentials, password: str) -> None:
-    """Remove the account with everything that belongs to it, at once. Raises WrongPassword.
+async def erase(work: Work, credentials: Credentials, known: str) -> None:
+    """Remove the account with everything that belongs to it, at once. Raises WrongPassword as `change_password` does.
 
     The database counts afterwards, in the same transaction: an account of which anything is left is not erased.
     """
-    if (await pool.run(_ERASE, await _confirmed(credentials, password))).text(0, 0) != "t":
+    if (await work.execute(_ERASE, {"known": known}, credentials)).text(0, 0) != "t":
         raise WrongPassword
 
 
-async def export(credentials: Credentials) -> bytes:
+async def export(work: Work, credentials: Credentials) -> bytes:
     """Return everything that is held about the account, as one JSON document."""
     document = []
     for name, part in exports.parts():
-        rows = await pool.run(part(), {"token_digest": credentials.digest})
+        rows = await work.execute(part(), credentials=credentials)
+        if not rows or rows.value(0, 0) is None:  # erased since the part before
+            raise InvalidToken
         document.append(b'"%b":%b' % (name.encode(), rows.bytes(0, 0)))
     return b"{%b}" % b",".join(document)

@@ -17,12 +17,11 @@ from accounts.queries import links
 from accounts.queries.errors import EmailTaken, WrongCredentials
 from accounts.queries.tokens import live
 from accounts.queries.unit import NEW_TOKEN, NEW_USER, NOW, USER_FIELDS, fenced
-from accounts.tokens import Credentials
 from todoproject.database import statements
 from todoproject.database.errors import ConstraintViolated, NotUnique
-from todoproject.database.pool import pool
+from todoproject.database.pool import Work, pool
 from todoproject.database.statements import CurrentToken, Parameter
-from todoproject.database.unit import Rows, Statement
+from todoproject.database.unit import Credentials, Rows, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +42,10 @@ def _with_token(new_user: str) -> Statement:
     user = statements.as_json("SELECT * FROM new_user", User, USER_FIELDS)
     expiry = statements.as_json("SELECT * FROM new_token", AccessToken, ["expires_at"])
     # The sign-in and its record are one statement: there is never one without the other.
-    return Statement.open(
+    return Statement.unfenced(
         f"WITH new_user AS ({new_user}), new_token AS ({new_token}), {audit.recorded('new_user')}"
-        f" SELECT ({user}), ({expiry})->>'expires_at'"
+        f" SELECT ({user}), ({expiry})->>'expires_at'",
+        writes=True,
     )
 
 
@@ -67,19 +67,19 @@ def _register() -> Statement:
     return _with_token(statements.insert(User, values, USER_FIELDS))
 
 
-async def register(email: str, password: str, origin: Origin) -> SessionRow | None:
+async def register(work: Work, email: str, password: str, origin: Origin) -> SessionRow | None:
     """Create an account and log it in, or, where addresses must be proved, send a mail to this one and return None.
 
     Raises EmailTaken, but only where nothing is mailed: who asks learns nothing about an address that is not theirs.
     """
-    encoded = await passwords.hash_password(password)
     if settings.EMAIL_VERIFICATION == "required":
-        await links.request_verification(email, encoded)
+        await links.request_verification(work, email)
         return None
+    encoded = await passwords.hash_password(password)
     token = tokens.generate()
     parameters = {"id": uuid7(), "email": email, "password": encoded, **_parameters(token, audit.REGISTER, origin)}
     try:
-        return _session(token, await pool.run(_register(), parameters))
+        return _session(token, await work.execute(_register(), parameters))
     except NotUnique:
         raise EmailTaken from None
 
@@ -87,10 +87,10 @@ async def register(email: str, password: str, origin: Origin) -> SessionRow | No
 @lru_cache
 def _find_password() -> Statement:
     known = User.objects.annotate(lower_email=Lower("email")).filter(lower_email=Lower(Parameter("email")))
-    return Statement.open(statements.select(known.filter(is_active=True).values("id", "password")), repeatable=True)
+    return Statement.unfenced(statements.select(known.filter(is_active=True).values("id", "password")), repeatable=True)
 
 
-_FAILED = Statement.open(audit.FAILED_SIGN_IN)
+_FAILED = Statement.unfenced(audit.FAILED_SIGN_IN, writes=True)
 
 
 @lru_cache
@@ -101,18 +101,19 @@ def _login() -> Statement:
     return _with_token(statements.update(user, {"last_login": NOW}, USER_FIELDS))
 
 
-async def login(email: str, password: str, origin: Origin) -> SessionRow:
+async def login(work: Work, email: str, password: str, origin: Origin) -> SessionRow:
     """Make a session token for the account. Raises WrongCredentials, as late for an unknown e-mail as for a known."""
-    rows = await pool.run(_find_password(), {"email": email})
+    rows = await work.execute(_find_password(), {"email": email})
     encoded = rows.text(0, 1) if rows else None
     if not await passwords.verify_password(password, encoded):
         who = rows.text(0, 0) if rows else None
-        await pool.run(_FAILED, {**origin.parameters(audit.SIGN_IN_FAILED), "who": who})
+        # Alone: what was tried is recorded, whatever becomes of the request.
+        await pool.execute(_FAILED, {**origin.parameters(audit.SIGN_IN_FAILED), "who": who})
         raise WrongCredentials
     token = tokens.generate()
     parameters = {"id": rows.text(0, 0), "encoded": encoded, **_parameters(token, audit.SIGN_IN, origin)}
     try:
-        return _session(token, await pool.run(_login(), parameters))
+        return _session(token, await work.execute(_login(), parameters))
     except ConstraintViolated:  # there is no such user any more whom the token could belong to
         raise WrongCredentials from None
 
@@ -125,12 +126,12 @@ def _session(token: str, rows: Rows) -> SessionRow:
 def _logout() -> Statement:
     ended = statements.update(live().filter(id=CurrentToken()), {"revoked_at": NOW}, ["id"])
     record = "record_sign_out(%(event_id)s, %(request_id)s, %(address)s::inet)"
-    return fenced(f"WITH ended AS ({ended}) SELECT {record} FROM ended", scope=None)  # noqa: S608 -- ours
+    return fenced(f"WITH ended AS ({ended}) SELECT {record} FROM ended", scope=None, writes=True)  # noqa: S608 -- ours
 
 
-async def logout(credentials: Credentials, origin: Origin) -> None:
+async def logout(work: Work, credentials: Credentials, origin: Origin) -> None:
     """End the token in use, whatever its scopes."""
-    await pool.run(_logout(), {"token_digest": credentials.digest, **origin.parameters(audit.SIGN_OUT)})
+    await work.execute(_logout(), origin.parameters(audit.SIGN_OUT), credentials)
 
 
 @lru_cache
@@ -140,4 +141,4 @@ def _verify() -> Statement:
 
 async def verify(credentials: Credentials) -> None:
     """Check the token and nothing else. Raises InvalidToken."""
-    await pool.run(_verify(), {"token_digest": credentials.digest})
+    await pool.execute(_verify(), credentials=credentials)

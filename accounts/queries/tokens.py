@@ -1,8 +1,9 @@
 """Personal access tokens: list, make, rotate, revoke."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -14,15 +15,19 @@ from uuid_utils.compat import uuid7
 
 from accounts import tokens
 from accounts.models import AccessToken
-from accounts.queries.errors import ScopeNotHeld, TokenNotFound, TokenRotated
+from accounts.queries.errors import OutlivesMaker, ScopeNotHeld, TokenNotFound, TokenRotated, TooManyTokens
 from accounts.queries.unit import NEW_TOKEN, NOW, TOKEN_FIELDS, fenced
 from accounts.schemas import LAST_EXPIRY, TokenCreate
-from accounts.tokens import Credentials
 from todoproject.database import statements
 from todoproject.database.errors import InvalidToken
-from todoproject.database.pool import pool
+from todoproject.database.pool import Work
 from todoproject.database.statements import CurrentToken, CurrentUser, Parameter
-from todoproject.database.unit import Statement
+from todoproject.database.unit import Credentials, Statement
+
+# Of personal tokens without a successor, far beyond what people make; and of all that live, those in their overlap and
+# logins too. Whoever has a token must not fill the table with it.
+MOST_PERSONAL, MOST_ALIVE = 100, 300
+PERSONAL = "kind = 'personal' AND rotated_at IS NULL"
 
 
 def live() -> "QuerySet[AccessToken]":
@@ -36,9 +41,9 @@ def _list_tokens() -> Statement:
     return fenced(statements.as_json(rows, AccessToken, TOKEN_FIELDS), repeatable=True)
 
 
-async def list_tokens(credentials: Credentials) -> bytes:
+async def list_tokens(work: Work, credentials: Credentials) -> bytes:
     """Return the live tokens of the account as JSON, newest first."""
-    rows = await pool.run(_list_tokens(), {"token_digest": credentials.digest})
+    rows = await work.execute(_list_tokens(), credentials=credentials)
     return b'{"items":[%b]}' % b",".join([rows.bytes(row, 0) for row in range(len(rows))])
 
 
@@ -48,35 +53,58 @@ def _current_token() -> Statement:
     return fenced(statements.as_json(rows, AccessToken, TOKEN_FIELDS), scope=None, repeatable=True)
 
 
-async def current_token(credentials: Credentials) -> bytes:
+async def current_token(work: Work, credentials: Credentials) -> bytes:
     """Return the token in use as JSON. Raises InvalidToken where it has ended since it was checked, a moment ago."""
-    rows = await pool.run(_current_token(), {"token_digest": credentials.digest})
+    rows = await work.execute(_current_token(), credentials=credentials)
     if not rows:
         raise InvalidToken
     return rows.bytes(0, 0)
 
 
-def _held() -> str:
-    # Locked until the new token is there: whoever ends this one must find that one too.
-    current = live().filter(id=CurrentToken()).values("scopes")
-    return f"(SELECT scopes FROM ({statements.select(current)} FOR SHARE) AS held)"  # noqa: S608 -- ours
+def _maker() -> str:
+    """Return the token in use as the CTE `maker`, unless it has a successor: then it makes nothing any more.
+
+    Locked until the new token is there: whoever ends this one must find that one too.
+    """
+    current = live().filter(id=CurrentToken(), rotated_at=None).values("kind", "scopes", "expires_at")
+    return f"maker AS ({statements.select(current)} FOR SHARE)"
+
+
+# A login may make what lives longer than itself: somebody has given a password for it, and it is how they begin.
+_MAKERS_END = "(SELECT expires_at FROM maker WHERE kind = 'personal')"
+
+
+def _room(most: int, condition: str) -> str:
+    # Exact, since every write of tokens holds the owner's row.
+    alive = statements.select(live().values("id"))
+    return f"(SELECT count(*) FROM ({alive} AND {condition}) AS alive) < {most}"  # noqa: S608 -- ours
 
 
 @lru_cache
 def _create_token() -> Statement:
-    # Nothing is inserted where the token in use does not hold every scope of the new one.
-    values = {name: sql.Placeholder(f"new_{name}") for name in NEW_TOKEN} | {"user": statements.CURRENT_USER}
+    # Nothing is inserted where the token in use is not up to it; see _why_not_created.
+    end = sql.SQL(f"least(%(new_expires_at)s, {_MAKERS_END})")
+    values = {name: sql.Placeholder(f"new_{name}") for name in NEW_TOKEN}
     write = statements.insert(
-        AccessToken, values, TOKEN_FIELDS, condition=f"%(new_scopes)s::varchar[] <@ {_held()}::varchar[]"
+        AccessToken,
+        values | {"user": statements.CURRENT_USER, "expires_at": end},
+        TOKEN_FIELDS,
+        condition="%(new_scopes)s::varchar[] <@ (SELECT scopes FROM maker)::varchar[]"  # noqa: S608 -- ours
+        f" AND (%(new_expires_at)s <= {_MAKERS_END}) IS NOT FALSE"
+        f" AND {_room(MOST_PERSONAL, PERSONAL)}",
     )
-    return fenced(statements.written_as_json(write, AccessToken, TOKEN_FIELDS))
+    document = statements.as_json("SELECT * FROM new", AccessToken, TOKEN_FIELDS)
+    return fenced(f"WITH {_maker()}, new AS ({write}) {document}", writes=True)
 
 
-async def create_token(credentials: Credentials, new: TokenCreate) -> tuple[str, bytes]:
-    """Make a personal token; return the token, shown once, and the rest as JSON. Raises ScopeNotHeld."""
+async def create_token(work: Work, credentials: Credentials, new: TokenCreate) -> tuple[str, bytes]:
+    """Make a personal token; return the token, shown once, and the rest as JSON.
+
+    One without an end that is made by a personal token ends with that. Raises TokenRotated, ScopeNotHeld,
+    OutlivesMaker, TooManyTokens.
+    """
     token = tokens.generate()
     parameters = {
-        "token_digest": credentials.digest,
         "new_id": uuid7(),
         "new_kind": AccessToken.Kind.PERSONAL.value,
         "new_name": new.name,
@@ -84,15 +112,21 @@ async def create_token(credentials: Credentials, new: TokenCreate) -> tuple[str,
         "new_scopes": [scope.value for scope in dict.fromkeys(new.scopes)],
         "new_expires_at": new.expires_at,
     }
-    rows = await pool.run(_create_token(), parameters)
+    rows = await work.execute(_create_token(), parameters, credentials)
     if not rows:
-        raise ScopeNotHeld([scope.value for scope in new.scopes], await _held_scopes(credentials))
+        raise _why_not_created(new, json.loads(await current_token(work, credentials)))
     return token, rows.bytes(0, 0)
 
 
-async def _held_scopes(credentials: Credentials) -> list[str]:
-    held: list[str] = json.loads(await current_token(credentials))["scopes"]
-    return held
+def _why_not_created(new: TokenCreate, maker: dict[str, Any]) -> Exception:
+    if maker["rotated_at"] is not None:
+        return TokenRotated()
+    if not set(new.scopes) <= set(maker["scopes"]):
+        return ScopeNotHeld([scope.value for scope in new.scopes], maker["scopes"])
+    end = maker["expires_at"]
+    if maker["kind"] == "personal" and new.expires_at and end and new.expires_at > datetime.fromisoformat(end):
+        return OutlivesMaker()
+    return TooManyTokens()
 
 
 _COPIED = ("id", "kind", "name", "scopes", "created_at", "expires_at")
@@ -101,6 +135,10 @@ _SAME_LIFETIME = sql.SQL(
     "(SELECT CASE WHEN expires_at IS NOT NULL"
     " THEN least(statement_timestamp() + (expires_at - created_at), {}) END FROM old)"
 ).format(sql.Literal(LAST_EXPIRY))
+# Who holds a token must not be able to keep it alive for ever: only a login renews, and only personal tokens.
+_NEW_END = sql.SQL(
+    "least({}, (SELECT maker.expires_at FROM maker, old WHERE maker.kind = 'personal' OR old.kind = 'session'))"
+).format(_SAME_LIFETIME)
 _END_OF_OVERLAP = sql.SQL("least(expires_at, statement_timestamp() + %(overlap)s)")
 
 
@@ -108,37 +146,39 @@ _END_OF_OVERLAP = sql.SQL("least(expires_at, statement_timestamp() + %(overlap)s
 def _rotate() -> Statement:
     """Give a token a successor and, when the overlap is over at the latest, its end."""
     chosen = live().filter(id=Parameter("id"), rotated_at=None).values(*_COPIED)
-    old = f"{statements.select(chosen)} AND scopes <@ {_held()} FOR UPDATE"
+    # A login can do more than it says: what it makes may outlive it. So only a login rotates one.
+    fits = "scopes <@ (SELECT scopes FROM maker) AND (kind = 'personal' OR (SELECT kind FROM maker) = 'session')"
+    old = f"{statements.select(chosen)} AND {fits} AND {_room(MOST_ALIVE, 'true')} FOR UPDATE"
     cut = AccessToken.objects.filter(id=RawSQL("SELECT id FROM old", ()))
     values = {
         "id": sql.Placeholder("new_id"),
         "digest": sql.Placeholder("new_digest"),
         "user": statements.CURRENT_USER,
         **{name: sql.SQL(f"(SELECT {name} FROM old)") for name in ("kind", "name", "scopes")},  # noqa: S608 -- ours
-        "expires_at": _SAME_LIFETIME,
+        "expires_at": _NEW_END,
     }
     new = statements.insert(AccessToken, values, TOKEN_FIELDS, condition="EXISTS (SELECT FROM old)")
     ended = statements.update(cut, {"rotated_at": NOW, "expires_at": _END_OF_OVERLAP}, ["id"])
     document = statements.as_json("SELECT * FROM new", AccessToken, TOKEN_FIELDS)
-    return fenced(f"WITH old AS ({old}), ended AS ({ended}), new AS ({new}) {document}")
+    return fenced(f"WITH {_maker()}, old AS ({old}), ended AS ({ended}), new AS ({new}) {document}", writes=True)
 
 
-async def rotate_token(credentials: Credentials, token_id: UUID) -> tuple[str, bytes]:
+async def rotate_token(work: Work, credentials: Credentials, token_id: UUID) -> tuple[str, bytes]:
     """Make a token like this one, which then lives on for the overlap; return the new one as `create_token` does.
 
-    Raises TokenNotFound, TokenRotated, and ScopeNotHeld where the token can do more than the one in use.
+    Raises TokenNotFound, TokenRotated (of either), TooManyTokens, and ScopeNotHeld where the token can do more than the
+    one in use.
     """
     token = tokens.generate()
     parameters = {
-        "token_digest": credentials.digest,
         "id": token_id,
         "new_id": uuid7(),
         "new_digest": tokens.digest(token),
         "overlap": timedelta(seconds=settings.TOKEN_ROTATION_OVERLAP),
     }
-    rows = await pool.run(_rotate(), parameters)
+    rows = await work.execute(_rotate(), parameters, credentials)
     if not rows:
-        raise await _why_not_rotated(credentials, token_id)
+        raise await _why_not_rotated(work, credentials, token_id)
     return token, rows.bytes(0, 0)
 
 
@@ -148,22 +188,24 @@ def _get_token() -> Statement:
     return fenced(statements.as_json(rows, AccessToken, TOKEN_FIELDS), repeatable=True)
 
 
-async def _why_not_rotated(credentials: Credentials, token_id: UUID) -> Exception:
-    rows = await pool.run(_get_token(), {"token_digest": credentials.digest, "id": token_id})
+async def _why_not_rotated(work: Work, credentials: Credentials, token_id: UUID) -> Exception:
+    rows = await work.execute(_get_token(), {"id": token_id}, credentials)
     if not rows:
         return TokenNotFound()
-    token = json.loads(rows.bytes(0, 0))
-    if token["rotated_at"] is not None:
+    token, maker = json.loads(rows.bytes(0, 0)), json.loads(await current_token(work, credentials))
+    if token["rotated_at"] is not None or maker["rotated_at"] is not None:
         return TokenRotated()
-    return ScopeNotHeld(token["scopes"], await _held_scopes(credentials))
+    if set(token["scopes"]) <= set(maker["scopes"]) and (maker["kind"], token["kind"]) != ("personal", "session"):
+        return TooManyTokens()
+    return ScopeNotHeld(token["scopes"], maker["scopes"])
 
 
 @lru_cache
 def _revoke() -> Statement:
-    return fenced(statements.update(live().filter(id=Parameter("id")), {"revoked_at": NOW}, ["id"]))
+    return fenced(statements.update(live().filter(id=Parameter("id")), {"revoked_at": NOW}, ["id"]), writes=True)
 
 
-async def revoke_token(credentials: Credentials, token_id: UUID) -> None:
+async def revoke_token(work: Work, credentials: Credentials, token_id: UUID) -> None:
     """End a token of the account at once, on every process. Raises TokenNotFound."""
-    if not await pool.run(_revoke(), {"token_digest": credentials.digest, "id": token_id}):
+    if not await work.execute(_revoke(), {"id": token_id}, credentials):
         raise TokenNotFound

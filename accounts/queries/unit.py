@@ -19,6 +19,8 @@ NEW_USER: dict[str, sql.Composable] = {
 NOW = sql.SQL("statement_timestamp()")
 
 
-def fenced(query: str, scope: Scope | None = Scope.ACCOUNT, *, repeatable: bool = False) -> Statement:
+def fenced(
+    query: str, scope: Scope | None = Scope.ACCOUNT, *, repeatable: bool = False, writes: bool = False
+) -> Statement:
     """Put a statement about the account at hand behind its fence."""
-    return Statement.fenced(query, scope=scope, role=ACCOUNT_ROLE, repeatable=repeatable)
+    return Statement.fenced(query, scope=scope, role=ACCOUNT_ROLE, repeatable=repeatable, writes=writes)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db.models import F, Func, Value
+from django.db.models import Case, F, Func, Q, Value, When
 from django.utils.crypto import salted_hmac
 
 from accounts import seals
@@ -25,6 +25,7 @@ STEP_SECONDS = 30
 # A code of the step before and of the one after count, too: clocks differ, and people type (RFC 6238, section 5.2).
 _STEPS_AROUND = (0, -1, 1)
 RECOVERY_CODES = 10
+MOST_FAILURES = 10  # in a row; at ten in a quarter of an hour for ever, six digits are found within months
 # Without letters that are taken for digits; 32 to the power of ten is 50 bits.
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
@@ -84,6 +85,28 @@ def set_up(user: User, secret: bytes, step: int) -> Sequence[str] | None:
     if not is_new:
         return None
     return [f"{code[:5]}-{code[5:]}" for code in codes]
+
+
+def count_try(user: User) -> int | None:
+    """Count a try before the code is looked at; return how many since the last right one, None where it is locked.
+
+    Whoever is asked for a code knows the password, so the lock shuts out nobody by hearsay. It goes with the password.
+    """
+    binding = _tried_with(user)
+    counted = Case(When(tried_with=binding, then=F("failures") + 1), default=1)
+    open_to_tries = SecondFactor.objects.filter(Q(failures__lt=MOST_FAILURES) | ~Q(tried_with=binding), user=user)
+    if not open_to_tries.update(failures=counted, tried_with=binding):
+        return None
+    return SecondFactor.objects.values_list("failures", flat=True).filter(user=user).first()
+
+
+def unlock(user: User) -> None:
+    """Forget the tries."""
+    SecondFactor.objects.filter(user=user).update(failures=0)
+
+
+def _tried_with(user: User) -> str:
+    return salted_hmac("accounts.second_factor.tries", user.password, algorithm="sha256").hexdigest()[:24]
 
 
 def accept(user: User, code: str) -> str | None:

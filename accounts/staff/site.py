@@ -7,9 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import REDIRECT_FIELD_NAME, login, update_session_auth_hash
 from django.contrib.auth.views import LoginView
-from django.core.exceptions import ValidationError
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
@@ -18,10 +18,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from unfold.sites import UnfoldAdminSite
 
-from accounts import attempts, audit
+from accounts import attempts, audit, endings, mails
 from accounts.models import SecondFactor, User
 from accounts.staff import second_factor, sessions
 from accounts.staff.forms import CodeForm, LoginForm, count
+from todoproject.mail.outbox import send_now
 
 _PENDING, _SECRET, _NEXT = "second_factor_user", "second_factor_secret", "second_factor_next"
 _CODE_SECONDS = 300  # between the password and the code
@@ -55,6 +56,7 @@ class StaffSite(UnfoldAdminSite):
     def extra_urls(self) -> list[URLPattern]:
         """Add the pages of the second factor; they check for themselves who may see them."""
         return [
+            path("r/<path:rest>", _nowhere),  # Django's "view on site" takes any number and any text: a 500
             path("second-factor/", self.enter_code, name="second_factor"),
             path("second-factor/set-up/", self.set_up, name="second_factor_set_up"),
         ]
@@ -96,10 +98,31 @@ class StaffSite(UnfoldAdminSite):
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Let staff change their own password, and record that they did."""
         with transaction.atomic():
+            if isinstance(request.user, User):
+                request.user.sets_own_password = True
             response = super().password_change(request, extra_context)
-            if request.user.is_authenticated and request.method == "POST" and response.status_code == 302:
-                audit.record(request, "change password", request.user)
+            if request.method == "POST" and response.status_code == 302 and isinstance(request.user, User):
+                self._end_what_the_old_one_opened(request, request.user)
             return response
+
+    def _end_what_the_old_one_opened(self, request: HttpRequest, user: User) -> None:
+        """End everything but the session at hand: whoever knew the old password may have made it."""
+        ended = endings.end_all(user)
+        user.refresh_from_db()
+        update_session_auth_hash(request, user)
+        audit.record(request, "change password", user, facts={"tokens": ended})
+        transaction.on_commit(lambda: send_now(mails.password_changed(user.email, str(user.pk))))
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+        """Offer people and groups to choose from; who asks for another column is refused, and recorded."""
+        if "\0" in request.GET.get("term", ""):
+            raise BadRequest
+        try:
+            return super().autocomplete_view(request)
+        except PermissionDenied:
+            with transaction.atomic():
+                audit.record(request, audit.REFUSED_FILTER, facts={"list": "autocomplete"})
+            raise
 
     @method_decorator(_guarded)
     def enter_code(self, request: HttpRequest) -> HttpResponse:
@@ -137,6 +160,10 @@ class StaffSite(UnfoldAdminSite):
         return TemplateResponse(request, template, {**self.each_context(request), "title": title, **context})
 
 
+def _nowhere(request: HttpRequest, rest: str) -> HttpResponse:
+    raise Http404
+
+
 def sign_in(request: HttpRequest, user: User, *, factor: str) -> None:
     """Begin a session for somebody who has proved who they are, and record it."""
     with transaction.atomic():
@@ -160,11 +187,25 @@ def _accepted(request: HttpRequest, user: User, form: CodeForm) -> str | None:
     except ValidationError as error:
         form.add_error(None, error)
         return None
+    tries = second_factor.count_try(user)
+    if tries is None:
+        form.add_error(None, "Locked after too many wrong codes. A new password opens it, or an administrator.")
+        return None
     kind = second_factor.accept(user, form.cleaned_data["code"])
-    if kind is None:
-        audit.record_failed_sign_in(request, user.email)
-        form.add_error("code", "This code is wrong, or was used already.")
-    return kind
+    if kind is not None:
+        second_factor.unlock(user)
+        return kind
+    audit.record_failed_sign_in(request, user.email)
+    form.add_error("code", "This code is wrong, or was used already.")
+    if tries >= second_factor.MOST_FAILURES:
+        _tell_of_lock(request, user)
+    return None
+
+
+def _tell_of_lock(request: HttpRequest, user: User) -> None:
+    with transaction.atomic():
+        audit.record(request, "lock second factor", user)
+    send_now(mails.second_factor_locked(user.email, str(user.pk)))
 
 
 def _proved(request: HttpRequest, user: User, secret: bytes, form: CodeForm) -> Any:

@@ -1,17 +1,14 @@
 """Many writes of one user in one request, and in one round trip to the database."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
-from accounts.models import Scope
-from accounts.tokens import Credentials
 from tasks.queries import plans
 from tasks.queries.plans import Plan
-from tasks.queries.rows import TaskChanged, TaskDeleted, TaskNotFound, TaskRow, own, parameters
+from tasks.queries.rows import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
 from tasks.schemas import BatchChange, BatchCreate, BatchOperation
-from todoproject.database import statements as sql
-from todoproject.database.pool import pool
-from todoproject.database.unit import Rows, Statement
+from todoproject.database.pool import Work
+from todoproject.database.transaction import Transaction
+from todoproject.database.unit import Credentials, Rows
 
 _STATE_CHANGES = {
     "delete": plans.deletion,
@@ -31,36 +28,24 @@ class BatchFailed(Exception):
 
 
 async def run_batch(
-    credentials: Credentials, operations: Sequence[BatchOperation], *, is_atomic: bool
+    work: Work, credentials: Credentials, operations: Sequence[BatchOperation], *, is_atomic: bool
 ) -> list[TaskRow | Exception]:
     """Carry out operations in order; return the task after each, or why it was not done.
 
     Raises BatchFailed where one fails that is to be all or nothing.
     """
     planned = [_plan(operation) for operation in operations]
-    statements = [(plan.statement, parameters(credentials, **plan.values)) for plan in planned]
-    locking = (_lock(), parameters(credentials, ids=[plan.task_id for plan in planned]))
-    async with pool.transaction() as transaction:
-        _, *outcomes = await transaction.run_each([locking, *statements], keep_going=not is_atomic)
+    statements = [(plan.statement, plan.values) for plan in planned]
+
+    async def carry_out(transaction: Transaction) -> list[TaskRow | Exception]:
+        outcomes = await transaction.execute_each(statements, credentials, keep_going=not is_atomic)
         results = [_result(plan, outcome) for plan, outcome in zip(planned, outcomes, strict=False)]
         for index, result in enumerate(results):
             if is_atomic and isinstance(result, Exception):
                 raise BatchFailed(index, result)
         return results
 
-
-@lru_cache
-def _lock() -> Statement:
-    """Lock the tasks of a batch in one order, before its first write locks their owner.
-
-    Every write locks a task and then its owner. A batch that went on to another task while it holds the owner could
-    meet a write that has that task and waits for the owner.
-    """
-    rows = sql.select(own().order_by("id").values("id"))
-    order = " ORDER BY "
-    return Statement.fenced(
-        f"{rows.replace(order, f' AND id = ANY (%(ids)s){order}')} FOR UPDATE", scope=Scope.TASKS_WRITE
-    )
+    return await work.transact(carry_out)
 
 
 def _result(plan: Plan, outcome: Rows | Exception) -> TaskRow | Exception:

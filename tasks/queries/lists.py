@@ -11,15 +11,14 @@ from typing import Any, NamedTuple
 from django.db.models import BooleanField, F, Func, QuerySet
 
 from accounts.models import Scope
-from accounts.tokens import Credentials
 from tasks.models import Task
 from tasks.queries import cursors, filters
 from tasks.queries.cursors import InvalidCursor, Position
-from tasks.queries.rows import FIELDS, own, parameters
+from tasks.queries.rows import FIELDS, own
 from tasks.schemas import TaskListQuery
 from todoproject.database import statements
 from todoproject.database.replica import replica
-from todoproject.database.unit import Rows, Statement
+from todoproject.database.unit import Credentials, Rows, Statement
 
 _SORT_COLUMNS = {"due": "sort_due", "title": "sort_title"}  # the others are sorted by the column of the same name
 _LIMIT = "LIMIT %(limit)s"
@@ -89,7 +88,7 @@ async def list_page(credentials: Credentials, query: TaskListQuery) -> bytes:
     if last is not None:
         values |= {"last_key": last.key, "last_id": last.id}
     shape = _Shape(conditions, query.sort, query.q is not None, last is not None, query.include == "total")
-    rows = await replica.run(_list(shape, query.limit + 1), parameters(credentials, **values))
+    rows = await replica.execute(_list(shape, query.limit + 1), values, credentials)
     if last is not None and last.user_id != rows.user_id:
         raise InvalidCursor
     return _page(rows, query, made_for)

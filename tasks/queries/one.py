@@ -4,15 +4,14 @@ from functools import lru_cache
 from uuid import UUID
 
 from accounts.models import Scope
-from accounts.tokens import Credentials
 from tasks.models import Task
 from tasks.queries import plans
 from tasks.queries.plans import Plan, Versions
-from tasks.queries.rows import FIELDS, TaskNotFound, TaskRow, parameters
+from tasks.queries.rows import FIELDS, TaskNotFound, TaskRow
 from tasks.schemas import TaskCreate, TaskPatch
 from todoproject.database import statements
-from todoproject.database.pool import pool
-from todoproject.database.unit import Statement
+from todoproject.database.pool import Work
+from todoproject.database.unit import Credentials, Statement
 
 
 @lru_cache
@@ -21,57 +20,59 @@ def _get() -> Statement:
     return Statement.fenced(text, scope=Scope.TASKS_READ, repeatable=True)
 
 
-async def get(credentials: Credentials, task_id: UUID) -> TaskRow:
+async def get(work: Work, credentials: Credentials, task_id: UUID) -> TaskRow:
     """Return the user's task. Raises TaskNotFound."""
-    rows = await pool.run(_get(), parameters(credentials, id=task_id))
+    rows = await work.execute(_get(), {"id": task_id}, credentials)
     if not rows:
         raise TaskNotFound
     return TaskRow(rows.bytes(0, 0), rows.text(0, 1))
 
 
-async def _carry_out(credentials: Credentials, plan: Plan) -> TaskRow:
-    return plan.read(await pool.run(plan.statement, parameters(credentials, **plan.values)))
+async def _carry_out(work: Work, credentials: Credentials, plan: Plan) -> TaskRow:
+    return plan.read(await work.execute(plan.statement, plan.values, credentials))
 
 
-async def create(credentials: Credentials, task: TaskCreate) -> tuple[UUID, TaskRow]:
+async def create(work: Work, credentials: Credentials, task: TaskCreate) -> tuple[UUID, TaskRow]:
     """Store a new task of the user and return its id and itself."""
     plan = plans.creation(task)
-    row = await _carry_out(credentials, plan)
+    row = await _carry_out(work, credentials, plan)
     return UUID(str(plan.task_id)), row
 
 
-async def create_as(credentials: Credentials, task_id: UUID, task: TaskCreate) -> TaskRow:
+async def create_as(work: Work, credentials: Credentials, task_id: UUID, task: TaskCreate) -> TaskRow:
     """Store a new task under an id that the client has made. Raises TaskChanged, TaskDeleted where it is in use."""
-    return await _carry_out(credentials, plans.creation_as(task_id, task))
+    return await _carry_out(work, credentials, plans.creation_as(task_id, task))
 
 
 async def replace(
-    credentials: Credentials, task_id: UUID, task: TaskCreate, if_match: Versions | None = None
+    work: Work, credentials: Credentials, task_id: UUID, task: TaskCreate, if_match: Versions | None = None
 ) -> TaskRow:
     """Give the task these members and no others. Raises TaskNotFound, TaskChanged."""
-    return await _carry_out(credentials, plans.replacement(task_id, task, if_match))
+    return await _carry_out(work, credentials, plans.replacement(task_id, task, if_match))
 
 
-async def patch(credentials: Credentials, task_id: UUID, task: TaskPatch, if_match: Versions | None = None) -> TaskRow:
+async def patch(
+    work: Work, credentials: Credentials, task_id: UUID, task: TaskPatch, if_match: Versions | None = None
+) -> TaskRow:
     """Change the members that the patch names; an empty patch changes nothing. Raises TaskNotFound, TaskChanged."""
-    return await _carry_out(credentials, plans.change(task_id, task, if_match))
+    return await _carry_out(work, credentials, plans.change(task_id, task, if_match))
 
 
-async def complete(credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:
+async def complete(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:
     """Complete the task, if it is not yet. Raises TaskNotFound, TaskChanged."""
-    return await _carry_out(credentials, plans.completion(task_id, if_match))
+    return await _carry_out(work, credentials, plans.completion(task_id, if_match))
 
 
-async def reopen(credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:
+async def reopen(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:
     """Open the task again, if it is completed. Raises TaskNotFound, TaskChanged."""
-    return await _carry_out(credentials, plans.reopening(task_id, if_match))
+    return await _carry_out(work, credentials, plans.reopening(task_id, if_match))
 
 
-async def delete(credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> None:
+async def delete(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> None:
     """Put the task away; a purge removes it later. Raises TaskNotFound, TaskChanged."""
-    await _carry_out(credentials, plans.deletion(task_id, if_match))
+    await _carry_out(work, credentials, plans.deletion(task_id, if_match))
 
 
-async def restore(credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:
+async def restore(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:
     """Take the task back from the trash, if it is there. Raises TaskNotFound, TaskChanged."""
-    return await _carry_out(credentials, plans.restoration(task_id, if_match))
+    return await _carry_out(work, credentials, plans.restoration(task_id, if_match))

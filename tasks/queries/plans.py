@@ -72,13 +72,13 @@ def _update(
 
 
 def _update_if_match(target: TaskQuerySet, values: Mapping[str, sql.Composable]) -> str:
-    """Lock the row, write it if its version is right, and give it as it is now, written or not.
+    """Write the row if its version is right, and give it as it is now, written or not.
 
-    The lock comes first: without it a writer that has waited for another one would give the row from before.
+    Who writes has locked the owner before: nobody else changes the row between the comparison and the write.
     """
     members = statements.columns(Task, FIELDS)
     return f"""
-        WITH current AS MATERIALIZED ({statements.select(target.values(*FIELDS))} FOR UPDATE),
+        WITH current AS MATERIALIZED ({statements.select(target.values(*FIELDS))}),
              matching AS MATERIALIZED (SELECT FROM current WHERE version = ANY (%(if_match)s)),
              written AS ({statements.update(target, values, FIELDS, condition="EXISTS (SELECT FROM matching)")}),
              result AS (SELECT {members}, true AS is_done FROM written
@@ -87,12 +87,12 @@ def _update_if_match(target: TaskQuerySet, values: Mapping[str, sql.Composable])
     """  # noqa: S608 -- composed of our own statements
 
 
-def _write(result: str, *, done: str = "true", repeatable: bool = False) -> Statement:
+def _write(result: str, *, done: str = "true", repeatable: bool = False, writes: bool = True) -> Statement:
     """Return what `result` holds; `done` tells whether it is this statement that made the row what it is."""
     members = statements.columns(Task, FIELDS)
     rows = f"SELECT {members}, {done} AS is_done FROM result"  # noqa: S608 -- composed of our own statements
     text = f"{result} {statements.as_json(rows, Task, FIELDS, ['version', 'is_done'])}"
-    return Statement.fenced(text, scope=Scope.TASKS_WRITE, repeatable=repeatable)
+    return Statement.fenced(text, scope=Scope.TASKS_WRITE, repeatable=repeatable, writes=writes)
 
 
 # --- Create ---------------------------------------------------------------------------------------
@@ -114,23 +114,20 @@ def creation(task: TaskCreate) -> Plan:
 def _create_as() -> Statement:
     """Create the task unless the owner has the id already; give what is there, created or not.
 
-    Looking first takes the locks in the order of every other write, the task's before its owner's, so that no two can
-    wait for each other. A task that is being created at this moment is not seen: its insertion is waited for, then
-    updated to what it is, so that it can be given. The key tells whose insertion it was.
+    Nobody else can create it meanwhile: whoever inserts a task has its owner locked, as we have before we look.
     """
     members = statements.columns(Task, FIELDS)
     values = statements.placeholders(("key", "id", *TaskCreate.model_fields)) | {"user": statements.CURRENT_USER}
     write = statements.insert(
         Task,
         values,
-        [*FIELDS, "key"],
+        FIELDS,
         condition="NOT EXISTS (SELECT FROM existing)",
-        conflict="ON CONFLICT (id, user_id) DO UPDATE SET title = tasks.title",
     )
     result = f"""
-        WITH existing AS MATERIALIZED ({statements.select(_live_or_deleted().values(*FIELDS))} FOR UPDATE),
+        WITH existing AS MATERIALIZED ({statements.select(_live_or_deleted().values(*FIELDS))}),
              written AS ({write}),
-             result AS (SELECT {members}, key = %(key)s AS is_done FROM written
+             result AS (SELECT {members}, true AS is_done FROM written
                         UNION ALL
                         SELECT {members}, false FROM existing)
     """  # noqa: S608 -- composed of our own statements
@@ -154,7 +151,7 @@ def _change(changed: frozenset[str], conditional: bool) -> Statement:
 def _leave(conditional: bool) -> Statement:
     task = statements.select(live().values(*FIELDS))
     done = "version = ANY (%(if_match)s)" if conditional else "true"
-    return _write(f"WITH result AS ({task})", done=done, repeatable=True)
+    return _write(f"WITH result AS ({task})", done=done, repeatable=True, writes=False)
 
 
 def replacement(task_id: UUID, task: TaskCreate, if_match: Versions | None) -> Plan:
@@ -197,7 +194,7 @@ def _delete(conditional: bool) -> Statement:
     # The answer has no body, so there is no JSON to be built.
     deleted = statements.update(live(), values, ["version"])
     text = f"WITH result AS ({deleted}) SELECT 'null', version, true FROM result"  # noqa: S608 -- as above
-    return Statement.fenced(text, scope=Scope.TASKS_WRITE)
+    return Statement.fenced(text, scope=Scope.TASKS_WRITE, writes=True)
 
 
 def deletion(task_id: UUID, if_match: Versions | None) -> Plan:

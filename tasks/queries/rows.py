@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from accounts.tokens import Credentials
 from tasks.models import Priority, Task, TaskQuerySet
 from tasks.schemas import Task as TaskDocument
 from todoproject.database.statements import CurrentUser
@@ -39,11 +38,6 @@ class TaskDeleted(Exception):
 def own() -> TaskQuerySet:
     """Return the tasks of the user whom the request binds."""
     return Task.objects.filter(user=CurrentUser())
-
-
-def parameters(credentials: Credentials, **values: object) -> dict[str, object]:
-    """Return a statement's parameters, the token's included."""
-    return {"token_digest": credentials.digest, **values}
 
 
 def in_columns(members: Mapping[str, Any]) -> dict[str, Any]:

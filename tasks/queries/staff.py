@@ -90,8 +90,9 @@ def _of_owner(email: str) -> Q:
 def key_at(instant: datetime, comparison: str) -> uuid.UUID:
     """Return a key (UUIDv7, RFC 9562) that leaves out only tasks made long before or after `instant`."""
     is_lower_end = comparison.startswith("g")
-    widened = instant - _CLOCKS_DIFFER_BY if is_lower_end else instant + _CLOCKS_DIFFER_BY
-    milliseconds = max(0, round(widened.timestamp() * 1000))
+    # In numbers: the calendar has a first and a last day, and staff may ask for them.
+    widened = instant.timestamp() + (-1 if is_lower_end else 1) * _CLOCKS_DIFFER_BY.total_seconds()
+    milliseconds = max(0, round(widened * 1000))
     return uuid.UUID(int=min(milliseconds, 2**48 - 1) << 80 | (0 if is_lower_end else 2**80 - 1))
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from todoproject.database import embedded
 
@@ -36,6 +37,19 @@ def is_installed() -> bool:
     return EXECUTABLE is not None
 
 
+def as_the_server(folder: Path, upstream: Path) -> dict[str, Any]:
+    """Return how to start a program that refuses to run as root: as the user of our server, whom this gives a folder.
+
+    Nobody else reaches that server's socket.
+    """
+    if os.geteuid():
+        return {}
+    owner = upstream.stat()
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, owner.st_uid, owner.st_gid)
+    return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+
+
 def version() -> str:
     """Return PgBouncer's version."""
     answer = subprocess.run([EXECUTABLE or "pgbouncer", "--version"], capture_output=True, text=True, check=True)
@@ -62,12 +76,11 @@ class Pooler:
         settings = self._folder / "pgbouncer.ini"
         settings.write_text(_SETTINGS.format(folder=self._folder, upstream=self._upstream.parent))
         command = [EXECUTABLE or "pgbouncer", "-q"]
-        if os.geteuid() == 0:  # as which it refuses to run; the embedded server belongs to nobody then, too
-            for path in (self._folder, *self._folder.iterdir()):
-                shutil.chown(path, "nobody")
-            command += ["-u", "nobody"]
+        user = as_the_server(self._folder, self._upstream.parent)
         self.socket.unlink(missing_ok=True)  # a killed one leaves it behind
-        self._process = await asyncio.create_subprocess_exec(*command, settings, stderr=asyncio.subprocess.DEVNULL)
+        self._process = await asyncio.create_subprocess_exec(
+            *command, settings, stderr=asyncio.subprocess.DEVNULL, **user
+        )
         for _ in range(500):
             if self.socket.exists():
                 return

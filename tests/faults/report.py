@@ -1,4 +1,4 @@
-"""What a run has shown: JSON for machines, and a table for people, which the README holds a copy of."""
+"""What a run has shown: JSON for machines, and a table for people, which docs/reliability.md holds a copy of."""
 
 import json
 import platform
@@ -9,7 +9,7 @@ from typing import Any
 from tests.servers import ROOT
 
 PUBLISHED = ROOT / "tests" / "faults" / "faults.json"
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "reliability.md"
 START, END = "<!-- faults: written by make faults ARGS=--publish -->", "<!-- faults: end -->"
 
 
@@ -53,9 +53,9 @@ def table(document: dict[str, Any]) -> str:
 
 
 def publish(document: dict[str, Any]) -> None:
-    """Put the table into the README."""
-    before, _, rest = README.read_text().partition(START)
-    README.write_text(f"{before}{START}\n{table(document)}\n{END}{rest.partition(END)[2]}")
+    """Put the table into the page."""
+    before, _, rest = PAGE.read_text().partition(START)
+    PAGE.write_text(f"{before}{START}\n{table(document)}\n{END}{rest.partition(END)[2]}")
 
 
 def _number(value: float | str) -> str:

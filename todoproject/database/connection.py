@@ -28,6 +28,7 @@ _MOST_PREPARED = 200
 _CANCEL_TIMEOUT_SECONDS = 2.0
 
 _CLOSED = Command.parse("", is_kept=False)  # stands for the answer to a request to forget a statement
+_DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 _SEVERITY = DiagnosticField.SEVERITY_NONLOCALIZED
 
 Bound = tuple[Command, Mapping[str, object]]
@@ -70,8 +71,10 @@ class Connection:
     async def send(self, commands: Sequence[Bound], *, prepare: bool) -> tuple[list[PGresult], Error | None]:
         """Send commands; return the result of each up to the first that failed, and its error.
 
-        With `prepare` the server keeps them ready under names, for the next time on this connection.
-        Raises NoAnswer where none comes in time, and psycopg's OperationalError where none can come.
+        What is committed implicitly is committed by the Sync behind the last command. An error there comes behind all
+        results, and undoes them all. With `prepare` the server keeps the commands ready under names, for the next time
+        on this connection. Raises NoAnswer where none comes in time, and psycopg's OperationalError where none can
+        come, or what comes is no answer to what was sent.
         """
         self._answer, self._results = self._loop.create_future(), []
         timer = self._loop.call_later(settings.DATABASE_STATEMENT_TIMEOUT, self._give_up)
@@ -133,49 +136,71 @@ class Connection:
         return self._transformer.get_dumper(value, PyFormat.TEXT).dump(value)
 
     def _sorted_out(self, parsed: Sequence[Command | None]) -> tuple[list[PGresult], Error | None]:
-        results: list[PGresult] = []
-        for number, (command, result) in enumerate(zip(parsed, self._results, strict=False)):
+        """Return results and the error; exactly one result is expected for each message, and perhaps Sync's error."""
+        received, results = self._results, list[PGresult]()
+        for number, (command, result) in enumerate(zip(parsed, received, strict=False)):
             if result.status == ExecStatus.FATAL_ERROR:
                 for skipped in filter(None, parsed[number:]):
                     self._prepared.pop(skipped.name, None)
                 return results, error_from_result(result, encoding="utf-8")
+            if result.status not in _DONE:
+                raise self.misunderstood(f"a result is {ExecStatus(result.status).name}")
             if command is None:
                 results.append(result)
+        if len(received) == len(parsed) + 1 and received[-1].status == ExecStatus.FATAL_ERROR:
+            return results, error_from_result(received[-1], encoding="utf-8")
+        if len(received) != len(parsed):
+            raise self.misunderstood(f"{len(received)} results for {len(parsed)} messages")
         return results, None
+
+    def misunderstood(self, what: str) -> OperationalError:
+        """End a connection whose answers no longer belong to what is asked; return the error that says so."""
+        self.end()
+        return OperationalError(f"the server does not speak as expected: {what}")
 
     # --- The socket -------------------------------------------------------------------------------
 
     def _flush(self) -> None:
-        if self._pgconn.flush() == 1:  # the socket is full: a large body, or a server that does not read
-            self._loop.add_writer(self._socket, self._flush_rest)
-
-    def _flush_rest(self) -> None:
         try:
-            if self._pgconn.flush() == 0:
-                self._loop.remove_writer(self._socket)
+            is_sent = self._pgconn.flush() == 0
         except OperationalError as error:
+            self._read()  # the server's last words, if there are any
             self._break(error)
+        else:
+            if is_sent:
+                self._loop.remove_writer(self._socket)
+            else:  # the socket is full: a large body, or a server that does not read
+                self._loop.add_writer(self._socket, self._flush)
 
     def _read(self) -> None:
-        pgconn, results = self._pgconn, self._results
-        was_end = False
+        """Read until there is nothing left: bytes and the reset behind them may be told to us as one event.
+
+        (libuv stops to watch a socket that has an error: libuv#3797.)
+        """
         try:
-            pgconn.consume_input()
-            while not pgconn.is_busy():  # asked before each result: where one has yet to come, libpq would wait for it
-                result = pgconn.get_result()
-                if result is None:
-                    if was_end:
-                        break  # the end of all that was sent, not only of one command's results
-                elif result.status == ExecStatus.PIPELINE_SYNC:
-                    self._answered()
-                else:
-                    results.append(result)
-                was_end = result is None
+            self._read_once()
+            while not self.is_ended and self._poller.poll(0):
+                self._read_once()
         except OperationalError as error:
             self._break(error)
         else:
             if self._is_told_to_go:
                 self.end()
+
+    def _read_once(self) -> None:
+        pgconn, results = self._pgconn, self._results
+        was_end = False
+        pgconn.consume_input()
+        while not pgconn.is_busy():  # asked before each result: where one has yet to come, libpq would wait for it
+            result = pgconn.get_result()
+            if result is None:
+                if was_end:
+                    break  # the end of all that was sent, not only of one command's results
+            elif result.status == ExecStatus.PIPELINE_SYNC:
+                self._answered()
+            else:
+                results.append(result)
+            was_end = result is None
 
     def _answered(self) -> None:
         if self._answer is not None and not self._answer.done():

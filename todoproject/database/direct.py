@@ -17,6 +17,27 @@ def wrapper(database: str | None = None) -> BaseDatabaseWrapper:
     return ConnectionHandler({"default": {**settings.DIRECT_DATABASE, "NAME": name}})["default"]
 
 
+def is_transaction_pooled(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether our statements meet changing sessions of the server, or one that others share with us.
+
+    A session pooler, too, answers with a process number of its own making, but what is set in a session stays there.
+    """
+    connection.ensure_connection()
+    session = connection.connection
+    if _process(session) == session.info.backend_pid:
+        return False
+    second = ConnectionHandler({"default": connection.settings_dict})["default"]
+    with connected(second) as other:
+        return any(_process(session) in (_process(other), _process(other)) for _ in range(20)) or (
+            len({_process(session) for _ in range(20)}) > 1
+        )
+
+
+def _process(session: "psycopg.Connection[Any]") -> int:
+    [(number,)] = session.execute("SELECT pg_backend_pid()").fetchall()
+    return int(number)
+
+
 @contextmanager
 def connected(connection: BaseDatabaseWrapper) -> "Iterator[psycopg.Connection[Any]]":
     """Open a connection, waiting for a sleeping server, and close it at the end.

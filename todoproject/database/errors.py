@@ -15,12 +15,24 @@ class DatabaseUnavailable(DatabaseError):
     """The database cannot be reached, is shutting down, is full, or did not answer in time."""
 
 
+class Undone(DatabaseUnavailable):
+    """The server has undone the transaction and it may be run again: a deadlock, a race lost, a plan out of date."""
+
+
+class NotCommitted(DatabaseUnavailable):
+    """The server has rolled back what it was asked to commit: nothing has been done."""
+
+
 class ConnectionLost(DatabaseUnavailable):
     """The connection broke before anything was committed: nothing has been done."""
 
 
 class NoAnswer(DatabaseUnavailable):
     """The server has not answered a statement in time; it was asked to cancel it."""
+
+
+class ReadOnly(DatabaseUnavailable):
+    """The database takes no writes at the moment; reads go on."""
 
 
 class OutcomeUnknown(DatabaseUnavailable):
@@ -60,14 +72,26 @@ class NotUnique(ConstraintViolated):
     """A unique constraint refused the write."""
 
 
-# Connection, rollback (a deadlock, a race lost: worth another try), resources, operator intervention, system.
-_UNAVAILABLE_CLASSES = ("08", "40", "53", "57", "58")
+# Connection, rollback, resources, operator intervention, system, configuration file.
+_UNAVAILABLE_CLASSES = ("08", "40", "53", "57", "58", "F0")
+# A lock or an object that is not free in time, a transaction that has lasted too long.
+_UNAVAILABLE = ("55P03", "55006", "25P03", "25P04")
+# A deadlock, a race lost, a snapshot that is too old: another try may well do.
+_UNDONE = ("40001", "40P01", "72000")
+_UNKNOWN = "40003"  # what stands before the database cannot tell whether it has committed
 _NOT_READY = ("3F000", "42P01", "42883", "42703")  # no such schema, table, function, column
-_READ_ONLY = "25006"  # a replica, or a primary that is being demoted
+# A pooler has given us another server session than the one that has prepared the statement, or that has it already.
+NO_SUCH_STATEMENT = ("26000", "42P05")
+CACHED_PLAN = "cached plan must not change result type"  # a migration has changed a table under it
+_READ_ONLY = "25006"  # a replica, a primary that is being demoted, or one whose operator or provider stops writes
+_FATAL = ("FATAL", "PANIC")
 
 
 def translate(error: psycopg.Error) -> Exception:
-    """Return our name for a psycopg error, or the error itself where it can only be a defect of ours."""
+    """Return our name for a psycopg error, or the error itself where it can only be a defect of ours.
+
+    A defect is what this code must not have sent (classes 0x, 2x, 3x, 42, 44, 54), or a server that is broken (XX).
+    """
     if connection_lost(error):
         return ConnectionLost(one_line(error))
     state = error.sqlstate
@@ -83,9 +107,15 @@ def translate(error: psycopg.Error) -> Exception:
         return NotUnique(error.diag.constraint_name or "")
     if state.startswith("23"):
         return ConstraintViolated(error.diag.constraint_name or error.diag.column_name or "")
+    if was_undone(error) or is_stale(error):
+        return Undone(one_line(error))
     if state in _NOT_READY:
         return DatabaseNotReady(str(error))
-    if state.startswith(_UNAVAILABLE_CLASSES) or state == _READ_ONLY:
+    if state == _READ_ONLY:
+        return ReadOnly(one_line(error))
+    if state == _UNKNOWN:
+        return OutcomeUnknown(one_line(error))
+    if state.startswith(_UNAVAILABLE_CLASSES) or state in _UNAVAILABLE:
         return DatabaseUnavailable(one_line(error))
     return error
 
@@ -94,12 +124,17 @@ def connection_lost(error: psycopg.Error) -> bool:
     """Tell whether an error of a statement means that its connection is gone. A broken socket carries no SQLSTATE."""
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError)
-    return error.sqlstate.startswith(("08", "57P"))
+    return error.sqlstate.startswith(("08", "57P")) or error.diag.severity_nonlocalized in _FATAL
 
 
 def was_undone(error: psycopg.Error) -> bool:
-    """Tell whether the server has rolled the statement back in favour of another one: a deadlock, a conflict."""
-    return error.sqlstate in ("40001", "40P01")
+    """Tell whether the server has rolled back in favour of another transaction: a deadlock, a conflict."""
+    return error.sqlstate in _UNDONE
+
+
+def is_stale(error: psycopg.Error) -> bool:
+    """Tell whether only the prepared form of a statement has failed: nothing was done, and it may be sent again."""
+    return error.sqlstate in NO_SUCH_STATEMENT or CACHED_PLAN in str(error)
 
 
 def one_line(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """The API's connections to PostgreSQL: one pool for each process and event loop.
 
-Most requests are one statement (`run`): one round trip. A request that needs several steps takes a `transaction`, and
-whatever is run inside it joins it.
+Most requests are one statement (`execute`): one round trip, a transaction of its own. A request that needs several
+steps takes a `transaction` and executes them by that; `Work` is either, for whoever need not know which.
 
 The pool is ours because it stands in the way of every request, and because of what a server does that sleeps: a
 connection ends the moment the server ends it, whoever waits is told why no new one comes, and tries to connect go on
@@ -13,29 +13,36 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
+from typing import TypeVar
 
 from django.conf import settings
-from psycopg import Error, OperationalError
+from psycopg import Error
 from psycopg.pq import TransactionStatus
 
 from todoproject import logs, metrics
-from todoproject.database import connecting, embedded, transaction
+from todoproject.database import connecting, embedded
 from todoproject.database.connection import Connection
 from todoproject.database.errors import (
+    CACHED_PLAN,
+    NO_SUCH_STATEMENT,
     DatabaseUnavailable,
     NoAnswer,
     OutcomeUnknown,
+    Undone,
     connection_lost,
+    is_stale,
     one_line,
     translate,
     was_undone,
 )
 from todoproject.database.outage import Outage
-from todoproject.database.transaction import Transaction
-from todoproject.database.unit import Parameters, Rows, Statement
+from todoproject.database.transaction import ROLLBACK, Transaction, send_alone
+from todoproject.database.unit import NOTHING, Credentials, Parameters, Rows, Statement
+
+T = TypeVar("T")
 
 logger = logging.getLogger("todoproject.database")
 
@@ -43,11 +50,7 @@ _KEPT_OPEN = 2  # connections that stay when there is nothing to do; the server 
 _IDLE_SECONDS = 600.0
 _LIFETIME_SECONDS = 3600.0  # a new server behind the same name, or a new password, is met within the hour
 _FRESH_SECONDS = 1.0  # what was opened since then has been opened because others were lost
-# A pooler has given us another server session than the one that has prepared the statement, or that has it already.
-_NO_SUCH_STATEMENT = ("26000", "42P05")
-_CACHED_PLAN = "cached plan must not change result type"  # a migration has changed a table under it
 
-_transaction: ContextVar[Transaction | None] = ContextVar("transaction", default=None)
 _waited: ContextVar[float] = ContextVar("waited", default=0.0)  # for its turn, in seconds
 
 
@@ -60,8 +63,9 @@ class Pool:
         self._prepare = True
         self._idle: deque[Connection] = deque()  # the one used last is at the right, and used next
         self._all: set[Connection] = set()
-        self._waiting: deque[asyncio.Future[Connection]] = deque()
+        self._waiting: dict[asyncio.Future[Connection], None] = {}  # first come, first served; who gives up leaves
         self._connecting: set[asyncio.Task[None]] = set()
+        self._cleaning: set[asyncio.Task[None]] = set()
         self._outage = Outage()
         self._turns = asyncio.Semaphore()
         self._waiting_for_turn = 0
@@ -79,27 +83,26 @@ class Pool:
         for task in self._connecting:
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
-        for waiter in self._waiting:
-            _refuse(waiter, DatabaseUnavailable("the pool is closed"))
+        self._refuse_waiting("the pool is closed")
         for connection in [*self._all]:
             connection.end()
 
     def standing(self) -> dict[str, int]:
         """Return how the pool stands: connections that may be, that are, that are idle, and who waits for one."""
-        waiting = sum(not waiter.done() for waiter in self._waiting) + self._waiting_for_turn
+        waiting = len(self._waiting) + self._waiting_for_turn
         names = ("pool_max", "pool_size", "pool_idle", "pool_waiting")
         return dict(zip(names, (settings.DATABASE_POOL_SIZE, len(self._all), len(self._idle), waiting), strict=True))
 
-    async def run(self, statement: Statement, parameters: Parameters) -> Rows:
-        """Send one statement, in the transaction at hand if there is one, and return the rows of its last part.
+    async def execute(
+        self, statement: Statement, parameters: Parameters = NOTHING, credentials: Credentials | None = None
+    ) -> Rows:
+        """Execute one statement, always in a transaction of its own, and return its rows.
 
         Raises the errors of `database.errors`, or psycopg's own where only a defect of ours can be the reason.
         """
         started = time.perf_counter()
         try:
-            if (transaction := _transaction.get()) is not None:
-                return await transaction.run(statement, parameters)
-            return await self._run_again_if_safe(statement, parameters)
+            return await self._execute_with_retry(statement, parameters, credentials)
         except Error as error:
             raise self._translated(error) from error
         finally:
@@ -107,27 +110,37 @@ class Pool:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Open a transaction that every `run` inside joins. It commits at the end, or is undone by an exception.
-
-        Inside another one it is a part of that, which can be undone by itself.
-        """
-        if (outer := _transaction.get()) is not None:
-            async with outer.part():
-                yield outer
-            return
+        """Open a transaction. It commits at the end, or is undone by an exception."""
         connection = await self._take()
         transaction = Transaction(connection, prepare=self._prepare)
-        token = _transaction.set(transaction)
         try:
             yield transaction
             await _commit(transaction)
         except Error as error:
             raise self._translated(error) from error
         finally:
-            _transaction.reset(token)
             with suppress(Error, DatabaseUnavailable):  # a connection that is lost is a transaction that is undone
                 await transaction.end("ROLLBACK")
             self._give_back(connection)
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Do some work in a transaction, and once more from its beginning where the server has undone it.
+
+        So what the work does besides must bear to be done twice.
+        """
+        try:
+            return await self._transact_once(work)
+        except Undone:
+            metrics.count("retry", "undone")
+        await _pause()
+        return await self._transact_once(work)
+
+    async def _transact_once(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        async with self.transaction() as transaction:
+            result = await work(transaction)
+            if transaction.undone is not None:  # somebody has made an answer of it
+                raise transaction.undone
+            return result
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -152,24 +165,27 @@ class Pool:
             _waited.reset(token)
             turns.release()
 
-    async def _run_again_if_safe(self, statement: Statement, parameters: Parameters) -> Rows:
+    async def _execute_with_retry(
+        self, statement: Statement, parameters: Parameters, credentials: Credentials | None
+    ) -> Rows:
         try:
-            return await self._run_once(statement, parameters)
+            return await self._execute_once(statement, parameters, credentials)
         except Error as error:
             if not (was_undone(error) or self._was_stale(error) or connection_lost(error)):
                 raise
             metrics.count("retry", "undone" if was_undone(error) else "lost" if connection_lost(error) else "stale")
-        # Jitter, so that the requests which one broken server has hit do not return in step.
-        await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 -- not a secret
-        return await self._run_once(statement, parameters)
+        await _pause()
+        return await self._execute_once(statement, parameters, credentials)
 
-    async def _run_once(self, statement: Statement, parameters: Parameters) -> Rows:
+    async def _execute_once(
+        self, statement: Statement, parameters: Parameters, credentials: Credentials | None
+    ) -> Rows:
         """Send a statement. Raises OutcomeUnknown where it may have happened, and sending it again would do harm."""
         connection = await self._take()
         try:
-            return await transaction.run(connection, statement, parameters, prepare=self._prepare)
-        except (OperationalError, NoAnswer) as error:
-            if isinstance(error, OperationalError) and not connection_lost(error):
+            return await send_alone(connection, statement, parameters, credentials, prepare=self._prepare)
+        except (Error, NoAnswer) as error:
+            if isinstance(error, Error) and not connection_lost(error):
                 raise
             self._drop_idle(older_than=_FRESH_SECONDS)
             if statement.repeatable:
@@ -187,15 +203,16 @@ class Pool:
 
     def _was_stale(self, error: Error) -> bool:
         """Tell whether only the prepared form of a statement has failed: nothing was done, and it may be sent again."""
-        if error.sqlstate in _NO_SUCH_STATEMENT and self._prepare:
+        if error.sqlstate in NO_SUCH_STATEMENT and self._prepare:
             self._prepare = False
             logger.warning("the pooler does not keep prepared statements: set DATABASE_PREPARED_STATEMENTS=false")
-        if _CACHED_PLAN in str(error):
+        if CACHED_PLAN in str(error):
             self._drop_idle()  # the others have such plans, too
-        return error.sqlstate in _NO_SUCH_STATEMENT or _CACHED_PLAN in str(error)
+        return is_stale(error)
 
     def _translated(self, error: Error) -> Exception:
-        return DatabaseUnavailable(str(error)) if self._was_stale(error) else translate(error)
+        self._was_stale(error)
+        return translate(error)
 
     # --- Taking and giving back -------------------------------------------------------------------
 
@@ -207,7 +224,7 @@ class Pool:
         if not self._is_open:
             raise DatabaseUnavailable("the pool is not open")
         waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        self._waiting[waiter] = None
         if not self._all and not self._connecting:
             self._outage.begin()
         if len(self._connecting) < len(self._waiting):
@@ -223,11 +240,16 @@ class Pool:
             raise
         finally:
             timer.cancel()
+            self._waiting.pop(waiter, None)
+            del waiter  # else its exception, this frame and it would hold each other
             metrics.count("pool_queued")
             metrics.count("pool_wait", by=time.perf_counter() - started)
 
     def _give_back(self, connection: Connection) -> None:
         if connection.is_ended:
+            return
+        if connection.transaction_status == TransactionStatus.INERROR:  # a write that was refused
+            self._start_cleaning(connection)
             return
         now = connection.idle_since = asyncio.get_running_loop().time()
         # An open transaction: cancelled between two steps, or begun by a statement of ours. Nobody may inherit that.
@@ -239,9 +261,23 @@ class Pool:
         if len(self._all) > _KEPT_OPEN and self._idle and now - self._idle[0].idle_since > _IDLE_SECONDS:
             self._idle.popleft().end()
 
+    def _start_cleaning(self, connection: Connection) -> None:
+        """Roll back what has failed; the answer to its request does not wait for that."""
+        task = asyncio.get_running_loop().create_task(self._clean(connection))
+        self._cleaning.add(task)
+        task.add_done_callback(self._cleaning.discard)
+
+    async def _clean(self, connection: Connection) -> None:
+        with suppress(Error, DatabaseUnavailable):  # then it has ended
+            _, error = await connection.send([ROLLBACK], prepare=False)
+            if error is not None or connection.transaction_status != TransactionStatus.IDLE:
+                connection.end()
+            self._give_back(connection)
+
     def _hand_over(self, connection: Connection) -> None:
         while self._waiting:
-            waiter = self._waiting.popleft()
+            waiter = next(iter(self._waiting))
+            del self._waiting[waiter]
             if not waiter.done():
                 waiter.set_result(connection)
                 return
@@ -252,6 +288,7 @@ class Pool:
         return float(settings.DATABASE_POOL_TIMEOUT) if self._all else self._outage.patience()
 
     def _expire(self, waiter: "asyncio.Future[Connection]", patience: float) -> None:
+        self._waiting.pop(waiter, None)
         _refuse(waiter, self._in_vain(patience))
 
     def _in_vain(self, patience: float) -> DatabaseUnavailable:
@@ -265,7 +302,7 @@ class Pool:
         self._all.discard(connection)
         with suppress(ValueError):
             self._idle.remove(connection)
-        if any(not waiter.done() for waiter in self._waiting):
+        if self._waiting:
             self._connect_one_more()
 
     # --- Connecting -------------------------------------------------------------------------------
@@ -292,7 +329,7 @@ class Pool:
                 self._all.add(connection)
                 self._hand_over(connection)
                 return
-            if all(waiter.done() for waiter in self._waiting):
+            if not self._waiting:
                 return
             await asyncio.sleep(pause)
 
@@ -300,11 +337,18 @@ class Pool:
         """Tell everybody who waits, unless connections are in use: then they may yet be given one."""
         if self._all:
             return
-        for waiter in self._waiting:
-            _refuse(waiter, DatabaseUnavailable(one_line(error)))
+        self._refuse_waiting(one_line(error))
+
+    def _refuse_waiting(self, reason: str) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for waiter in waiting:
+            _refuse(waiter, DatabaseUnavailable(reason))
 
 
 pool = Pool()
+
+# Whatever executes statements: the pool, each alone, or a transaction, together.
+Work = Pool | Transaction
 
 
 def _refuse(waiter: "asyncio.Future[Connection]", error: DatabaseUnavailable) -> None:
@@ -312,10 +356,15 @@ def _refuse(waiter: "asyncio.Future[Connection]", error: DatabaseUnavailable) ->
         waiter.set_exception(error)
 
 
+async def _pause() -> None:
+    """Wait for a moment before a second try: the requests that one broken server has hit do not return in step."""
+    await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 -- not a secret
+
+
 async def _commit(transaction: Transaction) -> None:
     try:
         await transaction.end("COMMIT")
-    except (OperationalError, NoAnswer) as error:
-        if isinstance(error, OperationalError) and not connection_lost(error):
+    except (Error, NoAnswer) as error:
+        if isinstance(error, Error) and not connection_lost(error):
             raise
         raise OutcomeUnknown(one_line(error)) from error

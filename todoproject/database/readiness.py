@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
+from todoproject import metrics
 from todoproject.database.errors import DatabaseNotReady
 from todoproject.database.pool import pool
 from todoproject.database.unit import ACCOUNT_ROLE, API_ROLE, Statement
@@ -81,12 +82,13 @@ async def shortcomings() -> list[str]:
 
 
 async def _unapplied() -> list[str]:
-    rows = await pool.run(Statement.open(APPLIED_MIGRATIONS, repeatable=True), {})
+    rows = await pool.execute(Statement.unfenced(APPLIED_MIGRATIONS, repeatable=True))
     applied = {(rows.text(row, 0), rows.text(row, 1)) for row in range(len(rows))}
     missing = sorted(f"{app}.{name}" for app, name in _expected_migrations() - applied)
+    metrics.store.put("schema_behind", float(bool(missing)))
     return [f"unapplied migrations: {', '.join(missing)}"] if missing else []
 
 
 async def _open_fences() -> list[str]:
-    rows = await pool.run(Statement.open(OPEN_FENCES, repeatable=True), fence_parameters())
+    rows = await pool.execute(Statement.unfenced(OPEN_FENCES, repeatable=True), fence_parameters())
     return [rows.text(row, 0) for row in range(len(rows))]

@@ -23,7 +23,7 @@ from todoproject.database import pool as primary
 from todoproject.database.command import Command
 from todoproject.database.errors import DatabaseError, DatabaseUnavailable
 from todoproject.database.pool import Pool
-from todoproject.database.unit import Parameters, Rows, Statement
+from todoproject.database.unit import Credentials, Parameters, Rows, Statement
 
 # A list takes milliseconds. A replica that needs longer than this is stuck or overloaded: the primary is asked.
 _PATIENCE_SECONDS = 1.0
@@ -33,7 +33,7 @@ _REST_SECONDS = 2.0
 T = TypeVar("T")
 
 _OWN_REVISION = Command.parse("SELECT own_revision()")
-_PING = Statement.open("SELECT 1", repeatable=True)
+_PING = Statement.unfenced("SELECT 1", repeatable=True)
 
 
 class Replica:
@@ -62,17 +62,19 @@ class Replica:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await pool.close()
 
-    def run(self, statement: Statement, parameters: Parameters) -> Awaitable[Rows]:
-        """Run a statement that only reads tasks. Raises what `Pool.run` does."""
+    def execute(self, statement: Statement, parameters: Parameters, credentials: Credentials) -> Awaitable[Rows]:
+        """Execute a statement that only reads tasks. Raises what `Pool.execute` does."""
         if self._pool is None:
-            return primary.pool.run(statement, parameters)
-        return self._run(self._pool, statement, parameters)
+            return primary.pool.execute(statement, parameters, credentials)
+        return self._execute(self._pool, statement, parameters, credentials)
 
-    async def _run(self, pool: Pool, statement: Statement, parameters: Parameters) -> Rows:
+    async def _execute(
+        self, pool: Pool, statement: Statement, parameters: Parameters, credentials: Credentials
+    ) -> Rows:
         if self._is_there(pool):
-            reading = self._start(self._read(pool, _with_revision(statement), parameters))
+            reading = self._start(self._read(pool, _with_revision(statement), parameters, credentials))
             # Raises where the token is bad; the replica's answer is then left alone.
-            checked = await primary.pool.run(_check(statement), parameters)
+            checked = await primary.pool.execute(_check(statement), parameters, credentials)
             await asyncio.wait([reading], timeout=_PATIENCE_SECONDS)
             if not reading.done():
                 self._leave()
@@ -80,12 +82,17 @@ class Replica:
                 self._note("used")
                 return rows
         self._note("away" if self._is_away else "behind")
-        return await primary.pool.run(statement, parameters)
+        return await primary.pool.execute(statement, parameters, credentials)
 
-    async def _read(self, pool: Pool, statement: Statement, parameters: Parameters) -> Rows | None:
-        """Return the replica's answer; None where it has none: it is away, or does not know the token yet."""
+    async def _read(
+        self, pool: Pool, statement: Statement, parameters: Parameters, credentials: Credentials
+    ) -> Rows | None:
+        """Return the replica's answer; None where it has none: it is away, or does not know the token yet.
+
+        Who is asking, the primary says: a replica that lags may still accept a token that has ended.
+        """
         try:
-            return await pool.run(statement, parameters)
+            return await pool.execute(statement, parameters, Credentials(credentials.digest))
         except DatabaseUnavailable:
             self._leave()
         except (DatabaseError, Error):
@@ -100,7 +107,7 @@ class Replica:
 
     async def _look(self, pool: Pool) -> None:
         try:
-            await pool.run(_PING, {})
+            await pool.execute(_PING)
             self._is_away = False
         except (DatabaseError, Error):
             self._leave()
@@ -126,16 +133,16 @@ replica = Replica()
 
 @lru_cache(maxsize=512)
 def _with_revision(statement: Statement) -> Statement:
-    """Let the opening tell the owner's revision, too: before the query, which therefore sees this or a later one.
+    """Let the preamble tell the owner's revision, too: before the query, which therefore sees this or a later one.
 
     Should a server evaluate it before the token's user is bound, it is null, and the primary is asked.
     """
     revision = sql.SQL("{}.own_revision()").format(sql.Identifier(settings.DATABASE_SCHEMA)).as_string(None)
-    return replace(statement, opening=statement.opening and statement.opening.extended(f", {revision}"))
+    return replace(statement, preamble=statement.preamble and statement.preamble.extended(f", {revision}"))
 
 
 def _revision(rows: Rows) -> bytes | None:
-    return None if rows.opening is None else rows.opening.get_value(0, 2)
+    return None if rows.preamble is None else rows.preamble.get_value(0, 2)
 
 
 @lru_cache(maxsize=512)

@@ -58,16 +58,12 @@ def insert(
     values: Mapping[str, sql.Composable],
     returning: Sequence[str],
     condition: str = "true",
-    conflict: str = "",
 ) -> str:
-    """Compose `INSERT … RETURNING` of one row, if `condition` holds; `values` and `returning` name fields.
-
-    `conflict` is an `ON CONFLICT` clause.
-    """
+    """Compose `INSERT … RETURNING` of one row, if `condition` holds; `values` and `returning` name fields."""
     head = sql.SQL("INSERT INTO {} ({}) SELECT {}").format(
         sql.Identifier(model._meta.db_table), _columns(model, values), sql.SQL(", ").join(values.values())
     )
-    return f"{head.as_string(None)} WHERE {condition} {conflict} RETURNING {columns(model, returning)}"
+    return f"{head.as_string(None)} WHERE {condition} RETURNING {columns(model, returning)}"
 
 
 def update(

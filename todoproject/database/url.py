@@ -52,6 +52,15 @@ _REFUSED = {
     "replication": "that is no connection for statements",
     "service": "a file elsewhere would decide what is connected to, and how safely",
 }
+# libpq refuses another value only when it connects, and Django's checks do not.
+_CHOICES = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "channel_binding": ("disable", "prefer", "require"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "sslnegotiation": ("postgres", "direct"),
+    "sslcertmode": ("disable", "allow", "require"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+}
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
@@ -62,6 +71,9 @@ def _refuse_parameters(parameters: dict[str, list[str]]) -> None:
         path = parameters[name][0]
         if not Path(path).is_file() and (name, path) != ("sslrootcert", "system"):
             raise ValueError(f"has {name}=…, which is not the path of a file")
+    for name in parameters.keys() & _CHOICES.keys():
+        if parameters[name][0] not in _CHOICES[name]:
+            raise ValueError(f"has {name}=…, which is none of {', '.join(_CHOICES[name])}")
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     for name, values in parameters.items():
         if name not in known or len(values) > 1:

@@ -1,5 +1,6 @@
 """What a value of the database becomes in a file."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
@@ -8,8 +9,11 @@ from uuid import UUID
 import orjson
 from django.db.models import Model
 
-# What a spreadsheet takes for the start of a formula (OWASP, "CSV Injection"); = + - @ in fullwidth, too.
-_FORMULA_STARTS = (*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# What a spreadsheet takes for the start of a formula (OWASP, "CSV Injection"); = + - @ in fullwidth, too. A cell starts
+# where the text does, and, for a reader whose separator is not our comma, after each of what may be theirs: there our
+# quotation marks quote nothing. Spaces and quotation marks before the sign do not help.
+_FORMULA = re.compile("(^|[;|\t\r\n\v\f\x1c-\x1f\x85\u2028\u2029])([ \xa0\u3000\"']*[=+\\-@\uff1d\uff0b\uff0d\uff20])")
+_ALONE = ("\t", "\r", "\n")  # what may be skipped at the start, by some, however the text goes on
 
 
 def plain(value: Any) -> Any:
@@ -24,7 +28,8 @@ def plain(value: Any) -> Any:
 def text(value: Any) -> str:
     """Return `value` as a cell of CSV: no text of a user's can become a formula of the reader's spreadsheet."""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
+        harmless = _FORMULA.sub(r"\1'\2", value)
+        return f"'{harmless}" if harmless.startswith(_ALONE) else harmless
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | dict):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -28,7 +29,10 @@ class File(Protocol):
 
 
 class CsvFile:
-    """Comma-separated values (RFC 4180) in UTF-8, with a line of headers."""
+    """Comma-separated values (RFC 4180) in UTF-8, with a line of headers.
+
+    The byte order mark is for Excel, which takes a file without one for the code page of its country.
+    """
 
     content_type = "text/csv; charset=utf-8"
 
@@ -36,7 +40,7 @@ class CsvFile:
         self._columns = columns
 
     def start(self) -> bytes:
-        return self.rows([self._columns])
+        return BOM_UTF8 + self.rows([self._columns])
 
     def rows(self, rows: Rows) -> bytes:
         lines = io.StringIO(newline="")

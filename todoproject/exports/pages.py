@@ -52,7 +52,7 @@ class ExportPages(ModelAdmin):
 
     def export_view(self, request: HttpRequest) -> HttpResponse:
         """Say what would be exported, and offer the formats."""
-        changes = self._exported(request)
+        changes = self.exported(request)
         if changes is None:
             return HttpResponseRedirect(self._address("changelist"))
         query = request.GET.urlencode()
@@ -78,7 +78,7 @@ class ExportPages(ModelAdmin):
         """
         if request.method != "POST" or request.POST.get("format") not in FORMATS:
             raise BadRequest
-        changes = self._exported(request)
+        changes = self.exported(request)
         if changes is None:
             return HttpResponseRedirect(self._address("changelist"))
         suffix = request.POST["format"]
@@ -103,15 +103,16 @@ class ExportPages(ModelAdmin):
     def log_export(self, request: HttpRequest, suffix: str, changes: Any) -> None:
         """Record that somebody takes a list along."""
 
-    def _exported(self, request: HttpRequest) -> Any:
+    def exported(self, request: HttpRequest) -> Any:
         """Return the list as it is filtered; None where its address makes no sense. Raises PermissionDenied."""
         if not self.has_export_permission(request):
             raise PermissionDenied
         try:
-            return self.get_changelist_instance(request)
+            changes: Any = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             self.message_user(request, "There is no such list to export.", messages.WARNING)
             return None
+        return None if changes.misunderstood else changes  # which has told already
 
     def _chunks(self, rows: "QuerySet[Any]") -> Iterator[list[Any]]:
         paths = list(self.export_columns.values())

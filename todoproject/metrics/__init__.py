@@ -23,7 +23,7 @@ ENGINES = ("api", "django")  # who asks the database: the API's pool; the admin 
 RETRY_REASONS = ("undone", "lost", "stale")  # for another one; its connection broke; its prepared form was
 UNMATCHED = "unmatched"  # the route of what was refused before it had one: unknown paths, limits
 
-store = Store()
+store = Store(BOUNDS, _REQUEST, _STATEMENT)
 
 
 class Route(NamedTuple):

@@ -13,7 +13,6 @@ from django.http import HttpRequest, HttpResponse
 
 from todoproject import problems
 from todoproject.metrics import folders, store
-from todoproject.metrics.store import total
 from todoproject.problems import UNAUTHENTICATED, Problem
 
 
@@ -47,7 +46,7 @@ def counting(*, is_alone: bool) -> Iterator[None]:
         from todoproject.metrics.exposition import Exposition
 
         host, port = settings.METRICS_ADDRESS
-        server, thread = start_http_server(port, host, Exposition(partial(total, folder)))
+        server, thread = start_http_server(port, host, Exposition(partial(store.total_of, folder)))
         try:
             yield
         finally:

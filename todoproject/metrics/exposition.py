@@ -1,4 +1,4 @@
-"""The numbers in Prometheus' words. The README's table and the dashboard's queries are held to what is written here."""
+"""The numbers in Prometheus' words. docs/monitoring.md and the dashboard's queries are held to it."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +22,7 @@ COUNTERS: dict[str, tuple[str, str, dict[str, Sequence[str]]]] = {
     "slow": ("todo_slow_statements", "Statements that took longer than SLOW_QUERY_MILLISECONDS.", {"engine": ENGINES}),
     "retry": ("todo_database_retries", "Statements sent a second time.", {"reason": RETRY_REASONS}),
     "start": ("todo_worker_starts", "Workers started; more than WORKERS means that some were replaced.", {}),
+    "log_dropped": ("todo_log_lines_dropped", "Log lines for which their reader left no room.", {}),
     "cpu": ("todo_worker_cpu_seconds", "Processor time of the workers.", {}),
     "pool_queued": ("todo_pool_requests_queued", "Requests that had to wait for a connection.", {}),
     "pool_wait": ("todo_pool_wait_seconds", "Time they have waited.", {}),
@@ -33,6 +34,7 @@ COUNTERS: dict[str, tuple[str, str, dict[str, Sequence[str]]]] = {
 # What `Store.put` says, by its short name; sums over the workers that live.
 GAUGES: dict[str, tuple[str, str]] = {
     "workers": ("todo_workers", "Workers that live."),
+    "schema_behind": ("todo_schema_behind", "Workers that /health/ready has told of migrations not applied."),
     "memory": ("todo_worker_memory_bytes", "Resident memory of the workers."),
     "pool_max": ("todo_pool_max", "Connections that the pools may hold."),
     "pool_size": ("todo_pool_size", "Connections that the pools hold."),

@@ -2,6 +2,9 @@
 
 A lock ends with its process, however that ends. The next worker then takes the file over, so there are never more
 files than there were workers at once.
+
+A file's name holds the layout of what is in it. After a reload into another release workers of two layouts may share
+a folder: neither reads or goes on with the other's files, so the sums of the new ones begin at zero.
 """
 
 import fcntl
@@ -17,6 +20,7 @@ from pathlib import Path
 
 _PREFIX = "todoproject-metrics-"
 _LOCK = "lock"
+_NAME = "counts"
 # A server that starts beside us makes its folder a moment before it locks it.
 _GRACE_SECONDS = 60
 
@@ -44,28 +48,46 @@ def made() -> Iterator[Path]:
         os.close(lock)
 
 
-def own_file(folder: Path, size: int) -> int:
-    """Take a file that no living worker has, or make one, and return its descriptor; it must stay open."""
+def own_file(folder: Path, layout: str, size: int) -> int:
+    """Take a file of this layout that no living worker has, or make one, and return its descriptor; it stays open.
+
+    Raises OSError where there is no room for it.
+    """
     for number in itertools.count(1):
-        descriptor = _open(folder / f"worker-{number}")
+        descriptor = _open(folder / f"{_NAME}-{layout}-{number}")
         if _try_lock(descriptor, fcntl.LOCK_EX):
-            os.ftruncate(descriptor, size)
+            try:
+                _fill(descriptor, size)
+            except OSError:
+                os.close(descriptor)
+                raise
             return descriptor
         os.close(descriptor)
     raise AssertionError("counting has ended")
 
 
-def files(folder: Path) -> Iterator[File]:
-    """Read the workers' files."""
-    for path in sorted(folder.glob("worker-*")):
+def files(folder: Path, layout: str, size: int) -> Iterator[File]:
+    """Read the workers' files of this layout."""
+    for path in sorted(folder.glob(f"{_NAME}-{layout}-*")):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             is_owned = not _try_lock(descriptor, fcntl.LOCK_SH)
-            head = os.pread(descriptor, 8, 0) or bytes(8)
+            head = os.pread(descriptor, 8, 0).ljust(8, b"\0")
             # As much as there was when it was asked how much: its owner may be writing more.
-            yield File(head + os.pread(descriptor, int.from_bytes(head, "little"), 8), is_owned)
+            yield File(head + os.pread(descriptor, min(int.from_bytes(head, "little"), size), 8), is_owned)
         finally:
             os.close(descriptor)
+
+
+def _fill(descriptor: int, size: int) -> None:
+    """Write what is missing, as zeros: a page that is only promised kills (SIGBUS) who writes to it on a full disk."""
+    before = there = os.fstat(descriptor).st_size
+    try:
+        while there < size:
+            there += os.pwrite(descriptor, bytes(min(size - there, 65_536)), there)
+    except OSError:
+        os.ftruncate(descriptor, before)
+        raise
 
 
 def _place() -> str:

@@ -1,6 +1,7 @@
 """What nobody counts as it happens: how the pool stands, memory and processor time; looked at once a second."""
 
 import asyncio
+import logging
 import os
 import resource
 import sys
@@ -11,6 +12,8 @@ from todoproject import metrics
 from todoproject.database.pool import pool
 from todoproject.metrics import store
 
+logger = logging.getLogger("todoproject")
+
 # Far below any interval of scraping. Nothing is asked of the database, which may go to sleep meanwhile.
 _INTERVAL_SECONDS = 1
 
@@ -19,6 +22,10 @@ def start() -> "asyncio.Task[None]":
     """Let this worker count together with the others of its server, and begin to look at it."""
     if settings.METRICS_FOLDER is not None:
         store.share(settings.METRICS_FOLDER)
+    elif settings.METRICS_TOKEN and not store.is_shared:
+        logger.warning("metrics are of this worker alone: start with `manage.py runserver`, or set METRICS_FOLDER")
+    if not store.is_shared and settings.METRICS_ADDRESS:
+        logger.warning("nobody listens on METRICS_ADDRESS: only `manage.py runserver` does")
     metrics.count("start")
     return asyncio.create_task(_look())
 

@@ -24,6 +24,7 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError("no user has this e-mail")
         with transaction.atomic():
+            User.objects.lock([user.pk])
             if not SecondFactor.objects.filter(user=user).delete()[0]:
                 raise CommandError("this user has no second factor")
             User.objects.filter(pk=user.pk).update(sessions_ended_at=Now())

@@ -15,8 +15,8 @@ CLAIM = (
     "A database that is full, slow, half-open or silent costs a 503 in a stated time, and is forgotten when it is well"
 )
 
-# Seconds: how long a request waits for a connection, for a new one, and for its answer. Those of the README's table of
-# settings; the short form has no time to wait for them.
+# Seconds: how long a request waits for a connection, for a new one, and for its answer. Those of
+# docs/settings.md; the short form has no time to wait for them.
 _SECONDS = {"POOL_TIMEOUT": 5, "CONNECT_TIMEOUT": 15, "STATEMENT_TIMEOUT": 10}
 _SHORT_SECONDS = {"POOL_TIMEOUT": 1, "CONNECT_TIMEOUT": 2, "STATEMENT_TIMEOUT": 3}
 _GRACE_SECONDS = 1  # for a machine that others use, too

@@ -13,6 +13,11 @@ from .errors import EmbeddedServerError
 # Nothing of the app's environment reaches the server: neither PGPORT and its kin, which would bend our
 # settings, nor secrets. English messages, because some are read; a set LC_ALL also keeps macOS from
 # starting a thread in the postmaster, which refuses to run with one.
+# A user and a group that nobody else has, for root's server: whoever shares its server's user reaches its files and its
+# socket, and is superuser of the database. Numbers between those of people and those of services; systems that give
+# users numbers of their own (containers) know them too.
+_OWN_ID = 59_713
+
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
 
@@ -82,7 +87,7 @@ def current() -> Account:
 
 
 def server_account(directory: Path) -> Account:
-    """Return who runs the server on a data folder: ourselves, and for root the folder's owner, else `nobody`.
+    """Return who runs the server on a data folder: ourselves, and for root the folder's owner, else a user of its own.
 
     Raise `EmbeddedServerError` where the folder belongs to somebody we cannot be, and `OSError` where it
     cannot be seen.
@@ -90,7 +95,7 @@ def server_account(directory: Path) -> Account:
     try:
         found = directory.stat()
     except FileNotFoundError:
-        return current() if os.geteuid() else nobody()
+        return current() if os.geteuid() else reserved()
     if os.geteuid():
         if found.st_uid != os.geteuid():
             owner = Account(found.st_uid, found.st_gid).name
@@ -103,9 +108,33 @@ def server_account(directory: Path) -> Account:
     if (directory / "PG_VERSION").exists():
         raise EmbeddedServerError(
             f"The data folder {directory} belongs to root, and PostgreSQL does not run as root: "
-            f"chown -R nobody {directory}"
+            f"chown -R {reserved().uid}:{reserved().gid} {directory}"
         )
-    return nobody()
+    return reserved()
+
+
+def reserved() -> Account:
+    """Return the first user from ours down that is in no table of users: no other process runs as that."""
+    uid = _OWN_ID
+    while _is_known(uid):
+        uid -= 1
+    return Account(uid, uid)
+
+
+def listed(account: Account) -> Account:
+    """Return an account that initdb runs as, which wants to look its user up: with the same group, if need be `nobody`.
+
+    The group alone lets it into the folder, and keeps the other processes of `nobody` out, and their hands off it.
+    """
+    return account if _is_known(account.uid) or os.geteuid() else Account(nobody().uid, account.gid)
+
+
+def _is_known(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def nobody() -> Account:

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from .account import Account
+from .account import Account, listed
 from .binaries import Binaries
 from .errors import EmbeddedServerError
 from .folders import run_directory
@@ -41,10 +41,18 @@ def create(directory: Path, account: Account, binaries: Binaries, *, lock: int, 
     unfinished = run_directory(directory) / "unfinished"
     if unfinished.exists():
         shutil.rmtree(unfinished)
-    failure = _initdb(unfinished, account, binaries, lock=lock, sync=sync)
+    maker = listed(account)
+    if maker != account:
+        os.chown(unfinished.parent, account.uid, account.gid)
+        unfinished.parent.chmod(0o710)
+        unfinished.mkdir(0o700)
+        os.chown(unfinished, maker.uid, maker.gid)
+    failure = _initdb(unfinished, maker, binaries, lock=lock, sync=sync)
     if failure:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise EmbeddedServerError(f"The data folder {directory} could not be made: {failure}")
+    if maker != account:
+        _give(unfinished, account)
     unfinished.rename(directory)
     _sync(directory.parent)
 
@@ -70,6 +78,11 @@ def _initdb(folder: Path, account: Account, binaries: Binaries, *, lock: int, sy
         # An operating system without that locale. Before PostgreSQL 17, case then only changes in ASCII.
         result = account.run([*command, "--locale=C"], keep=[lock])
     return summary(result.stdout) if result.returncode else None
+
+
+def _give(folder: Path, account: Account) -> None:
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
 def _sync(folder: Path) -> None:

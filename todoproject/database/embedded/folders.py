@@ -5,7 +5,7 @@ import os
 import stat
 from pathlib import Path
 
-from .account import Account, nobody
+from .account import Account, reserved
 from .errors import EmbeddedServerError
 
 # Root's own place, for what the server's account could not reach elsewhere.
@@ -21,7 +21,7 @@ _SOCKET_PATH_BYTES = 103
 def effective_directory(data_directory: Path) -> Path:
     """Return the folder that will really hold the data, without symbolic links.
 
-    It is the one asked for, unless root asks for a folder that `nobody` cannot reach (a checkout below
+    It is the one asked for, unless root asks for a folder that its server cannot reach (a checkout below
     /root): then it is one below /var/lib/todoproject. A folder that holds data already is kept, so the
     answer does not change under it.
     """
@@ -29,7 +29,7 @@ def effective_directory(data_directory: Path) -> Path:
     if os.geteuid() or (directory / "PG_VERSION").exists():
         return directory
     fallback = ROOT_HOME / f"{directory.name[:40]}-{_digest(directory)}"
-    if (fallback / "PG_VERSION").exists() or not reachable(directory, nobody()):
+    if (fallback / "PG_VERSION").exists() or not reachable(directory, reserved()):
         return fallback
     return directory
 
@@ -64,20 +64,26 @@ def make_parents(directory: Path) -> None:
 
 
 def make_private(path: Path, account: Account) -> None:
-    """Make a folder that only the account may enter: for the socket, or for the locks.
+    """Make a folder that only the account may enter, or one with its own group: for the socket, or for the locks.
 
     Raise `EmbeddedServerError` where the name is taken: whoever owns that folder could pose as our server.
     """
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
     ours = stat.S_ISDIR(found.st_mode) and found.st_uid in (account.uid, os.geteuid())
-    if not ours or found.st_mode & 0o077:
+    others = 0o067 if _is_own_group(found.st_gid, account) else 0o077
+    if not ours or found.st_mode & others:
         raise EmbeddedServerError(
             f"{path} must be a folder that only {account.name} may enter, and it is not: "
             "look whose it is, and remove it."
         )
     if found.st_uid != account.uid:
         os.chown(path, account.uid, account.gid, follow_symlinks=False)
+
+
+def _is_own_group(gid: int, account: Account) -> bool:
+    """Tell whether initdb's way into a folder is open for nobody else (see `account.listed`)."""
+    return os.geteuid() == 0 and account == reserved() and gid == account.gid
 
 
 def reachable(path: Path, account: Account) -> bool:

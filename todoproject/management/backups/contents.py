@@ -81,6 +81,23 @@ ORDER BY 1
 """
 
 
+# The two that `migrate` and `restore` set themselves are left out.
+_SETTINGS = """
+SELECT CASE WHEN setrole = 0 THEN format('ALTER DATABASE %%I', datname)
+            WHEN setdatabase = 0 THEN format('ALTER ROLE %%I', rolname)
+            ELSE format('ALTER ROLE %%I IN DATABASE %%I', rolname, datname) END
+       || format(' SET %%s = %%L', split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1)) AS statement
+  FROM pg_db_role_setting
+       LEFT JOIN pg_roles r ON r.oid = setrole
+       LEFT JOIN pg_database d ON d.oid = setdatabase
+       CROSS JOIN unnest(setconfig) AS setting
+ WHERE (setdatabase = 0 OR datname = current_database())
+   AND (setrole = 0 OR rolname = current_user OR rolname = ANY (%(roles)s))
+   AND NOT (setdatabase <> 0 AND rolname = current_user AND split_part(setting, '=', 1) IN ('search_path', 'TimeZone'))
+ ORDER BY statement
+"""
+
+
 @dataclass(frozen=True)
 class Table:
     rows: int
@@ -133,6 +150,12 @@ def read(connection: "psycopg.Connection[Any]", schema: str, tell: Callable[[str
 def roles(connection: "psycopg.Connection[Any]", schema: str) -> list[str]:
     """Return the roles that grants and policies of a schema name."""
     return [name for (name,) in connection.execute(_ROLES, {"schema": schema}).fetchall()]
+
+
+def settings(connection: "psycopg.Connection[Any]", schema: str) -> list[str]:
+    """Return what is set for the database, its owner and its roles, as statements that set it again."""
+    names = {"roles": roles(connection, schema)}
+    return [statement for (statement,) in connection.execute(_SETTINGS, names).fetchall()]
 
 
 def _table(connection: "psycopg.Connection[Any]", schema: str, name: str) -> Table:

@@ -1,5 +1,6 @@
 """Write a backup: `pg_dump`'s custom format, and what it must hold, seen in one snapshot of the database."""
 
+import fcntl
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -38,7 +39,11 @@ def target(path: str | None) -> Path:
 
 
 def write(dump: Path, tell: Callable[[str], None]) -> Manifest:
-    """Write a backup to a path that is free, as a whole or not at all. Raises BackupError and database errors."""
+    """Write a backup to a path that is free, as a whole or not at all. Raises BackupError and database errors.
+
+    What a killed backup has left in the same folder is removed.
+    """
+    _sweep(dump.parent)
     with _unfinished(dump) as file, _unfinished(manifest.path_of(dump)) as description:
         made = _dump(direct.wrapper(), file, tell)
         _sync(file)
@@ -82,6 +87,7 @@ def _dump(connection: BaseDatabaseWrapper, file: Path, tell: Callable[[str], Non
                 roles=contents.roles(session, schema),
                 migrations=[name for (name,) in applied],
                 contents=held,
+                settings=contents.settings(session, schema),
             )
 
 
@@ -113,14 +119,36 @@ def _unfinished(path: Path) -> Iterator[Path]:
     """Make an empty file beside `path` that nobody else may read, and remove it at the end, whatever it has become."""
     file = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise BackupError(f"{path} cannot be written: {error.strerror}") from error
     try:
+        _try_lock(descriptor)  # until we end, however that is
         yield file
     finally:
         with suppress(FileNotFoundError):
             file.unlink()
+        os.close(descriptor)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove unfinished files of ours that no living process holds."""
+    for path in folder.glob(".*.*.unfinished"):
+        with suppress(OSError):  # just gone, or somebody else's
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                if os.fstat(descriptor).st_uid == os.geteuid() and _try_lock(descriptor):
+                    path.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another process has it, or the file system has no locks
+        return False
+    return True
 
 
 def _publish(file: Path, path: Path) -> None:

@@ -3,14 +3,15 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from todoproject.management.backups.contents import Contents, Table
 from todoproject.management.backups.errors import BackupError
 
-FORMAT = 1  # rises where an older program could not understand the file
+FORMAT = 2  # rises where an older program could not understand the file
+_KNOWN = (1, 2)  # the first had no settings
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Manifest:
     roles: list[str]
     migrations: list[str]
     contents: Contents
+    settings: list[str] = field(default_factory=list)  # of roles and the database, which no dump holds, as statements
 
     @property
     def rows(self) -> int:
@@ -46,7 +48,7 @@ def read(dump: Path) -> Manifest:
         raise BackupError(f"{dump} is no file")
     try:
         document = json.loads(path.read_text("utf-8"))
-        if document.pop("format") != FORMAT:
+        if document.pop("format") not in _KNOWN:
             raise BackupError(
                 f"{path} is of a newer kind: use the version of this project that made it, or a newer one"
             )

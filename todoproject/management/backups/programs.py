@@ -1,9 +1,12 @@
 """`pg_dump` and `pg_restore`: which of those on this machine fits a server, and how it is run."""
 
+import ctypes
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,9 @@ from todoproject.management.backups.errors import BackupError
 
 # From this version on, the programs set a parameter that older servers do not know, and stop there.
 _NEW_PARAMETER = 17
+
+_SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
+_prctl = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -78,9 +84,18 @@ def _paths(name: str) -> Iterator[Path]:
     yield from (folder / name for folder in folders if (folder / name).is_file())
 
 
-def run(program: Program, *arguments: str, connection: BaseDatabaseWrapper, tell: Callable[[str], None]) -> None:
-    """Run a program on the database of an open connection, and pass on each line it prints. Raises BackupError."""
-    given = _given(connection)
+def run(
+    program: Program,
+    *arguments: str,
+    connection: BaseDatabaseWrapper,
+    tell: Callable[[str], None],
+    options: str | None = None,
+) -> None:
+    """Run a program on the database of an open connection, and pass on each line it prints. Raises BackupError.
+
+    `options` are settings of its sessions, as libpq takes them.
+    """
+    given = _given(connection) | ({"options": options} if options else {})
     if program.speaks_tls or not connection.connection.pgconn.ssl_in_use:
         return _run(program, arguments, given, tell)
     with tunnel.opened(given) as way:
@@ -99,6 +114,7 @@ def _run(program: Program, arguments: tuple[str, ...], given: dict[str, Any], te
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
+        preexec_fn=_end_with_parent,  # noqa: PLW1509 -- one system call
     ) as process:
         said = ""
         try:
@@ -110,6 +126,12 @@ def _run(program: Program, arguments: tuple[str, ...], given: dict[str, Any], te
             raise
     if process.returncode:
         raise BackupError(f"{program.path.name} {program.major} failed: {_reason(said)}")
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to kill this program when ours is killed: a dump that nobody waits for is nobody's."""
+    if _prctl is not None:
+        _prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _reason(said: str) -> str:

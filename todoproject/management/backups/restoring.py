@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from todoproject.database import direct, readiness
-from todoproject.management.backups import contents, manifest, programs
+from todoproject.management.backups import contents, isolation, manifest, programs
 from todoproject.management.backups.errors import BackupError
 from todoproject.management.backups.manifest import Manifest
 from todoproject.management.commands.migrate import LOCK, prepare_schema
@@ -49,19 +49,34 @@ def restore(dump: Path, made: Manifest, connection: BaseDatabaseWrapper, tell: C
     Raises BackupError, also where the outcome is not what was backed up, and database errors.
     """
     with direct.connected(connection) as session:
+        session.execute("SET default_transaction_read_only = off")  # a killed restore has left it on for us, too
         _refuse_company(session)
         program = programs.find("pg_restore", session.info.server_version // 10_000, oldest=made.pg_dump)
         _refuse_what_is_not_empty(session, made.schema)
         tell("roles")
         for role in made.roles:
             _make_role(session, role)
-        # What is left is an empty schema at most, which the dump makes itself.
-        session.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(made.schema)))
-        arguments = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-tablespaces", str(dump)]
-        programs.run(program, *arguments, connection=connection, tell=_Steps(tell))
-        prepare_schema(connection)
-        session.execute("ANALYZE")  # a dump has no statistics, and without them plans are guesses
-        _compare(session, made, tell)
+        with isolation.read_only_for_others(session), _whole_or_nothing(session, made.schema):
+            arguments = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-tablespaces", str(dump)]
+            options = isolation.EXEMPT
+            programs.run(program, *arguments, connection=connection, tell=_Steps(tell), options=options)
+            prepare_schema(connection)
+            session.execute("ANALYZE")  # a dump has no statistics, and without them plans are guesses
+            _compare(session, made, tell)
+
+
+@contextmanager
+def _whole_or_nothing(session: "psycopg.Connection[Any]", schema: str) -> Iterator[None]:
+    """Drop the schema, empty by now, which the dump makes itself; and what has become of it where that fails."""
+    name = sql.Identifier(schema)
+    session.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(name))
+    try:
+        yield
+    except BaseException:
+        with held():
+            if not session.closed:
+                session.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
+        raise
 
 
 @contextmanager

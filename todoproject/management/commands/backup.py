@@ -40,3 +40,6 @@ class Command(BaseCommand):
         else:
             tables = len(made.contents.tables)
             self.stdout.write(f"{path}: {made.rows} rows of {tables} tables, {made.bytes} bytes.")
+            if made.settings:
+                self.stdout.write("Set on the server, which no dump holds; FILE.json lists it, and restore tells it:")
+                self.stdout.write("".join(f"  {statement};\n" for statement in made.settings))

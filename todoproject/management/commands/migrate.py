@@ -19,6 +19,7 @@ from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import errors, sql
 
+from todoproject.database import direct, roles
 from todoproject.database.blockers import Watch
 
 logger = logging.getLogger("todoproject")
@@ -39,7 +40,10 @@ SELECT concat('pid ', pid, ', connected for ', round(extract(epoch FROM clock_ti
  WHERE locktype = 'advisory' AND (classid::bigint << 32) + objid::bigint = %s AND granted
 """
 
-_DIRECT_NAME = "todoproject migrate"  # how PostgreSQL tells such a session from those of a pooler
+# Where this is there, the migration that makes the roles is applied, and no later one needs to hand them on.
+_HAS_ROLES = "SELECT to_regprocedure(format('%%I.current_user_id()', %s::text)) IS NOT NULL"
+
+DIRECT_NAME = "todoproject migrate"  # how PostgreSQL tells such a session from those of a pooler
 _END_POOLED_SESSIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
  WHERE usename = current_user AND datname = current_database() AND application_name <> %s
@@ -56,6 +60,7 @@ class Command(migrate.Command):
         connection = connections[options["database"]]
         self._is_told = options["verbosity"] > 0
         _connect_directly(connection)
+        _refuse_what_cannot_succeed(connection)
 
         def apply() -> None:
             prepare_schema(connection)
@@ -135,8 +140,23 @@ def _connect_directly(connection: BaseDatabaseWrapper) -> None:
     if any(connection.settings_dict[key] != direct[key] for key in ("HOST", "PORT", "USER", "PASSWORD")):
         connection.close()
         # A copy: the dict is the setting itself, by which the API's pool and every other thread connect.
-        options = {**direct["OPTIONS"], "application_name": _DIRECT_NAME}
+        options = {**direct["OPTIONS"], "application_name": DIRECT_NAME}
         connection.settings_dict = {**connection.settings_dict, **direct, "OPTIONS": options}
+
+
+def _refuse_what_cannot_succeed(connection: BaseDatabaseWrapper) -> None:
+    """Raise CommandError before anything is changed, and before anything is set on a session that others share."""
+    if direct.is_transaction_pooled(connection):
+        raise CommandError(
+            "a transaction pooler stands before this database, and migrations need a session of their own: set"
+            " DIRECT_DATABASE_URL to the server's own address, with the same database"
+        )
+    wanted = roles.missing_rights(connection)
+    if wanted is not None and not _value(connection, _HAS_ROLES, settings.DATABASE_SCHEMA):
+        raise CommandError(
+            "another owner on this server has made the roles of this project, or this one may make none; nothing was"
+            f" changed. As an administrator of the server run: {wanted}"
+        )
 
 
 @contextmanager
@@ -166,9 +186,9 @@ def prepare_schema(connection: BaseDatabaseWrapper) -> None:
             name = sql.SQL(setting)
             cursor.execute(sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET {} = {}").format(database, name, value))
             cursor.execute(sql.SQL("SET {} = {}").format(name, value))
-        if is_new and connection.settings_dict["OPTIONS"].get("application_name") == _DIRECT_NAME:
+        if is_new and connection.settings_dict["OPTIONS"].get("application_name") == DIRECT_NAME:
             # What a pooler keeps open has the old path for as long as it lives, and would not find a table.
-            cursor.execute(_END_POOLED_SESSIONS, [_DIRECT_NAME])
+            cursor.execute(_END_POOLED_SESSIONS, [DIRECT_NAME])
 
 
 def _value(connection: BaseDatabaseWrapper, query: str, *parameters: str | int) -> Any:

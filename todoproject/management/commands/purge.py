@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
@@ -14,7 +15,7 @@ from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from accounts import idempotency
-from accounts.models import AccessToken, AuditEvent, EmailLink, IdempotencyKey
+from accounts.models import AccessToken, AuditEvent, EmailLink, IdempotencyKey, User
 from tasks.models import Task
 
 # A batch is a transaction of its own: it holds few locks for a short while, and what is done stays done.
@@ -83,12 +84,34 @@ def _outlived(now: datetime) -> "dict[str, QuerySet[Any]]":
 
 def _removals(rows: "QuerySet[Any]") -> Iterator[int]:
     """Delete the rows in batches and yield the size of each. What somebody holds locked is left for the next run."""
-    model: type[Model] = rows.model
+    is_owned = any(field.name == "user" for field in rows.model._meta.fields)
+    left: set[UUID] = set()  # whose rows are left for the next run
     while True:
         with transaction.atomic():
-            # One statement finds, locks and deletes: a task that is restored meanwhile is locked, or no longer found.
-            batch = rows.order_by().select_for_update(skip_locked=True).values("pk")[:BATCH]
-            count = model._default_manager.filter(pk__in=batch)._raw_delete(rows.db)
-        if count == 0:
+            owners = _lock_owners(rows, left) if is_owned else []
+            if is_owned and not owners:
+                return
+            count = _remove_batch(rows.filter(user__in=owners) if is_owned else rows)
+        if count == 0 and not is_owned:
             return
+        if count == 0:  # their rows are held, one by one
+            left.update(owners)
         yield count
+
+
+def _lock_owners(rows: "QuerySet[Any]", left: set[UUID]) -> list[UUID]:
+    """Lock the owners of the next batch, as everybody does before their rows; add to `left` whom others hold."""
+    while found := set(rows.exclude(user__in=left).order_by().values_list("user", flat=True)[:BATCH]):
+        people = User.objects.filter(pk__in=found).order_by("pk").select_for_update(no_key=True, skip_locked=True)
+        free = list(people.values_list("pk", flat=True))
+        left.update(found.difference(free))
+        if free:
+            return free
+    return []
+
+
+def _remove_batch(rows: "QuerySet[Any]") -> int:
+    # One statement finds, locks and deletes: a task that is restored meanwhile is locked, or no longer found.
+    model: type[Model] = rows.model
+    batch = rows.order_by().select_for_update(skip_locked=True).values("pk")[:BATCH]
+    return int(model._default_manager.filter(pk__in=batch)._raw_delete(rows.db))

@@ -42,12 +42,16 @@ class Command(BaseCommand):
         finally:
             tell.done()
         if options["json"]:
-            self.stdout.write(json.dumps(manifest.summary(dump, made) | {"database": name}))
+            facts = {"database": name, "settings": made.settings}
+            self.stdout.write(json.dumps(manifest.summary(dump, made) | facts))
             return
         self.stdout.write(
             f"Restored {made.rows} rows of {len(made.contents.tables)} tables, as they were at {made.created_at}, into"
             f" database {name}, and compared them. Now run `python manage.py migrate`, then `python manage.py dbcheck`."
         )
+        if made.settings:
+            self.stdout.write("What was set beside the data, and is not set by a restore; set again what is wanted:")
+            self.stdout.write("".join(f"  {statement};\n" for statement in made.settings))
         if options["database"]:
             self.stdout.write(
                 f"To use it, put {name} for the database's name into DATABASE_URL and DIRECT_DATABASE_URL."

@@ -2,6 +2,8 @@
 
 import argparse
 import errno
+import json
+import logging
 import os
 import secrets
 import signal
@@ -9,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -24,7 +26,9 @@ from todoproject.metrics.endpoint import counting
 from todoproject.protocol import Protocol
 from todoproject.server import Server
 from todoproject.settings import given_environment
-from todoproject.supervisor import Supervisor
+from todoproject.supervisor import START_SECONDS, Supervisor
+
+logger = logging.getLogger("todoproject")
 
 APPLICATION = "todoproject.asgi:application"
 FIRST_PASSED_DESCRIPTOR = 3  # sd_listen_fds(3): systemd, and whoever does as it does, passes sockets from here on
@@ -58,15 +62,29 @@ class Command(BaseCommand):
             except startup.StartFailed as error:
                 raise CommandError(str(error)) from error
             password = _create_first_staff() if is_migrated else None
-            self.stdout.write(_banner(_url(listener), password))
-            self.stdout.flush()
+            self._announce(_url(listener), password)
             if options["reload"]:
                 config = _config(reload=True)
                 ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
             elif options["workers"] > 1:
                 _supervise(listener, options["workers"])
             else:
+                startup.is_done = True
                 _serve(listener)
+
+    def _announce(self, url: str, password: str | None) -> None:
+        """Say where it serves: to a person, or, where programs read, as a line of the log."""
+        text = _banner(url, password)
+        if settings.PRODUCTION and settings.LOG_FORMAT == "json":
+            logger.info("serving", extra={"url": url})
+            if password is None:
+                return
+            # Not through the log, whose other readers must not have it.
+            facts = {"event": "first staff account", "email": settings.FIRST_STAFF_EMAIL, "password": password}
+            text = json.dumps(facts)
+        with suppress(OSError, ValueError):  # closed (>&-), or its reader has gone
+            self.stdout.write(text)
+            self.stdout.flush()
 
 
 def _address(text: str | None) -> tuple[str, int]:
@@ -187,7 +205,13 @@ def _supervise(listener: socket.socket, count: int) -> None:
         )
 
     supervisor = Supervisor(
-        start, count, on_end=listener.close, drain_seconds=settings.SHUTDOWN_DELAY + settings.SHUTDOWN_TIMEOUT
+        start,
+        count,
+        on_end=listener.close,
+        drain_seconds=settings.SHUTDOWN_DELAY + settings.SHUTDOWN_TIMEOUT,
+        start_seconds=START_SECONDS
+        + settings.DATABASE_START_TIMEOUT
+        + (settings.MIGRATION_PATIENCE if settings.MIGRATE_ON_START else 0),
     )
     if not supervisor.run():
         raise CommandError("the workers could not start; the log says why")

@@ -151,7 +151,8 @@ def habits(session: Session) -> Iterator[Found]:
             "read only",
             "problem",
             "default_transaction_read_only is on",
-            "Set it off; some providers set it on a full disk.",
+            "Set it off; some providers set it on a full disk, and a restore that was killed leaves it:"
+            " ALTER ROLE … IN DATABASE … RESET default_transaction_read_only.",
         )
     if has.get("log_statement") in ("all", "mod") or has.get("log_min_duration_statement") == "0":
         advice = "Set log_statement = none and log_min_duration_statement = 1000: the log holds what people write."

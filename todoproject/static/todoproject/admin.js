@@ -13,3 +13,38 @@ function nameBoxes() {
 }
 
 new MutationObserver(nameBoxes).observe(document, { childList: true, subtree: true });
+
+// Unfold opens filters, menus and the sidebar by a click on what is no button; the keyboard shall reach them, too.
+function makeButtons() {
+  for (const part of document.querySelectorAll("[x-on\\:click]:not(button):not([href]):not(input):not([tabindex])")) {
+    if (part.id === "changelist-filter-close") continue;
+    part.tabIndex = 0;
+    part.setAttribute("role", "button");
+    if (!part.textContent.trim() || part.matches(".material-symbols-outlined")) part.setAttribute("aria-label", "Menu");
+  }
+}
+
+document.addEventListener("keydown", (event) => {
+  if ((event.key === "Enter" || event.key === " ") && event.target.matches("[role=button][x-on\\:click]")) {
+    event.preventDefault();
+    event.target.click();
+  }
+});
+
+function nameCutCells() {
+  for (const cell of document.querySelectorAll("#result_list td, #result_list th")) {
+    if (!cell.title && cell.scrollWidth > cell.clientWidth) cell.title = cell.textContent.trim();
+  }
+}
+
+// Leaving a list with edits that are not saved asks first, as leaving a form does.
+function warnOfUnsaved() {
+  const list = document.getElementById("changelist-form");
+  if (!list) return;
+  let isChanged = false;
+  list.addEventListener("change", (event) => { isChanged ||= /^form-\d+-/.test(event.target.name); });
+  list.addEventListener("submit", () => { isChanged = false; });
+  window.addEventListener("beforeunload", (event) => { if (isChanged) event.preventDefault(); });
+}
+
+document.addEventListener("DOMContentLoaded", () => { makeButtons(); nameCutCells(); warnOfUnsaved(); });
