@@ -105,7 +105,7 @@ def _verify_before_complaining(run: View) -> View:
 
 def _run_once_for_a_key(run: View) -> View:
     """Keep what Idempotency-Key promises, on every POST and PATCH that needs a token."""
-    operation = inspect.unwrap(run).__self__  # type: ignore[attr-defined]  # Ninja decorates the bound method
+    operation = inspect.unwrap(run).__self__
 
     @functools.wraps(run)
     async def run_once(request: ApiRequest, **path: Any) -> HttpResponse:
