@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 
 from todoproject import lifespan, telemetry
-from todoproject.access import bounded
+from todoproject.access import BoundedPages
 from todoproject.addresses import ProxiedScopes
 from todoproject.api import api, query_parameters
 from todoproject.handler import ApiHandler
@@ -28,7 +28,7 @@ telemetry.start()
 _proxied = ProxiedScopes(settings.TRUSTED_PROXIES)
 _pages = ASGIHandler()
 _pages.request_class = Request
-_django = telemetry.traced(bounded(_pages))
+_django = telemetry.traced(BoundedPages(_pages))
 _api = telemetry.traced(ApiHandler(api_patterns, query_parameters(), api.on_exception))
 
 
