@@ -1,6 +1,6 @@
 """The second factor of staff: codes from an authenticator app (TOTP, RFC 6238) and recovery codes on paper.
 
-The app's secret is stored encrypted under SECRET_KEY, recovery codes as digests: a copy of the database opens nothing.
+The app's secret is stored encrypted under SECRET_KEY, recovery codes as digests keyed with it: a copy of the database opens nothing.
 A code counts once (RFC 6238, section 5.2), also where two processes are shown it at the same moment.
 """
 
@@ -8,6 +8,7 @@ import base64
 import hashlib
 import secrets
 import time
+import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,7 @@ def set_up(user: User, secret: bytes, step: int) -> Sequence[str] | None:
     values = {
         "secret": seal(secret).encode(),
         "last_step": step,
-        "recovery_codes": [_digest(code) for code in codes],
+        "recovery_codes": [_digest(user.pk, code) for code in codes],
     }
     _, is_new = SecondFactor.objects.get_or_create(user=user, defaults=values)
     if not is_new:
@@ -127,13 +128,18 @@ def _accept_step(factor: SecondFactor, code: str) -> bool:
 
 
 def _accept_recovery(factor: SecondFactor, code: str) -> bool:
-    digest = _digest(code)
-    held = SecondFactor.objects.filter(pk=factor.pk, recovery_codes__contains=[digest])
-    return held.update(recovery_codes=Func(F("recovery_codes"), Value(digest), function="array_remove")) == 1
+    # The second is how codes were kept before: whoever has such ones on paper may still use them.
+    for digest in (_digest(factor.user_id, code), hashlib.sha256(code.encode()).digest()):
+        held = SecondFactor.objects.filter(pk=factor.pk, recovery_codes__contains=[digest])
+        if held.update(recovery_codes=Func(F("recovery_codes"), Value(digest), function="array_remove")):
+            return True
+    return False
 
 
-def _digest(code: str) -> bytes:
-    return hashlib.sha256(code.encode()).digest()
+def _digest(user_id: uuid.UUID, code: str) -> bytes:
+    """Return what is kept of a recovery code: 50 bits are soon tried, so nobody can try them without SECRET_KEY."""
+    salt = "accounts.second_factor.recovery"
+    return salted_hmac(salt, f"{user_id} {code}", algorithm="sha256").digest()
 
 
 def _totp(secret: bytes) -> "TOTP":

@@ -1,5 +1,6 @@
 """The admin's door: password, code, limits, and how long a session lasts."""
 
+import hashlib
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +100,19 @@ def test_a_recovery_code_counts_once_however_it_is_written() -> None:
     assert len(set(codes)) == 10
     assert second_factor.accept(user, f" {codes[3].lower().replace('-', ' ')} ") == "recovery"
     assert second_factor.accept(user, codes[3]) is None
+    assert len(SecondFactor.objects.get(user=user).recovery_codes) == 9
+
+
+def test_a_copy_of_the_database_tells_no_recovery_code_and_old_ones_still_count() -> None:
+    user = make_user(is_staff=True)
+    _, codes = with_factor(user)
+    plain = [hashlib.sha256(code.replace("-", "").encode()).digest() for code in codes]
+    kept = {bytes(digest) for digest in SecondFactor.objects.get(user=user).recovery_codes}
+    assert len(kept) == 10
+    assert kept.isdisjoint(plain)
+    SecondFactor.objects.filter(user=user).update(recovery_codes=plain)
+
+    assert [second_factor.accept(user, codes[0]) for _ in range(2)] == ["recovery", None]
     assert len(SecondFactor.objects.get(user=user).recovery_codes) == 9
 
 
