@@ -1,6 +1,7 @@
 """The API: its routers, its authentication, and the one place where an error becomes a problem document."""
 
 import functools
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,9 +12,8 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
 
 from accounts import idempotency
-from accounts.api import router as accounts_router
-from accounts.attempts import TooManyAttempts
-from accounts.auth import Bearer
+from accounts.api.accounts import router as accounts_router
+from accounts.authentication import Bearer
 from accounts.passwords import PasswordRefused, TooManyLogins
 from accounts.queries import (
     EmailTaken,
@@ -25,14 +25,14 @@ from accounts.queries import (
     TooManyTokens,
     WrongCredentials,
     WrongPassword,
-    exports,
+    account_export,
     verify,
 )
-from tasks import exports as tasks_exports
-from tasks.api import router as tasks_router
+from accounts.throttling import TooManyAttempts
+from tasks.api.tasks import router as tasks_router
 from tasks.queries import BatchFailed, InvalidCursor, TaskChanged, TaskDeleted, TaskNotFound
-from todoproject import openapi, preconditions, problems, validation
-from todoproject.body import StrictParser
+from tasks.queries import account_export as tasks_exports
+from todoproject.database.client.pool import Work, pool
 from todoproject.database.errors import (
     ConstraintViolated,
     DatabaseNotReady,
@@ -45,11 +45,12 @@ from todoproject.database.errors import (
     ScopeMissing,
     one_line,
 )
-from todoproject.database.pool import pool
-from todoproject.database.transaction import Transaction
-from todoproject.health import router as health_router
-from todoproject.problems import Problem
-from todoproject.request import ApiRequest
+from todoproject.http import preconditions, problems, validation
+from todoproject.http.body import StrictParser
+from todoproject.http.problems import Problem
+from todoproject.http.request import ApiRequest
+from todoproject.monitoring.health import router as health_router
+from todoproject.openapi import document as openapi
 from todoproject.version import VERSION
 
 logger = logging.getLogger("todoproject.api")
@@ -104,29 +105,44 @@ def _verify_before_complaining(run: View) -> View:
 
 
 def _run_once_for_a_key(run: View) -> View:
-    """Keep what Idempotency-Key promises, on every POST and PATCH that a token authenticates."""
+    """Keep what Idempotency-Key promises, on every POST and PATCH that needs a token."""
+    operation = inspect.unwrap(run).__self__
 
     @functools.wraps(run)
     async def run_once(request: ApiRequest, **path: Any) -> HttpResponse:
         key = request.META.get("HTTP_IDEMPOTENCY_KEY")
-        credentials = await bearer(request) if key is not None else None
-        if key is None or credentials is None or request.method not in ("POST", "PATCH"):
+        # Without an account there is nobody whose key it could be, even if a token is sent: the header is ignored.
+        is_keyed = key is not None and request.method in ("POST", "PATCH") and operation.auth_callbacks
+        credentials = await bearer(request) if is_keyed else None
+        if key is None or credentials is None:
             return await run(request, **path)
 
-        async def run_in(transaction: Transaction) -> HttpResponse:
-            request.work = transaction
+        async def run_in(work: Work) -> HttpResponse:
+            request.work = work
             try:
                 return await run(request, **path)
             finally:
                 request.work = pool
 
-        this = b"\0".join([request.method.encode(), request.get_full_path().encode(), request.body])
+        prepares = operation.operation_id in _PREPARING
         try:
-            return await idempotency.answer_once(credentials, key, this, run_in)
+            return await idempotency.answer_once(credentials, key, _fingerprint(request), run_in, prepares=prepares)
         except Exception as error:  # noqa: BLE001 -- handed to the same mapping as any other
             return api.on_exception(request, error)
 
     return run_once
+
+
+# They hash a password before they write, and hold no connection meanwhile.
+_PREPARING = frozenset({"change_password"})
+
+
+def _fingerprint(request: ApiRequest) -> bytes:
+    """Return everything that makes a request this one: what a repeat must equal."""
+    parts = [str(request.method).encode(), request.get_full_path().encode(), request.body]
+    if (if_match := request.META.get("HTTP_IF_MATCH")) is not None:
+        parts.append(if_match.encode())
+    return b"\0".join(parts)
 
 
 # The later one is inside the earlier one.
@@ -135,7 +151,7 @@ api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
 api.add_router("/v1/tasks", tasks_router)
 api.add_router("/health", health_router)
-exports.add("tasks", tasks_exports.tasks)
+account_export.add("tasks", tasks_exports.tasks)
 
 
 # --- Errors ---------------------------------------------------------------------------------------
@@ -172,6 +188,9 @@ for _error, _handler in {
     TooManyLogins: _fixed(problems.OVERLOADED, "Too many logins wait already.", Retry_After="2"),
     EmailTaken: _fixed(problems.EMAIL_TAKEN, "An account with this e-mail exists."),
     InFlight: _fixed(problems.IN_FLIGHT, "A request with this Idempotency-Key is being worked on."),
+    idempotency.AnswerWithheld: _fixed(
+        problems.ANSWER_WITHHELD, "The stored answer holds a secret, which only the token that asked is given again."
+    ),
     idempotency.KeyReused: _fixed(problems.KEY_REUSED, "This Idempotency-Key was used for another request."),
     idempotency.MalformedKey: _fixed(
         problems.MALFORMED_REQUEST, "An Idempotency-Key has 1 to 255 printable ASCII characters."
@@ -182,6 +201,11 @@ for _error, _handler in {
     NotUnique: _fixed(problems.CONFLICT, "Something with this identity exists already."),
 }.items():
     api.add_exception_handler(_error, _handler)
+
+
+@api.exception_handler(idempotency.Replayed)
+def _replayed(request: HttpRequest, replayed: idempotency.Replayed) -> HttpResponse:
+    return replayed.response
 
 
 @api.exception_handler(Problem)
