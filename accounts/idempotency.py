@@ -1,15 +1,18 @@
 """Idempotency-Key: a write that is sent twice happens once, and the second answer is the first.
 
 The key, the write and its answer are stored in one transaction, so there is never one without the others. A key
-belongs to its user and counts for a day. (draft-ietf-httpapi-idempotency-key-header; Stripe's API does the same.)
+belongs to its user and counts for a day; a repeat needs the scopes that the request needed.
+(draft-ietf-httpapi-idempotency-key-header; Stripe's API does the same.)
 """
 
 import hashlib
 import hmac
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
 import orjson
 from django.conf import settings
@@ -20,9 +23,9 @@ from accounts import seals
 from accounts.models import IdempotencyKey
 from todoproject.database import statements
 from todoproject.database.errors import ConnectionLost, InFlight, OutcomeUnknown
-from todoproject.database.pool import pool
+from todoproject.database.pool import Work, pool
 from todoproject.database.transaction import Transaction
-from todoproject.database.unit import ACCOUNT_ROLE, Credentials, Statement
+from todoproject.database.unit import ACCOUNT_ROLE, NOTHING, Credentials, Parameters, Rows, Statement
 
 LIFETIME = timedelta(hours=24)
 _KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")  # 1 to 255 printable ASCII characters
@@ -30,6 +33,8 @@ _KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")  # 1 to 255 printable ASCII char
 OUTCOMES = frozenset({200, 201, 202, 204, 207, 404, 409, 412})
 _HEADERS = ("Content-Type", "ETag", "Location", "Cache-Control")
 _SAVEPOINT = "before_write"
+
+T = TypeVar("T")
 
 
 class MalformedKey(Exception):
@@ -44,60 +49,139 @@ class AnswerUnreadable(Exception):
     """The stored answer was encrypted under another SECRET_KEY: the write has happened, its answer is lost."""
 
 
+class AnswerWithheld(Exception):
+    """The stored answer holds a secret, and it was another token that asked for it."""
+
+
+class Replayed(Exception):
+    """The request was answered before, with `response`."""
+
+    def __init__(self, response: HttpResponse) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+Run = Callable[[Work], Awaitable[HttpResponse]]
+
+
 async def answer_once(
-    credentials: Credentials, key: str, request: bytes, run: Callable[[Transaction], Awaitable[HttpResponse]]
+    credentials: Credentials, key: str, request: bytes, run: Run, *, prepares: bool = False
 ) -> HttpResponse:
     """Answer with what was stored under the key; else run the request and store its answer with its writes.
 
-    `request` is everything that makes it this request; `run` does its writes in the transaction it is given.
-    Raises MalformedKey, KeyReused, AnswerUnreadable, and InFlight where the same key is being worked on at this moment.
+    `request` is everything that makes it this request; `run` does its writes by what it is given. One that `prepares`
+    does something slow first, with no connection in hand: its key is claimed with its first statement.
+    Raises MalformedKey, KeyReused, AnswerUnreadable, AnswerWithheld, ScopeMissing, and InFlight where the same key is
+    being worked on at this moment.
     """
     if _KEY.fullmatch(key) is None:
         raise MalformedKey
+    keyed = _KeyedRequest(credentials, key, request)
+    answer = partial(_prepare_and_answer if prepares else _answer, keyed, run)
     try:
-        return await _answer(credentials, key, request, run)
+        return await answer()
     except (ConnectionLost, OutcomeUnknown) as lost:
         # The one case in which a write is repeated whose outcome is unknown: if it has happened, its answer is there.
         try:
-            return await _answer(credentials, key, request, run)
+            return await answer()
         except InFlight:  # the server has not noticed yet that nobody listens to the first one
             raise lost from None
 
 
-async def _answer(
-    credentials: Credentials, key: str, request: bytes, run: Callable[[Transaction], Awaitable[HttpResponse]]
-) -> HttpResponse:
-    names: dict[str, object] = {
-        "key_digest": hashlib.sha256(key.encode()).digest(),
-        "fingerprint": hashlib.sha256(request).digest(),
-    }
-
+async def _answer(keyed: "_KeyedRequest", run: Run) -> HttpResponse:
     async def answer(transaction: Transaction) -> HttpResponse:
-        claimed = await transaction.execute(_claim(), names, credentials, savepoint=_SAVEPOINT)
-        if claimed.value(0, 0) is not None:
-            if claimed.text(0, 0) != "t":
-                raise KeyReused
-            return _replay(key, bytes.fromhex(claimed.text(0, 1)))
-        return await _run_and_store(transaction, credentials, key, names, run)
+        await keyed.claim(transaction)
+        response = await run(transaction)
+        await keyed.store(transaction, response)
+        return response
 
-    return await pool.transact(answer)
+    try:
+        return await pool.transact(answer)
+    except Replayed as replayed:
+        return replayed.response
 
 
-async def _run_and_store(
-    transaction: Transaction,
-    credentials: Credentials,
-    key: str,
-    names: dict[str, object],
-    run: Callable[[Transaction], Awaitable[HttpResponse]],
-) -> HttpResponse:
-    response = await run(transaction)
-    if transaction.has_failed:  # the database refused the write; that refusal is an answer, too
-        await transaction.command(f"ROLLBACK TO {_SAVEPOINT}")
-    if response.status_code in OUTCOMES:
-        await transaction.execute(_store(), {**names, "answer": _seal(key, response)}, credentials)
-    elif response.status_code >= 400:
+async def _prepare_and_answer(keyed: "_KeyedRequest", run: Run) -> HttpResponse:
+    async def look(transaction: Transaction) -> None:
+        await keyed.claim(transaction)
         await transaction.command("ROLLBACK")
-    return response
+
+    try:
+        await pool.transact(look)
+        async with AsyncExitStack() as stack:
+            work = _LateTransaction(stack, keyed)
+            response = await run(work)
+            if work.begun is not None and work.is_claimed:
+                await keyed.store(work.begun, response)
+            return response
+    except Replayed as replayed:
+        return replayed.response
+
+
+class _LateTransaction:
+    """The transaction of a request that prepares something: it begins, with the claim of the key, when it is needed."""
+
+    def __init__(self, stack: AsyncExitStack, keyed: "_KeyedRequest") -> None:
+        self._stack, self._keyed = stack, keyed
+        self.begun: Transaction | None = None
+        self.is_claimed = False
+
+    async def _begin(self) -> Transaction:
+        if self.begun is None:
+            self.begun = await self._stack.enter_async_context(pool.transaction())
+            await self._keyed.claim(self.begun)
+            self.is_claimed = True
+        return self.begun
+
+    async def execute(
+        self, statement: Statement, parameters: Parameters = NOTHING, credentials: Credentials | None = None
+    ) -> Rows:
+        return await (await self._begin()).execute(statement, parameters, credentials)
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        return await (await self._begin()).transact(work)
+
+    def on_commit(self, act: Callable[[], None]) -> None:
+        (pool if self.begun is None else self.begun).on_commit(act)
+
+
+class _KeyedRequest:
+    """A request, its key, and who asks."""
+
+    def __init__(self, credentials: Credentials, key: str, request: bytes) -> None:
+        self._credentials, self._key = credentials, key
+        self._names: dict[str, object] = {
+            "key_digest": hashlib.sha256(key.encode()).digest(),
+            "fingerprint": hashlib.sha256(request).digest(),
+        }
+
+    async def claim(self, transaction: Transaction) -> None:
+        """Claim the key. Raises Replayed where it was answered before."""
+        claimed = await transaction.execute(_claim(), self._names, self._credentials, savepoint=_SAVEPOINT)
+        if claimed.value(0, 0) is None:
+            return
+        if claimed.text(0, 0) != "t":
+            raise KeyReused
+        answer = _unseal(self._key, bytes.fromhex(claimed.text(0, 1)))
+        # Whoever repeats must be one who could have asked; and a secret is only for the token that was shown it.
+        if answer["headers"].get("Cache-Control") == "no-store" and answer.get("by") != self._asker():
+            raise AnswerWithheld
+        for scope in answer.get("scopes", ()):
+            await transaction.execute(_check(scope), credentials=self._credentials)
+        raise Replayed(_response(answer))
+
+    async def store(self, transaction: Transaction, response: HttpResponse) -> None:
+        """Store the answer with the writes, or undo them where it is none to repeat."""
+        if transaction.has_failed:  # the database refused the write; that refusal is an answer, too
+            await transaction.command(f"ROLLBACK TO {_SAVEPOINT}")
+        if response.status_code in OUTCOMES:
+            sealed = _seal(self._key, response, by=self._asker(), scopes=sorted(transaction.scopes))
+            await transaction.execute(_store(), {**self._names, "answer": sealed})
+        elif response.status_code >= 400:
+            await transaction.command("ROLLBACK")
+
+    def _asker(self) -> str:
+        return hashlib.sha256(self._credentials.digest).hexdigest()
 
 
 @lru_cache
@@ -117,24 +201,34 @@ def _store() -> Statement:
         "ON CONFLICT (user_id, key_digest) DO UPDATE"
         " SET fingerprint = EXCLUDED.fingerprint, answer = EXCLUDED.answer, created_at = statement_timestamp()"
     )
-    return _fenced(insert.replace(" RETURNING ", f" {replace} RETURNING "))
+    # The request may have ended its own token, and must not be undone for that.
+    return Statement.continuing(insert.replace(" RETURNING ", f" {replace} RETURNING "), role=ACCOUNT_ROLE)
+
+
+@lru_cache
+def _check(scope: str) -> Statement:
+    return Statement.fenced("SELECT 1", scope=scope, role=ACCOUNT_ROLE)
 
 
 def _fenced(query: str) -> Statement:
     return Statement.fenced(query, scope=None, role=ACCOUNT_ROLE)
 
 
-def _seal(key: str, response: HttpResponse) -> bytes:
+def _seal(key: str, response: HttpResponse, **more: object) -> bytes:
     headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
-    answer = {"status": response.status_code, "headers": headers, "body": response.content.decode()}
+    answer = {"status": response.status_code, "headers": headers, "body": response.content.decode(), **more}
     return seals.seal(_cipher_key(key), orjson.dumps(answer))
 
 
-def _replay(key: str, sealed: bytes) -> HttpResponse:
+def _unseal(key: str, sealed: bytes) -> dict[str, Any]:
     content = seals.unseal(_cipher_key(key), sealed)
     if content is None:
         raise AnswerUnreadable
-    answer = orjson.loads(content)
+    answer: dict[str, Any] = orjson.loads(content)
+    return answer
+
+
+def _response(answer: dict[str, Any]) -> HttpResponse:
     response = HttpResponse(answer["body"], status=answer["status"], headers=answer["headers"])
     if "Content-Type" not in answer["headers"]:
         del response.headers["Content-Type"]

@@ -9,10 +9,11 @@ from zoneinfo import available_timezones
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.db import connection, models, transaction
+from django.db import models, transaction
 from django.db.models import Q, Value
 from django.db.models.functions import Length, Lower, Now
 from django.db.models.lookups import Exact
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from uuid_utils.compat import uuid7
 
@@ -86,6 +87,8 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     # Set by the form in which people change their own password: their personal tokens stay, as through the API.
     sets_own_password = False
+    # How many tokens have ended with the password that was set last.
+    tokens_ended = 0
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -126,27 +129,29 @@ class User(AbstractBaseUser, PermissionsMixin):
 
         So it is in every form, command and shell that sets one. A hash that Django only renews is no new password.
         """
-        is_new_password = self._password is not None and not self._state.adding
+        is_new_password = getattr(self, "_password", None) is not None and not self._state.adding
         with transaction.atomic():
             super().save(*arguments, **options)
             if is_new_password:
-                self.end_access(also_personal=not self.sets_own_password)
+                self.tokens_ended = self.end_access(also_personal=not self.sets_own_password)
 
-    def end_access(self, *, also_personal: bool = True) -> None:
-        """End what a changed password must end: logins, admin sessions, codes from mails and, if asked, personal ones.
+    def end_access(self, *, also_personal: bool = True) -> int:
+        """End what a changed password must end: logins, admin sessions, codes from mails, if asked personal tokens.
 
-        The one function for whatever is not the API, whose own (change_password, reset_password) do the same in the
-        database. This row is locked before the tokens, as everywhere.
+        Return how many tokens. The one function for whatever is not the API, whose own (change_password,
+        reset_password) do the same in the database.
         """
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT email FROM users WHERE id = %s FOR NO KEY UPDATE", [self.pk])
-            cursor.execute("SELECT end_tokens(%s, NULL, %s)", [self.pk, also_personal])
-            cursor.execute("DELETE FROM email_links WHERE lower(email) = lower(%s)", [self.email])
-            cursor.execute(
-                "UPDATE users SET sessions_ended_at = clock_timestamp() WHERE id = %s RETURNING sessions_ended_at",
-                [self.pk],
-            )
-            (self.sessions_ended_at,) = cursor.fetchone()
+        with transaction.atomic():
+            User.objects.lock([self.pk])  # the owner before their tokens, as everywhere; nobody makes one meanwhile
+            tokens = self.tokens.filter(revoked_at=None)
+            if not also_personal:
+                tokens = tokens.filter(kind=AccessToken.Kind.SESSION)
+            ended = tokens.update(revoked_at=Now())
+            EmailLink.objects.alias(lower_email=Lower("email")).filter(lower_email=self.email.lower()).delete()
+            EmailChange.objects.filter(user=self).delete()
+            self.sessions_ended_at = timezone.now()
+            User.objects.filter(pk=self.pk).update(sessions_ended_at=self.sessions_ended_at)
+        return ended
 
     def get_session_auth_hash(self) -> str:
         """Bind admin sessions to the password, the second factor and the last time that all of them were ended."""

@@ -19,7 +19,7 @@ from django.test.utils import setup_databases
 from pytest_django import DjangoDbBlocker
 
 from tests.environment import FOLDER
-from tests.kinds import LONG, LONG_KINDS, kind_of
+from tests.kinds import LONG, LONG_KINDS, SLOW_FILES, kind_of
 from tests.people import Person, register
 from tests.servers import Server
 from todoproject import logs
@@ -30,6 +30,8 @@ from todoproject.database import embedded
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what plays long, so that `make test` can leave it to `make test-all`."""
     for item in items:
+        if item.path.name in SLOW_FILES:
+            item.add_marker("slow")
         if kind_of({mark.name for mark in item.iter_markers()}) in LONG_KINDS:
             item.add_marker(LONG)
 

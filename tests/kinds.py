@@ -9,6 +9,9 @@ KINDS = ("browser", "clients", "versions", "fuzz", "slow", "faults")
 # They play long, or start so much that a change can be proved right without waiting for them.
 LONG_KINDS = frozenset({"browser", "clients", "versions", "fuzz", "slow"})
 
+# Each of their tests makes, copies or kills whole servers: minutes, of which a change elsewhere learns nothing.
+SLOW_FILES = frozenset({"test_backup.py", "test_embedded.py", "test_restore.py", "test_rolling.py"})
+
 
 def kind_of(marks: Container[str]) -> str:
     """Return the kind of a test that has these marks."""

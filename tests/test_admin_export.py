@@ -103,6 +103,19 @@ async def test_chunks_follow_one_another_without_gap_or_repetition(
         assert [row["id"] for row in rows] == [str(task.id) for task in reversed(made)]
 
 
+async def test_one_export_at_a_time_for_an_account(staff: Client) -> None:
+    other = await sync_to_async(root_client)()
+    first = await export(staff, {}, "csv")
+    assert (await export(staff, {}, "json")).status_code == 429
+    unread = await export(other, {}, "csv")
+    assert unread.status_code == 200
+    del unread
+
+    await body(first)
+    await exported(staff, {}, "json")
+    await exported(other, {}, "csv")
+
+
 async def test_frames_tell_how_far_it_is_and_that_it_is_complete(
     staff: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

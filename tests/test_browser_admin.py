@@ -72,7 +72,7 @@ def look_around(server: Server) -> None:
 
 def look_at_one(visitor: Visit, email: str, suffix: str) -> None:
     page = visitor.open(f"/admin/accounts/user/?q={email}")
-    page.get_by_role("link", name=email).click()
+    page.get_by_role("link", name=email, exact=True).click()
     page.wait_for_load_state("networkidle")
     visitor.look(f"user{suffix}")
     page = visitor.open(f"/admin/tasks/task/?q={email}")
@@ -107,7 +107,7 @@ def work_on_tasks(server: Server) -> None:
         act(page, "Restore selected deleted tasks", "3 tasks restored.")
         visitor.open(f"/admin/tasks/task/?q={word}")
         filter_by_priority(page)
-        page.get_by_role("link", name=email).first.click()
+        page.get_by_role("link", name=email, exact=True).first.click()
         expect(page.locator("#id_email")).to_have_value(email)
 
 

@@ -68,7 +68,7 @@ def look_after_somebody(visitor: Visit, server: Server) -> None:
     with register(server, email) as eva:
         add_task(eva, "Water the cactus")
         page = visitor.open(f"/admin/accounts/user/?q={email[:20]}")
-        page.get_by_role("link", name=email).click()
+        page.get_by_role("link", name=email, exact=True).click()
         expect(page.get_by_role("link", name="Water the cactus")).to_be_visible()
         visitor.keep("user-dark")
         page.get_by_role("link", name="Deactivate").click()

@@ -1,6 +1,7 @@
 """The API: its routers, its authentication, and the one place where an error becomes a problem document."""
 
 import functools
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -45,8 +46,7 @@ from todoproject.database.errors import (
     ScopeMissing,
     one_line,
 )
-from todoproject.database.pool import pool
-from todoproject.database.transaction import Transaction
+from todoproject.database.pool import Work, pool
 from todoproject.health import router as health_router
 from todoproject.problems import Problem
 from todoproject.request import ApiRequest
@@ -104,29 +104,44 @@ def _verify_before_complaining(run: View) -> View:
 
 
 def _run_once_for_a_key(run: View) -> View:
-    """Keep what Idempotency-Key promises, on every POST and PATCH that a token authenticates."""
+    """Keep what Idempotency-Key promises, on every POST and PATCH that needs a token."""
+    operation = inspect.unwrap(run).__self__
 
     @functools.wraps(run)
     async def run_once(request: ApiRequest, **path: Any) -> HttpResponse:
         key = request.META.get("HTTP_IDEMPOTENCY_KEY")
-        credentials = await bearer(request) if key is not None else None
-        if key is None or credentials is None or request.method not in ("POST", "PATCH"):
+        # Without an account there is nobody whose key it could be, even if a token is sent: the header is ignored.
+        is_keyed = key is not None and request.method in ("POST", "PATCH") and operation.auth_callbacks
+        credentials = await bearer(request) if is_keyed else None
+        if key is None or credentials is None:
             return await run(request, **path)
 
-        async def run_in(transaction: Transaction) -> HttpResponse:
-            request.work = transaction
+        async def run_in(work: Work) -> HttpResponse:
+            request.work = work
             try:
                 return await run(request, **path)
             finally:
                 request.work = pool
 
-        this = b"\0".join([request.method.encode(), request.get_full_path().encode(), request.body])
+        prepares = operation.operation_id in _PREPARING
         try:
-            return await idempotency.answer_once(credentials, key, this, run_in)
+            return await idempotency.answer_once(credentials, key, _fingerprint(request), run_in, prepares=prepares)
         except Exception as error:  # noqa: BLE001 -- handed to the same mapping as any other
             return api.on_exception(request, error)
 
     return run_once
+
+
+# They hash a password before they write, and hold no connection meanwhile.
+_PREPARING = frozenset({"change_password"})
+
+
+def _fingerprint(request: ApiRequest) -> bytes:
+    """Return everything that makes a request this one: what a repeat must equal."""
+    parts = [str(request.method).encode(), request.get_full_path().encode(), request.body]
+    if (if_match := request.META.get("HTTP_IF_MATCH")) is not None:
+        parts.append(if_match.encode())
+    return b"\0".join(parts)
 
 
 # The later one is inside the earlier one.
@@ -172,6 +187,9 @@ for _error, _handler in {
     TooManyLogins: _fixed(problems.OVERLOADED, "Too many logins wait already.", Retry_After="2"),
     EmailTaken: _fixed(problems.EMAIL_TAKEN, "An account with this e-mail exists."),
     InFlight: _fixed(problems.IN_FLIGHT, "A request with this Idempotency-Key is being worked on."),
+    idempotency.AnswerWithheld: _fixed(
+        problems.ANSWER_WITHHELD, "The stored answer holds a secret, which only the token that asked is given again."
+    ),
     idempotency.KeyReused: _fixed(problems.KEY_REUSED, "This Idempotency-Key was used for another request."),
     idempotency.MalformedKey: _fixed(
         problems.MALFORMED_REQUEST, "An Idempotency-Key has 1 to 255 printable ASCII characters."
@@ -182,6 +200,11 @@ for _error, _handler in {
     NotUnique: _fixed(problems.CONFLICT, "Something with this identity exists already."),
 }.items():
     api.add_exception_handler(_error, _handler)
+
+
+@api.exception_handler(idempotency.Replayed)
+def _replayed(request: HttpRequest, replayed: idempotency.Replayed) -> HttpResponse:
+    return replayed.response
 
 
 @api.exception_handler(Problem)

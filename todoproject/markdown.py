@@ -47,7 +47,8 @@ def _block(text: str) -> str:
 
 def _inline(text: str) -> str:
     """Return a line's HTML: what stands between the marks is escaped, piece by piece."""
-    parts, position = [], 0
+    parts: list[str] = []
+    position = 0
     for found in _INLINE.finditer(text):
         parts.append(escape(text[position : found.start()]))
         parts.append(_marked(found))

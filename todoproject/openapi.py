@@ -14,6 +14,7 @@ from pydantic import WithJsonSchema
 from accounts.idempotency import OUTCOMES
 from todoproject import examples, tidy
 from todoproject.problems import (
+    ANSWER_WITHHELD,
     CATALOGUE,
     CONFLICT,
     IN_FLIGHT,
@@ -37,7 +38,7 @@ GUIDE = Path(__file__).with_name("guide.md")
 _ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, INTERNAL_ERROR, UNAVAILABLE)
 _WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
 _WRITING = (OUTCOME_UNKNOWN,)
-_WITH_KEY = (IN_FLIGHT, CONFLICT, KEY_REUSED)
+_WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, CONFLICT, KEY_REUSED)
 _CODES = "x-codes"  # a response's problems on their way through Ninja; not in the finished document
 
 _TAGS = {

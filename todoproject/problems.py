@@ -106,6 +106,12 @@ TOKEN_ROTATED = _define(
 TOO_MANY_TOKENS = _define(
     "too-many-tokens", 409, "Too many tokens", "The account has as many live tokens as it may. Revoke one first."
 )
+ANSWER_WITHHELD = _define(
+    "answer-withheld",
+    409,
+    "Stored answer withheld",
+    "The write has happened. Its stored answer holds a secret, which only the token that asked is given again.",
+)
 IN_FLIGHT = _define(
     "in-flight",
     409,

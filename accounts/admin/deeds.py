@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminSelectWidget
 
-from accounts import attempts, audit, endings, mails, tokens
+from accounts import attempts, audit, mails, tokens
 from accounts.models import AuditEvent, EmailLink, SecondFactor, User
 from accounts.queries import exports
 from accounts.staff import second_factor
@@ -82,7 +82,8 @@ class Deed:
 
 
 def _deactivate(request: HttpRequest, user: User, values: dict[str, Any]) -> str:
-    endings.end_all(user, is_active=False)
+    user.end_access()
+    User.objects.filter(pk=user.pk).update(is_active=False)
     audit.record(request, "deactivate", user, changes={"is_active": [True, False]})
     return "was deactivated: tokens, sessions and codes from mails have ended"
 
@@ -108,7 +109,7 @@ def _send_reset(request: HttpRequest, user: User, values: dict[str, Any]) -> str
 
 
 def _revoke_tokens(request: HttpRequest, user: User, values: dict[str, Any]) -> str:
-    count = endings.end_tokens(user)
+    count = user.tokens.filter(revoked_at=None).update(revoked_at=Now())
     audit.record(request, "revoke tokens", user, facts={"tokens": count})
     return f"has lost {count} token{'' if count == 1 else 's'}"
 

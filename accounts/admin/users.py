@@ -87,10 +87,10 @@ class UserAdmin(ModelAdmin):
     def created(self, user: User) -> Any:
         return user.created_at
 
-    @display(description="Second factor", boolean=True)
-    def has_factor(self, user: User) -> bool | None:
+    @display(description="Second factor")
+    def has_factor(self, user: User) -> str | None:
         """Tell who of the staff has one; of other people there is nothing to tell."""
-        return hasattr(user, "second_factor") if user.is_staff else None
+        return ("yes" if hasattr(user, "second_factor") else "no") if user.is_staff else None
 
     @display(description="Change number")
     def number(self, user: User) -> int:

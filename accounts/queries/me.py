@@ -1,6 +1,6 @@
 """The account itself: show, change, export, erase."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from accounts import attempts, mails, passwords
 from accounts.models import User
@@ -79,7 +79,7 @@ async def change_password(work: Work, credentials: Credentials, known: str, new:
     changed = await work.execute(_CHANGE_PASSWORD, parameters, credentials)
     if changed.value(0, 0) is None:  # by somebody else, since the check
         raise WrongPassword
-    outbox.post(mails.password_changed(changed.text(0, 0), changed.text(0, 1)))
+    work.on_commit(partial(outbox.post, mails.password_changed(changed.text(0, 0), changed.text(0, 1))))
 
 
 async def erase(work: Work, credentials: Credentials, known: str) -> None:

@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from unfold.sites import UnfoldAdminSite
 
-from accounts import attempts, audit, endings, mails
+from accounts import attempts, audit, mails
 from accounts.models import SecondFactor, User
 from accounts.staff import second_factor, sessions
 from accounts.staff.forms import CodeForm, LoginForm, count
@@ -102,15 +102,13 @@ class StaffSite(UnfoldAdminSite):
                 request.user.sets_own_password = True
             response = super().password_change(request, extra_context)
             if request.method == "POST" and response.status_code == 302 and isinstance(request.user, User):
-                self._end_what_the_old_one_opened(request, request.user)
+                self._stay_signed_in(request, request.user)
             return response
 
-    def _end_what_the_old_one_opened(self, request: HttpRequest, user: User) -> None:
-        """End everything but the session at hand: whoever knew the old password may have made it."""
-        ended = endings.end_all(user)
-        user.refresh_from_db()
+    def _stay_signed_in(self, request: HttpRequest, user: User) -> None:
+        """Keep the session at hand, which saving the password has ended with all others, and tell of the change."""
         update_session_auth_hash(request, user)
-        audit.record(request, "change password", user, facts={"tokens": ended})
+        audit.record(request, "change password", user, facts={"tokens": user.tokens_ended})
         transaction.on_commit(lambda: send_now(mails.password_changed(user.email, str(user.pk))))
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponse:

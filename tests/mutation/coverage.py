@@ -26,13 +26,14 @@ class Coverage:
 
     @classmethod
     def measure(cls, folder: Path, files: list[str]) -> Self:
-        """Run what `make test` runs, on the unbroken copy, which must pass: else each break would seem noticed."""
-        if any("migrations" not in file for file in files):
-            print("First all tests once, to see which reach what.", flush=True)
-            command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", "-m", "not long"]
-            options = ["--cov", "--cov-context=test", "--cov-report=", "--cov-fail-under=0", "-p", "tests.progress"]
-            if subprocess.run([*command, *options], cwd=folder, check=False).returncode:
-                raise SystemExit("The tests fail without any break. Mend that first.")
+        """Run what will be run, on the unbroken copy, where it must pass: else each break would seem noticed."""
+        print("First the tests without any break, to see that they pass and which reach what.", flush=True)
+        only_migrations = all("migrations" in file for file in files)
+        chosen = migrations_tests(folder) if only_migrations else ["-m", "not long"]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", "-p", "tests.progress"]
+        counted = ["--cov", "--cov-context=test", "--cov-report=", "--cov-fail-under=0"]
+        if subprocess.run([*command, *counted, *chosen], cwd=folder, check=False).returncode:
+            raise SystemExit("The tests fail without any break. Mend that first.")
         data = CoverageData(str(folder / ".coverage"))
         data.read()
         return cls(folder, data)
@@ -40,8 +41,12 @@ class Coverage:
     def tests_of(self, file: str, line: int) -> list[str]:
         """Return the tests that reach a line, the fewest that say so; none where no test does."""
         if "migrations" in file:
-            names = [f"tests/test_{name}.py" for name in MIGRATIONS_TESTS]
-            return [name for name in names if (self._folder / name).exists()]
+            return migrations_tests(self._folder)
         lines = self._data.contexts_by_lineno(self._files.get(file, file))
         tests = sorted({context.partition("|")[0] for context in lines.get(line, []) if context})
         return tests if len(tests) <= _NAMED else sorted({test.partition("::")[0] for test in tests})
+
+
+def migrations_tests(folder: Path) -> list[str]:
+    names = [f"tests/test_{name}.py" for name in MIGRATIONS_TESTS]
+    return [name for name in names if (folder / name).exists()]

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from django.conf import settings
 from psycopg import Error
@@ -51,6 +51,7 @@ _IDLE_SECONDS = 600.0
 _LIFETIME_SECONDS = 3600.0  # a new server behind the same name, or a new password, is met within the hour
 _FRESH_SECONDS = 1.0  # what was opened since then has been opened because others were lost
 
+_in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 _waited: ContextVar[float] = ContextVar("waited", default=0.0)  # for its turn, in seconds
 
 
@@ -114,6 +115,7 @@ class Pool:
         """Open a transaction. It commits at the end, or is undone by an exception."""
         connection = await self._take()
         transaction = Transaction(connection, edition=self._edition)
+        _in_transaction.set(True)
         try:
             yield transaction
             await _commit(transaction)
@@ -124,7 +126,18 @@ class Pool:
                 self._renew(transaction.edition, transaction.undone.__cause__)
             with suppress(Error, DatabaseUnavailable):  # a connection that is lost is a transaction that is undone
                 await transaction.end("ROLLBACK")
+            _in_transaction.set(False)
             self._give_back(connection)
+        for act in transaction.when_committed:
+            act()
+
+    def on_commit(self, act: Callable[[], None]) -> None:
+        """Do something now: each statement has been committed by itself."""
+        act()
+
+    def is_held(self) -> bool:
+        """Tell whether whoever asks is inside a transaction; nobody may then hash, mail or wait for the network."""
+        return _in_transaction.get()
 
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Do some work in a transaction, and once more from its beginning where the server has undone it.
@@ -351,8 +364,20 @@ class Pool:
 
 pool = Pool()
 
-# Whatever executes statements: the pool, each alone, or a transaction, together.
-Work = Pool | Transaction
+
+class Work(Protocol):
+    """Whatever executes statements: the pool, each alone, or a transaction, together."""
+
+    async def execute(
+        self, statement: Statement, parameters: Parameters = NOTHING, credentials: Credentials | None = None
+    ) -> Rows:
+        """Execute one statement and return its rows."""
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Do some work that is undone as a whole if it raises."""
+
+    def on_commit(self, act: Callable[[], None]) -> None:
+        """Do something once what was executed is committed."""
 
 
 def _refuse(waiter: "asyncio.Future[Connection]", error: DatabaseUnavailable) -> None:

@@ -125,6 +125,12 @@ class Transaction:
         self._connection = connection
         self.edition = edition
         self.undone: Undone | None = None
+        self.scopes: set[str] = set()  # that its statements have asked for
+        self.when_committed: list[Callable[[], None]] = []
+
+    def on_commit(self, act: Callable[[], None]) -> None:
+        """Do something once this has been committed, and never if it is not."""
+        self.when_committed.append(act)
 
     @property
     def is_open(self) -> bool:
@@ -148,6 +154,7 @@ class Transaction:
 
         Raises what `Pool.execute` does.
         """
+        self._note_scope(statement)
         before, after = self._before(), [] if savepoint is None else [_control(f"SAVEPOINT {savepoint}")]
         started = time.perf_counter()
         try:
@@ -196,6 +203,8 @@ class Transaction:
             logs.add_database_time(watch.note("api", text, started))
         if error is not None:
             raise error
+        if text.startswith("ROLLBACK"):
+            self.when_committed.clear()
         if text == "COMMIT":
             check_commit(self._connection, results[-1])
 
@@ -223,6 +232,7 @@ class Transaction:
         self, statements: Sequence[tuple[Statement, Parameters]], credentials: Credentials, keep_going: bool
     ) -> list[Outcome]:
         """Send all in one piece and return the outcomes up to the first error, which PostgreSQL stops at."""
+        self._note_scope(statements[0][0])
         undoing = [_UNDO_EACH, _RELEASE_EACH] if self.has_failed else []
         # Where one of them writes, the owner is locked before the first: one that only reads may come before it.
         opener = next((statement for statement, _ in statements if statement.writes), statements[0][0])
@@ -244,6 +254,10 @@ class Transaction:
         rows = answered[1::3][: len(answered) // 3] if keep_going else answered
         outcomes: list[Outcome] = [Rows(result, user_id) for result in rows]
         return outcomes if error is None else [*outcomes, self._translated(error)]
+
+    def _note_scope(self, statement: Statement) -> None:
+        if statement.scope is not None:
+            self.scopes.add(str(statement.scope))
 
     def _translated(self, error: Error) -> Exception:
         translated = translate(error)

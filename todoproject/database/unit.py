@@ -48,6 +48,7 @@ class Statement:
     is_fenced: bool
     writes: bool = False
     role: str | None = None  # that it is run in
+    scope: str | None = None  # that its token must have
 
     @classmethod
     def fenced(
@@ -68,7 +69,13 @@ class Statement:
             )
             .as_string(None)
         )
-        return cls(Command.parse(preamble), Command.parse(query), repeatable, True, writes, role)
+        return cls(Command.parse(preamble), Command.parse(query), repeatable, True, writes, role, scope)
+
+    @classmethod
+    def continuing(cls, query: str, *, role: str) -> "Statement":
+        """Put only the role in front: for a transaction whose user is bound, but whose token may have just ended."""
+        preamble = sql.SQL("SELECT set_config('role', {}, true)").format(sql.Literal(role))
+        return cls(Command.parse(preamble.as_string(None)), Command.parse(query), False, is_fenced=False, role=role)
 
     @classmethod
     def unfenced(cls, query: str, *, repeatable: bool = False, writes: bool = False) -> "Statement":

@@ -1,9 +1,10 @@
 """The admin's export pages: of a list as it is filtered and searched, in one of three formats."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
+from weakref import WeakValueDictionary
 
 from django.contrib import messages
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -19,6 +20,8 @@ from todoproject.exports import streams
 from todoproject.exports.cells import converter
 from todoproject.exports.files import FORMATS
 
+# Each one's export: it costs queries, a thread's time and memory. What nobody has begun to read goes with its response.
+_under_way: WeakValueDictionary[Any, StreamingHttpResponse] = WeakValueDictionary()
 _SUFFIXES = {"csv": "CSV", "json": "JSON", "xlsx": "Excel (XLSX)"}
 
 
@@ -79,13 +82,12 @@ class ExportPages(ModelAdmin):
         if changes is None:
             return HttpResponseRedirect(self._address("changelist"))
         suffix = request.POST["format"]
-        self.log_export(request, suffix, changes)
         title = str(self.opts.verbose_name_plural)
         name = f"{title.replace(' ', '-')}-{timezone.now():%Y-%m-%d}.{suffix}"
         file = FORMATS[suffix](title, list(self.export_columns))
         is_framed = request.headers.get("X-Export") == "frames"
-        return StreamingHttpResponse(
-            streams.stream(file, self._chunks(changes.queryset), is_framed),
+        response = StreamingHttpResponse(
+            _alone(request.user.pk, streams.stream(file, self._chunks(changes.queryset), is_framed)),
             content_type="application/octet-stream" if is_framed else file.content_type,
             headers={
                 "Content-Disposition": f'attachment; filename="{name}"',
@@ -93,6 +95,10 @@ class ExportPages(ModelAdmin):
                 "X-Accel-Buffering": "no",  # a proxy that gathers the whole answer first would show no progress
             },
         )
+        if _under_way.setdefault(request.user.pk, response) is not response:
+            return HttpResponse("Another export of yours is under way.", status=429, headers={"Retry-After": "10"})
+        self.log_export(request, suffix, changes)
+        return response
 
     def log_export(self, request: HttpRequest, suffix: str, changes: Any) -> None:
         """Record that somebody takes a list along."""
@@ -115,6 +121,16 @@ class ExportPages(ModelAdmin):
 
     def _address(self, view: str) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{view}")
+
+
+async def _alone(who: Any, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Yield the pieces of a file, during which its reader gets no other one from this process."""
+    try:
+        async for piece in pieces:
+            yield piece
+    finally:
+        _under_way.pop(who, None)
+        await pieces.aclose()
 
 
 def _converted(rows: list[Any], converters: dict[int, Callable[[Any], Any]]) -> list[Any]:

@@ -6,7 +6,7 @@ its chunk was read; what is added after the start is not in the file.
 """
 
 import struct
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -34,7 +34,7 @@ def _next(source: Iterator[list[Any]]) -> list[Any]:
     return next(source, [])
 
 
-async def stream(file: File, source: Iterator[list[Any]], is_framed: bool) -> AsyncIterator[bytes]:
+async def stream(file: File, source: Iterator[list[Any]], is_framed: bool) -> AsyncGenerator[bytes, None]:
     """Yield the file as it comes into being; queries and formatting are done in the request's thread."""
     count = 0
 

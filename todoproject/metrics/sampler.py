@@ -24,7 +24,7 @@ def start() -> "asyncio.Task[None]":
         store.share(settings.METRICS_FOLDER)
     elif settings.METRICS_TOKEN and not store.is_shared:
         logger.warning("metrics are of this worker alone: start with `manage.py runserver`, or set METRICS_FOLDER")
-    if not store.is_shared and settings.METRICS_ADDRESS:
+    if settings.METRICS_FOLDER is None and not store.is_shared and settings.METRICS_ADDRESS:
         logger.warning("nobody listens on METRICS_ADDRESS: only `manage.py runserver` does")
     metrics.count("start")
     return asyncio.create_task(_look())
