@@ -1,7 +1,7 @@
 """The second factor of staff: codes from an authenticator app (TOTP, RFC 6238) and recovery codes on paper.
 
-The app's secret is stored encrypted under SECRET_KEY, recovery codes as digests keyed with it: a copy of the database opens nothing.
-A code counts once (RFC 6238, section 5.2), also where two processes are shown it at the same moment.
+The app's secret is stored encrypted under SECRET_KEY, recovery codes as digests keyed with it: a copy of the database
+opens nothing. A code counts once (RFC 6238, section 5.2), also where two processes are shown it at the same moment.
 """
 
 import base64
