@@ -21,7 +21,7 @@ from todoproject.http.client_address import ProxiedScopes
 from todoproject.http.handler import ApiHandler
 from todoproject.http.request import Request
 from todoproject.observability import telemetry
-from todoproject.pages.access_log import bounded
+from todoproject.pages.access_log import BoundedPages
 from todoproject.serving import lifespan
 from todoproject.urls import api_patterns
 
@@ -29,7 +29,7 @@ telemetry.start()
 _proxied = ProxiedScopes(settings.TRUSTED_PROXIES)
 _pages = ASGIHandler()
 _pages.request_class = Request
-_django = telemetry.traced(bounded(_pages))
+_django = telemetry.traced(BoundedPages(_pages))
 _api = telemetry.traced(ApiHandler(api_patterns, query_parameters(), api.on_exception))
 
 

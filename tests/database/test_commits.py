@@ -151,6 +151,22 @@ async def test_lock_that_does_not_come_in_time_is_no_success(alice: Person) -> N
     assert await titles(alice) == []
 
 
+async def test_database_that_takes_no_writes_goes_on_reading_and_says_why_it_does_not_write(alice: Person) -> None:
+    task = await alice.task()
+    with connect(autocommit=True) as database:
+        database.execute("UPDATE access_tokens SET last_used_at = NULL WHERE user_id = %s", [alice.id])
+    async with role_default("default_transaction_read_only", "on"):
+        reads = [
+            await alice.http.get(path) for path in ("/v1/tasks", f"/v1/tasks/{task['id']}", "/v1/me", "/v1/tokens")
+        ]
+        writes = [await write(alice, shape) for shape in SHAPES]
+        ready = await alice.http.get("/health/ready")
+
+    assert [answer.status_code for answer in (*reads, ready)] == [200] * 5
+    assert {answer.status_code for answer in writes} == {503}
+    assert all("takes no writes" in answer.text for answer in writes)
+
+
 async def test_refused_write_leaves_its_connection_clean(alice: Person) -> None:
     who = Statement.unfenced("SELECT pg_backend_pid()")
     await pool.close()

@@ -14,6 +14,7 @@ from tests.support.postgres.databases import connect
 from todoproject.database.client.command import Command
 from todoproject.database.client.pool import Pool
 from todoproject.database.client.statement import Rows, Statement
+from todoproject.database.client.transaction import Transaction
 from todoproject.database.errors import DatabaseUnavailable, OutcomeUnknown
 
 
@@ -103,6 +104,21 @@ async def test_write_whose_statement_was_lost_is_done_once(single: Pool) -> None
         connection.execute("DROP TABLE written")
 
 
+async def test_table_that_changes_under_a_prepared_statement_is_read_anew_in_a_transaction_too(single: Pool) -> None:
+    async def read(transaction: Transaction) -> bytes | None:
+        return (await transaction.execute(plain("SELECT * FROM changing"))).value(0, 0)
+
+    with connect(autocommit=True) as connection:
+        connection.execute("CREATE TABLE changing AS SELECT 1 AS value")
+        assert await single.transact(read) == b"1"
+        connection.execute("ALTER TABLE changing ALTER value TYPE text")
+        try:
+            for _ in range(2):
+                assert await single.transact(read) == b"1"
+        finally:
+            connection.execute("DROP TABLE changing")
+
+
 async def test_table_that_changes_under_a_prepared_statement_is_read_anew(single: Pool) -> None:
     with connect(autocommit=True) as connection:
         connection.execute("CREATE TABLE changing AS SELECT 1 AS value")
@@ -139,7 +155,7 @@ async def test_answer_that_comes_in_parts_holds_up_nobody_else(single: Pool) -> 
 
     ticking = asyncio.create_task(tick())
     connection = await single._take()
-    results, error = await connection.send([(Command.parse(text), {}) for text in texts], prepare=True)
+    results, error = await connection.send([(Command.parse(text), {}) for text in texts], edition=b"")
     single._give_back(connection)
     await asyncio.sleep(0.05)
     ticking.cancel()

@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import patch
 
 import httpx
@@ -23,6 +24,7 @@ from tests.support.people import PASSWORD, Person
 from tests.support.postgres.databases import connect
 from tests.support.processes.servers import Server
 from todoproject import settings as settings_module
+from todoproject.addresses import limited_as
 from todoproject.database import embedded
 from todoproject.database.client.pool import pool
 from todoproject.http.rate_limits import Buckets, Limiter, Policy
@@ -136,9 +138,11 @@ async def test_token_with_anything_around_it_is_no_token(alice: Person, odd: str
 @pytest.mark.parametrize("text", ["600", "600/", "/60", "0/60", "60/0", "-1/60", "1.5/60", "1000001/1", "٦/60", "none"])
 def test_setting_is_requests_per_seconds_or_off(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("RATE_LIMIT", text)
+    monkeypatch.setattr(settings_module, "_mistakes", {})
 
+    settings_module._read("RATE_LIMIT", settings_module._limit, example="6000/60", default=None)
     with pytest.raises(ImproperlyConfigured, match=r"^RATE_LIMIT .*Example: RATE_LIMIT=6000/60"):
-        settings_module._read("RATE_LIMIT", settings_module._limit, example="6000/60")
+        settings_module._stop_on_mistakes()
     assert (settings_module._limit("600/60"), settings_module._limit("off")) == ((600, 60), None)
 
 
@@ -472,3 +476,60 @@ def test_servers_share_the_login_limit_and_it_survives_a_restart(server: Server)
 )
 def test_malformed_limit_ends_the_start(name: str, value: str) -> None:
     assert f"{name} " in refuse(**{name: value})
+
+
+# --- Networks and pages ---------------------------------------------------------------------------
+
+
+def test_networks_of_one_site_have_a_limit_together() -> None:
+    limiter = Limiter(Policy("default", 100, 60), Policy("anonymous", 2, 60))
+
+    def refused(address: str) -> bool:
+        return limiter.charge(limited_as(address), None, 1000.0).is_refused
+
+    assert [refused("2001:db8:1:1::1") for _ in range(3)] == [False, False, True]
+    spread = [refused(f"2001:db8:1:{network:x}::1") for network in range(2, 50)]
+    assert spread.count(False) == 2 * 8 - 3  # one was refused by its own network
+    assert not refused("2001:db8:2:1::1")
+    assert not refused("192.0.2.1")
+
+
+async def test_pages_are_within_the_limit_and_apart_from_the_api(app: httpx.ASGITransport) -> None:
+    from django.core.handlers.asgi import ASGIHandler
+
+    from todoproject.access import BoundedPages
+
+    pages = BoundedPages(ASGIHandler())
+    pages._limiter = Limiter(Policy("default", 100, 60), Policy("anonymous", 3, 60))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(pages), base_url="http://testserver") as client:
+        statuses = [(await client.get("/docs/errors/")).status_code for _ in range(4)]
+        static = await client.get("/static/nothing.css")
+        refused = await client.get("/docs/errors/")
+
+    assert statuses[3] == 429
+    assert 429 not in statuses[:3]
+    assert static.status_code == 404
+    assert (refused.json()["code"], "retry-after" in refused.headers) == ("too-many-requests", True)
+
+
+async def test_few_pages_are_made_at_a_time() -> None:
+    from todoproject import access
+
+    under_way, most = 0, 0
+
+    async def application(_: object, __: object, send: Any) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(0.01)  # a long file: it keeps nobody out
+        await send({"type": "http.response.body", "body": b""})
+
+    pages = access.BoundedPages(application)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(pages), base_url="http://testserver") as client:
+        answers = await asyncio.gather(*(client.get("/admin/login/") for _ in range(40)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert most == access._PAGES_AT_A_TIME

@@ -2,6 +2,7 @@
 
 import resource
 import socket
+import struct
 import time
 import uuid
 
@@ -105,6 +106,32 @@ def test_head_in_pieces_at_the_end_of_the_server_is_answered(server: Server) -> 
             answer = client.ask(whole[30:])
         assert (answer.status, answer.headers["connection"]) == (401, "close")
         assert ending.process.wait(20) == 0
+
+
+def test_clients_that_leave_are_not_worth_a_traceback(server: Server) -> None:
+    """By FIN and by RST, in the head, in the body, before the answer and in it, at both doors."""
+    requests = [
+        HEAD,
+        HEAD + b"Content-Length: 9\r\n\r\n{",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
+        *(b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % path for path in (b"/v1/me", b"/docs", b"/admin/login/")),
+        b"POST /admin/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\na=b",
+        b"GET /static/todoproject/admin.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    ]
+    with Server() as own:
+        for request in requests * 4:
+            for pause in (0.0, 0.01):
+                for linger in (struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)):
+                    client = socket.create_connection(("127.0.0.1", own.port))
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    client.sendall(request)
+                    time.sleep(pause)
+                    client.close()
+        assert httpx.get(f"{own.url}/health/live").status_code == 200
+        time.sleep(0.5)
+        assert "Traceback" not in own.log
+        assert '"level":"ERROR"' not in own.log
+        assert "socket.send() raised exception" not in own.log
 
 
 def test_limit_of_connections_leaves_descriptors_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:

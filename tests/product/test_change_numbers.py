@@ -206,3 +206,13 @@ async def test_a_bucket_never_lacks_more_than_its_window(database: None) -> None
 
     assert refused == 1
     assert 0 < wait <= 12  # a fifth of the window: until the first of five is given back
+
+
+async def test_the_time_of_creation_is_kept_from_the_owner_of_the_table_too(alice: Person) -> None:
+    task = await alice.task()
+    with connect(autocommit=True) as connection:
+        change = "UPDATE tasks SET created_at = now() - interval '1 year', title = 'New' WHERE id = %s"
+        connection.execute(change, [task["id"]])
+
+    kept = (await alice.http.get(f"/v1/tasks/{task['id']}")).json()
+    assert (kept["title"], kept["created_at"]) == ("New", task["created_at"])

@@ -331,7 +331,7 @@ async def test_requests_start_no_thread_and_touch_no_synchronous_orm(alice: Pers
 def _send(server: Server, token: str, body: bytes, length: int) -> socket.socket:
     client = socket.create_connection(("127.0.0.1", server.port))
     client.sendall(
-        f"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        f"POST /v1/tasks HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n".encode()
         + body
     )

@@ -8,12 +8,10 @@ from typing import Any
 import httpx
 import pytest
 from django.core.management import call_command
-from django.test import Client
 
 from accounts import tokens
-from tests.support.people import PASSWORD, Person
-from tests.support.postgres.databases import connect, lock_queue
-from tests.support.staff import root_client
+from tests.databases import connect, lock_queue
+from tests.people import PASSWORD, Person
 from todoproject.database import errors
 from todoproject.database.client.pool import pool
 from todoproject.database.client.statement import Credentials, Statement
@@ -265,51 +263,3 @@ def _purge() -> None:
 
     call_command("purge", verbosity=0)
     connection.close()
-
-
-# --- Staff ----------------------------------------------------------------------------------------
-
-
-def _act(client: Client, path: str, **data: Any) -> int:
-    from django.db import connection
-
-    try:
-        return client.post(path, data).status_code
-    finally:
-        connection.close()
-
-
-async def test_staff_who_wait_for_an_owner_hold_nothing_of_theirs(orm: None, alice: Person) -> None:
-    """A change of one task, an action on a list, and what ends somebody's tokens."""
-    task, _ = await belongings(alice)
-    with connect(autocommit=True) as looker:
-        ask = "SELECT key, version FROM tasks WHERE user_id = %s"
-        ((key, version),) = looker.execute(ask, [alice.id]).fetchall()
-    calls: list[tuple[str, dict[str, Any]]] = [
-        (
-            "/admin/tasks/task/",
-            {"action": "complete", "_selected_action": [str(key)], "index": "0", f"_seen-{key}": str(version)},
-        ),
-        (f"/admin/accounts/user/{alice.id}/do/revoke-tokens/", {}),
-        (f"/admin/accounts/user/{alice.id}/do/deactivate/", {}),
-    ]
-    client = await asyncio.to_thread(_staff)
-    for path, data in calls:
-        with connect() as holder, connect(autocommit=True) as looker:
-            holder.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", [alice.id])
-            request = asyncio.create_task(asyncio.to_thread(_act, client, path, **data))
-            await lock_queue(1)
-            for table, count in (("tasks", 1), ("access_tokens", 2)):
-                free = looker.execute(f"SELECT FROM {table} WHERE user_id = %s FOR UPDATE SKIP LOCKED", [alice.id])
-                assert len(free.fetchall()) == count, f"{path}: {table} held while it waits for the owner"
-            holder.rollback()
-        assert await request == 302
-    assert task["version"] == 1
-
-
-def _staff() -> Client:
-    from django.db import connection
-
-    client = root_client()
-    connection.close()
-    return client

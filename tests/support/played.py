@@ -27,16 +27,16 @@ def message(kind: bytes, payload: bytes = b"") -> bytes:
     return kind + struct.pack("!i", len(payload) + 4) + payload
 
 
-def error(state: str, severity: str = "ERROR") -> bytes:
-    return message(b"E", _fields(severity, state))
+def error(state: str, severity: str = "ERROR", text: str = "as the test wants it") -> bytes:
+    return message(b"E", _fields(severity, state, text))
 
 
 def notice(state: str = "01000", severity: str = "WARNING") -> bytes:
-    return message(b"N", _fields(severity, state))
+    return message(b"N", _fields(severity, state, "as the test wants it"))
 
 
-def _fields(severity: str, state: str) -> bytes:
-    fields = {"S": severity, "V": severity, "C": state, "M": "as the test wants it"}
+def _fields(severity: str, state: str, text: str) -> bytes:
+    fields = {"S": severity, "V": severity, "C": state, "M": text}
     return b"".join(name.encode() + text.encode() + b"\0" for name, text in fields.items()) + b"\0"
 
 
@@ -53,6 +53,10 @@ def _rows(*values: bytes) -> list[bytes]:
     described = struct.pack("!h", len(values)) + b"".join(b"c\0" + column for _ in values)
     row = struct.pack("!h", len(values)) + b"".join(struct.pack("!i", len(value)) + value for value in values)
     return [message(b"T", described), message(b"D", row)]
+
+
+def _is_end(text: bytes) -> bool:
+    return text.split()[:2] in ([b"COMMIT"], [b"ROLLBACK"]) or text.startswith((b"COMMIT --", b"ROLLBACK --"))
 
 
 @dataclass
@@ -76,12 +80,12 @@ class Answer:
         steps = b"".join(part for step in self.steps for part in step.messages)
         return steps + b"".join(self.at_sync) + ready(self.status)
 
-    def fail(self, position: int, state: str = "XX000", severity: str = "ERROR") -> None:
+    def fail(self, position: int, state: str, severity: str = "ERROR", text: str = "as the test wants it") -> None:
         """Fail at a step, or at the Sync where the position is behind the last: the steps after it are skipped."""
         was_begun = any(step.text.startswith(b"BEGIN") for step in self.steps[:position]) or self.status != b"I"
-        has_ended = any(step.text in (b"COMMIT", b"ROLLBACK") for step in self.steps[:position])
+        has_ended = any(_is_end(step.text) for step in self.steps[:position])
         del self.steps[position:]
-        self.at_sync = [error(state, severity)]
+        self.at_sync = [error(state, severity, text)]
         self.status, self.commits = (b"E" if was_begun and not has_ended else b"I"), False
 
 
@@ -123,8 +127,8 @@ class _Session:
             return [*_rows(b"{}", b"1", b"t"), message(b"C", b"INSERT 0 1\0")]
         if text.startswith(b"BEGIN"):
             self.in_transaction = True
-        if text in (b"COMMIT", b"ROLLBACK"):
-            tag = b"ROLLBACK" if self.has_failed else text
+        if _is_end(text):
+            tag = b"ROLLBACK" if self.has_failed else text.split()[0]
             self.in_transaction = self.has_failed = False
             return [message(b"n"), message(b"C", tag + b"\0")]
         return [message(b"n"), message(b"C", text.split()[0] + b"\0")]
@@ -163,6 +167,11 @@ class PlayedServer:
             "gssencmode": "disable",
             "autocommit": True,
         }
+
+    @staticmethod
+    async def nowhere() -> dict[str, Any]:
+        """Return parameters of a server that is not there."""
+        return {"host": "127.0.0.1", "port": 1, "user": "todo", "dbname": "todo", "autocommit": True}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)

@@ -187,9 +187,9 @@ async def test_hundred_operations_are_few_round_trips(alice: Person, monkeypatch
     sent = []
     send = Connection.send
 
-    async def counting(self: Connection, commands: Any, *, prepare: bool) -> Any:
+    async def counting(self: Connection, commands: Any, *, edition: bytes | None) -> Any:
         sent.append(len(commands))
-        return await send(self, commands, prepare=prepare)
+        return await send(self, commands, edition=edition)
 
     monkeypatch.setattr(Connection, "send", counting)
     answer = await batch(alice, *[CREATE] * 100)

@@ -89,6 +89,15 @@ def limited_as(host: str) -> str:
     return str(address) if address else "unknown"  # no address at all: a unix socket, a test
 
 
+@lru_cache(maxsize=4096)
+def wider(limited: str) -> str | None:
+    """Return the /48 around what `limited_as` gives: a site has 65,536 of those networks. None: IPv4, or no address."""
+    if not limited.endswith("/64"):
+        return None
+    kind, _, network = limited.rpartition(" ")  # "health 2001:db8::/64" is counted apart
+    return f"{kind} {IPv6Network(network).supernet(new_prefix=48)}"
+
+
 def of(request: HttpRequest) -> str:
     """Return what the client of a request is counted under."""
     return limited_as(request.META.get("REMOTE_ADDR", ""))

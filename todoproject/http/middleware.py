@@ -41,7 +41,7 @@ class ApiMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
         self._headers = _constant_headers()
-        self._limiter = _limiter()
+        self._limiter = limiter()
         self._origins = AllowedOrigins(settings.CORS_ALLOWED_ORIGINS)
 
     async def __call__(self, scope: dict[str, Any], receive: Any) -> Answer:
@@ -121,7 +121,8 @@ def _constant_headers() -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
-def _limiter() -> Limiter | None:
+def limiter() -> Limiter | None:
+    """Return a limiter as the settings want it; None: off."""
     if settings.RATE_LIMIT is None or settings.RATE_LIMIT_ANONYMOUS is None:
         return None
     return Limiter(Policy("default", *settings.RATE_LIMIT), Policy("anonymous", *settings.RATE_LIMIT_ANONYMOUS))

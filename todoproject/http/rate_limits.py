@@ -3,7 +3,7 @@
 | what | counted by | where | setting |
 |---|---|---|---|
 | requests with a token that the database has accepted | token | this process | RATE_LIMIT |
-| all other requests, to /v1 and to /health apart | address | this process | RATE_LIMIT_ANONYMOUS |
+| all other requests, to /v1, /health and pages apart | address, and IPv6 site | this process | RATE_LIMIT_ANONYMOUS |
 | logins, registrations, password resets | account, address, both | database (accounts/throttling.py) | LOGIN_LIMIT, … |
 
 The first two protect a process from one busy client, so they live in that process and cost it no round trip: with
@@ -14,8 +14,11 @@ number of workers. OPTIONS, which browsers send on their own, and /health/live a
 import math
 from dataclasses import dataclass
 
+from todoproject.http.client_address import wider
 from todoproject.http.problems import TOO_MANY_REQUESTS, Problem
 
+# How many times what one IPv6 network (/64) may ask all networks of a site (/48) may, which are nobody else's mostly.
+_SITE_FACTOR = 8
 # Keys that one table remembers in each of its two halves, a few MiB in all.
 _MOST_KEYS = 32_768
 
@@ -129,12 +132,17 @@ class Limiter:
     def __init__(self, token: Policy, anonymous: Policy) -> None:
         self._tokens = Buckets(token)
         self._addresses = Buckets(anonymous)
+        self._sites = Buckets(Policy(anonymous.name, anonymous.quota * _SITE_FACTOR, anonymous.window))
 
     def charge(self, address: str, token: str | None, now: float) -> Charge:
         """Count a request before anything is done for it."""
         key = None if token is None else hash(token)
         if key is not None and key in self._tokens:
             return Charge(self._tokens, key, self._tokens.take(key, now), None)
+        if (site := wider(address)) is not None:
+            missing = self._sites.take(site, now)
+            if not self._sites.allows(missing):
+                return Charge(self._sites, site, missing, key)
         return Charge(self._addresses, address, self._addresses.take(address, now), key)
 
     def accept(self, charge: Charge, now: float) -> Charge:
@@ -142,4 +150,5 @@ class Limiter:
         if charge.unproven is None:
             return charge
         charge.buckets.give_back(charge.key)
+        self._sites.give_back(wider(str(charge.key)))
         return Charge(self._tokens, charge.unproven, self._tokens.take(charge.unproven, now), None)

@@ -1,8 +1,9 @@
 """The admin and the documentation, seen as the API is: a request id, an access line, the count."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -12,7 +13,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from todoproject.http import body, problems
-from todoproject.http.middleware import log, request_id
+from todoproject.http.client_address import limited_as
+from todoproject.http.middleware import limiter, log, request_id
 from todoproject.http.problems import Problem
 from todoproject.http.routing import template
 from todoproject.observability import logs, metrics
@@ -75,16 +77,27 @@ def _watched(request: HttpRequest) -> Iterator[Callable[[HttpResponseBase], Http
         logs.context.reset(token)
 
 
+_PAGES_AT_A_TIME = 4
+
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
 
-def bounded(application: Application) -> Application:
-    """Return Django's door with the API's limit on bodies: by itself it writes any size to disk, for any path."""
+class BoundedPages:
+    """Django's door within bounds: of bodies, which it writes to disk by itself, of requests, and of those at a time.
 
-    async def run(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    Pages are made in threads, which take the processor from the event loop: unbounded, a hundred of them at once make
+    the API twenty times slower. A page counts until its answer begins: an export that is read slowly keeps nobody out.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._places = asyncio.Semaphore(_PAGES_AT_A_TIME)
+        self._limiter = limiter()
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Serve a page, or refuse to."""
         try:
-            body.refuse_length(scope["headers"])
-            content = await body.read(receive)
+            content = await self._admit(scope, receive)
         except RequestAborted:
             return  # the client left before it had sent its request
         except Problem as problem:
@@ -95,9 +108,31 @@ def bounded(application: Application) -> Application:
         async def receive_again() -> Any:
             return next(messages, None) or await receive()
 
-        await application(scope, receive_again, send)
+        if scope["path"].startswith(settings.STATIC_URL):
+            await self._application(scope, receive_again, send)
+        else:
+            await self._make_page(scope, receive_again, send)
 
-    return run
+    async def _admit(self, scope: dict[str, Any], receive: Any) -> bytes:
+        if self._limiter is not None and not scope["path"].startswith(settings.STATIC_URL):
+            client = scope.get("client")
+            address = "pages " + limited_as(client[0] if client else "")
+            charge = self._limiter.charge(address, None, time.monotonic())
+            if charge.is_refused:
+                raise charge.refusal()
+        body.refuse_length(scope["headers"])
+        return await body.read(receive)
+
+    async def _make_page(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        async with AsyncExitStack() as place:
+            await place.enter_async_context(self._places)
+
+            async def send_and_leave(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    await place.aclose()
+                await send(message)
+
+            await self._application(scope, receive, send_and_leave)
 
 
 async def _refuse(problem: Problem, scope: dict[str, Any], send: Any) -> None:

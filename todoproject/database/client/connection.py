@@ -27,7 +27,7 @@ from todoproject.database.errors import NoAnswer
 _MOST_PREPARED = 200
 _CANCEL_TIMEOUT_SECONDS = 2.0
 
-_CLOSED = Command.parse("", is_kept=False)  # stands for the answer to a request to forget a statement
+_CLOSED = b""  # stands for the answer to a request to forget a statement
 _DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 _SEVERITY = DiagnosticField.SEVERITY_NONLOCALIZED
 
@@ -68,18 +68,19 @@ class Connection:
         """Tell whether a transaction is open, and whether it has failed."""
         return TransactionStatus(self._pgconn.transaction_status)
 
-    async def send(self, commands: Sequence[Bound], *, prepare: bool) -> tuple[list[PGresult], Error | None]:
+    async def send(self, commands: Sequence[Bound], *, edition: bytes | None) -> tuple[list[PGresult], Error | None]:
         """Send commands; return the result of each up to the first that failed, and its error.
 
         What is committed implicitly is committed by the Sync behind the last command. An error there comes behind all
-        results, and undoes them all. With `prepare` the server keeps the commands ready under names, for the next time
-        on this connection. Raises NoAnswer where none comes in time, and psycopg's OperationalError where none can
-        come, or what comes is no answer to what was sent.
+        results, and undoes them all. With an `edition` the server keeps the commands ready under names, for the next
+        time on this connection. It is a comment, perhaps an empty one, at the end of their texts: with another one they
+        are prepared anew, also by a pooler that knows them by text. Raises NoAnswer where none comes in time, and
+        psycopg's OperationalError where none can come, or what comes is no answer to what was sent.
         """
         self._answer, self._results = self._loop.create_future(), []
         timer = self._loop.call_later(settings.DATABASE_STATEMENT_TIMEOUT, self._give_up)
         try:
-            parsed = self._queue(commands, prepare)
+            parsed = self._queue(commands, edition)
             self._pgconn.pipeline_sync()
             self._flush()
             await self._answer
@@ -104,26 +105,26 @@ class Connection:
             self._pgconn.finish()
         self._on_end(self)
 
-    def _queue(self, commands: Sequence[Bound], prepare: bool) -> list[Command | None]:
-        """Hand commands to libpq; return for each result that will come the command it prepares, if it does that."""
+    def _queue(self, commands: Sequence[Bound], edition: bytes | None) -> list[bytes | None]:
+        """Hand commands to libpq; return for each result that will come the name it prepares, if it does that."""
         pgconn = self._pgconn
-        parsed: list[Command | None] = [self._forget_oldest() for _ in range(len(self._prepared) - _MOST_PREPARED)]
+        parsed: list[bytes | None] = [self._forget_oldest() for _ in range(len(self._prepared) - _MOST_PREPARED)]
         for command, parameters in commands:
             values = [self._text(parameters[name]) for name in command.names]
-            if not (prepare and command.is_kept):
+            if edition is None or not command.is_kept:
                 pgconn.send_query_params(command.text, values)
-            elif command.name in self._prepared:
-                self._prepared[command.name] = self._prepared.pop(command.name)
-                pgconn.send_query_prepared(command.name, values)
+            elif (name := command.name + edition) in self._prepared:
+                self._prepared[name] = self._prepared.pop(name)
+                pgconn.send_query_prepared(name, values)
             else:
-                pgconn.send_prepare(command.name, command.text)
-                self._prepared[command.name] = None
-                parsed.append(command)
-                pgconn.send_query_prepared(command.name, values)
+                pgconn.send_prepare(name, command.text + edition)
+                self._prepared[name] = None
+                parsed.append(name)
+                pgconn.send_query_prepared(name, values)
             parsed.append(None)
         return parsed
 
-    def _forget_oldest(self) -> Command:
+    def _forget_oldest(self) -> bytes:
         oldest = next(iter(self._prepared))
         del self._prepared[oldest]
         self._pgconn.send_close_prepared(oldest)
@@ -135,17 +136,17 @@ class Connection:
             return None
         return self._transformer.get_dumper(value, PyFormat.TEXT).dump(value)
 
-    def _sorted_out(self, parsed: Sequence[Command | None]) -> tuple[list[PGresult], Error | None]:
+    def _sorted_out(self, parsed: Sequence[bytes | None]) -> tuple[list[PGresult], Error | None]:
         """Return results and the error; exactly one result is expected for each message, and perhaps Sync's error."""
         received, results = self._results, list[PGresult]()
-        for number, (command, result) in enumerate(zip(parsed, received, strict=False)):
+        for number, (name, result) in enumerate(zip(parsed, received, strict=False)):
             if result.status == ExecStatus.FATAL_ERROR:
                 for skipped in filter(None, parsed[number:]):
-                    self._prepared.pop(skipped.name, None)
+                    self._prepared.pop(skipped, None)
                 return results, error_from_result(result, encoding="utf-8")
             if result.status not in _DONE:
                 raise self.misunderstood(f"a result is {ExecStatus(result.status).name}")
-            if command is None:
+            if name is None:
                 results.append(result)
         if len(received) == len(parsed) + 1 and received[-1].status == ExecStatus.FATAL_ERROR:
             return results, error_from_result(received[-1], encoding="utf-8")

@@ -11,6 +11,7 @@ at a steady pace for as long as somebody waits.
 import asyncio
 import logging
 import random
+import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,7 +29,6 @@ from todoproject.database.client.connection import Connection
 from todoproject.database.client.statement import NOTHING, Credentials, Parameters, Rows, Statement
 from todoproject.database.client.transaction import ROLLBACK, Transaction, send_alone
 from todoproject.database.errors import (
-    CACHED_PLAN,
     NO_SUCH_STATEMENT,
     DatabaseUnavailable,
     NoAnswer,
@@ -62,7 +62,7 @@ class Pool:
     def __init__(self, parameters: connecting.Parameters | None = None) -> None:
         self._parameters = parameters
         self._is_open = False
-        self._prepare = True
+        self._edition: bytes | None = b""  # of the prepared statements; None: there are none
         self._idle: deque[Connection] = deque()  # the one used last is at the right, and used next
         self._all: set[Connection] = set()
         self._waiting: dict[asyncio.Future[Connection], None] = {}  # first come, first served; who gives up leaves
@@ -74,7 +74,8 @@ class Pool:
 
     async def open(self) -> None:
         """Open the pool; its connections are made in the background."""
-        self._is_open, self._prepare, self._outage = True, settings.DATABASE_PREPARED_STATEMENTS, Outage()
+        self._is_open, self._outage = True, Outage()
+        self._edition = b"" if settings.DATABASE_PREPARED_STATEMENTS else None
         self._turns = asyncio.Semaphore(max(1, settings.DATABASE_POOL_SIZE // 2))
         for _ in range(min(_KEPT_OPEN, settings.DATABASE_POOL_SIZE)):
             self._connect_one_more()
@@ -106,7 +107,7 @@ class Pool:
         try:
             return await self._execute_with_retry(statement, parameters, credentials)
         except Error as error:
-            raise self._translated(error) from error
+            raise translate(error) from error
         finally:
             logs.add_database_time(time.perf_counter() - started)
 
@@ -114,14 +115,16 @@ class Pool:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction. It commits at the end, or is undone by an exception."""
         connection = await self._take()
-        transaction = Transaction(connection, prepare=self._prepare)
+        transaction = Transaction(connection, edition=self._edition)
         _in_transaction.set(True)
         try:
             yield transaction
             await _commit(transaction)
         except Error as error:
-            raise self._translated(error) from error
+            raise translate(error) from error
         finally:
+            if transaction.undone is not None:
+                self._renew(transaction.edition, transaction.undone.__cause__)
             with suppress(Error, DatabaseUnavailable):  # a connection that is lost is a transaction that is undone
                 await transaction.end("ROLLBACK")
             _in_transaction.set(False)
@@ -185,7 +188,7 @@ class Pool:
         try:
             return await self._execute_once(statement, parameters, credentials)
         except Error as error:
-            if not (was_undone(error) or self._was_stale(error) or connection_lost(error)):
+            if not (was_undone(error) or is_stale(error) or connection_lost(error)):
                 raise
             metrics.count("retry", "undone" if was_undone(error) else "lost" if connection_lost(error) else "stale")
         await _pause()
@@ -195,11 +198,12 @@ class Pool:
         self, statement: Statement, parameters: Parameters, credentials: Credentials | None
     ) -> Rows:
         """Send a statement. Raises OutcomeUnknown where it may have happened, and sending it again would do harm."""
-        connection = await self._take()
+        connection, edition = await self._take(), self._edition
         try:
-            return await send_alone(connection, statement, parameters, credentials, prepare=self._prepare)
+            return await send_alone(connection, statement, parameters, credentials, edition=edition)
         except (Error, NoAnswer) as error:
             if isinstance(error, Error) and not connection_lost(error):
+                self._renew(edition, error)
                 raise
             self._drop_idle(older_than=_FRESH_SECONDS)
             if statement.repeatable:
@@ -215,18 +219,18 @@ class Pool:
             if connection.opened_at <= newest:
                 connection.end()
 
-    def _was_stale(self, error: Error) -> bool:
-        """Tell whether only the prepared form of a statement has failed: nothing was done, and it may be sent again."""
-        if error.sqlstate in NO_SUCH_STATEMENT and self._prepare:
-            self._prepare = False
-            logger.warning("the pooler does not keep prepared statements: set DATABASE_PREPARED_STATEMENTS=false")
-        if CACHED_PLAN in str(error):
-            self._drop_idle()  # the others have such plans, too
-        return is_stale(error)
+    def _renew(self, edition: bytes | None, error: BaseException | None) -> None:
+        """Prepare statements anew, or no more, where only their prepared form has failed, which was of this edition.
 
-    def _translated(self, error: Error) -> Exception:
-        self._was_stale(error)
-        return translate(error)
+        A new text, and not only new connections: a pooler may keep the old plan for whoever sends the old text.
+        """
+        if edition is None or edition != self._edition or not isinstance(error, Error):
+            return
+        if error.sqlstate in NO_SUCH_STATEMENT:
+            self._edition = None
+            logger.warning("the pooler does not keep prepared statements: set DATABASE_PREPARED_STATEMENTS=false")
+        elif is_stale(error):
+            self._edition = b" --" + secrets.token_hex(4).encode()
 
     # --- Taking and giving back -------------------------------------------------------------------
 
@@ -283,7 +287,7 @@ class Pool:
 
     async def _clean(self, connection: Connection) -> None:
         with suppress(Error, DatabaseUnavailable):  # then it has ended
-            _, error = await connection.send([ROLLBACK], prepare=False)
+            _, error = await connection.send([ROLLBACK], edition=None)
             if error is not None or connection.transaction_status != TransactionStatus.IDLE:
                 connection.end()
             self._give_back(connection)

@@ -43,12 +43,12 @@ async def send_alone(
     parameters: Parameters,
     credentials: Credentials | None,
     *,
-    prepare: bool,
+    edition: bytes | None,
 ) -> Rows:
     """Send a statement as a transaction of its own; return its rows once it is committed."""
     around = ([_BEGIN], [_COMMIT]) if statement.writes else ([], [])
     return await send_unit(
-        connection, statement, parameters, credentials, before=around[0], after=around[1], prepare=prepare
+        connection, statement, parameters, credentials, before=around[0], after=around[1], edition=edition
     )
 
 
@@ -60,13 +60,13 @@ async def send_unit(
     *,
     before: Sequence[Bound] = (),
     after: Sequence[Bound] = (),
-    prepare: bool,
+    edition: bytes | None,
 ) -> Rows:
     """Send `before`, the statement's preamble, its query and `after`; return the rows of the query."""
     commands = [*before, *_preamble(statement, credentials), (statement.query, parameters), *after]
     started, rows = time.perf_counter(), None
     try:
-        results, error = await connection.send(commands, prepare=prepare)
+        results, error = await connection.send(commands, edition=edition)
         if error is not None:
             raise error
         if after == [_COMMIT]:
@@ -120,9 +120,9 @@ class Transaction:
     answer with it, must not take it for the last word (`Pool.transact` does not).
     """
 
-    def __init__(self, connection: Connection, *, prepare: bool) -> None:
+    def __init__(self, connection: Connection, *, edition: bytes | None) -> None:
         self._connection = connection
-        self._prepare = prepare
+        self.edition = edition
         self.undone: Undone | None = None
         self.scopes: set[str] = set()  # that its statements have asked for
         self.when_committed: list[Callable[[], None]] = []
@@ -164,7 +164,7 @@ class Transaction:
                 credentials,
                 before=before,
                 after=after,
-                prepare=self._prepare,
+                edition=self.edition,
             )
         except Error as error:
             raise self._translated(error) from error
@@ -197,7 +197,7 @@ class Transaction:
         """Execute a command without a result: SAVEPOINT, ROLLBACK TO, COMMIT."""
         started = time.perf_counter()
         try:
-            results, error = await self._connection.send([_control(text)], prepare=False)
+            results, error = await self._connection.send([_control(text)], edition=None)
         finally:
             logs.add_database_time(slow_queries.note("api", text, started))
         if error is not None:
@@ -239,7 +239,7 @@ class Transaction:
         commands = [*before, *_commands(statements, keep_going)]
         started = time.perf_counter()
         try:
-            results, error = await self._connection.send(commands, prepare=self._prepare)
+            results, error = await self._connection.send(commands, edition=self.edition)
         finally:
             shape = f"{len(statements)} × {statements[-1][0].query.text.decode()}"
             logs.add_database_time(slow_queries.note("api", shape, started))
@@ -261,5 +261,5 @@ class Transaction:
     def _translated(self, error: Error) -> Exception:
         translated = translate(error)
         if isinstance(translated, Undone):
-            self.undone = translated
+            self.undone, translated.__cause__ = translated, error
         return translated
