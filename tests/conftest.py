@@ -19,6 +19,7 @@ from django.test.utils import setup_databases
 from pytest_django import DjangoDbBlocker
 
 from tests.environment import FOLDER
+from tests.support import held
 from tests.support.kinds import LONG, LONG_KINDS, SLOW_FILES, kind_of
 from tests.support.people import Person, register
 from tests.support.processes.servers import Server
@@ -38,6 +39,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 # Nothing here has to survive a power cut.
 _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _held() -> Iterator[list[str]]:
+    with held.guarded() as seen:
+        yield seen
+
+
+@pytest.fixture(autouse=True)
+def _nothing_slow_with_a_connection_in_hand(_held: list[str]) -> Iterator[None]:
+    """See tests/support/held.py."""
+    _held.clear()
+    yield
+    assert _held == []
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ import pytest
 from pytest_django import Settings
 
 from accounts import idempotency, passwords
-from tests.support import mails
+from tests.support import held, mails
 from tests.support.people import PASSWORD, Person
 from tests.support.postgres.databases import connect
 from todoproject.database.client.pool import pool
-from todoproject.mail.outbox import Outbox
+from todoproject.mail.outbox import Mail, outbox
 
 NEW = "a new and better password"
 
@@ -30,22 +30,6 @@ def _nobody_has_tried() -> Iterator[None]:
     yield
     with connect() as connection:
         connection.execute(forget)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_slow_with_a_connection_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    hash_off_the_loop, post = passwords._off_the_loop, Outbox.post
-
-    async def hashed(*arguments: object) -> object:
-        assert not pool.is_held(), "a password is hashed inside a transaction"
-        return await hash_off_the_loop(*arguments)  # type: ignore[arg-type]
-
-    def posted(outbox: Outbox, mail: object) -> None:
-        assert not pool.is_held(), "a mail leaves before its commit"
-        post(outbox, mail)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(passwords, "_off_the_loop", hashed)
-    monkeypatch.setattr(Outbox, "post", posted)
 
 
 LIMITED = {
@@ -226,3 +210,14 @@ async def test_keyed_password_changes_hold_no_connection_while_they_hash(
 
     gate.set()
     assert {answer.status_code for answer in await asyncio.gather(*storm)} == {403}
+
+
+async def test_guard_sees_who_hashes_or_mails_with_a_connection_in_hand(alice: Person) -> None:
+    with held.guarded() as seen:
+        async with pool.transaction():
+            with pytest.raises(AssertionError):
+                await passwords.hash_password(NEW)
+            with pytest.raises(AssertionError):
+                outbox.post(Mail("none", alice.email, "None", "None"))
+
+    assert len(seen) == 2
