@@ -33,6 +33,15 @@ class SessionRow:
     user: bytes
 
 
+# Of one account, far beyond the devices that people have; whoever logs in once more ends the oldest.
+MOST_SESSIONS = 100
+_CROWDED = f"""
+UPDATE access_tokens SET revoked_at = statement_timestamp() WHERE id IN (
+    SELECT id FROM access_tokens WHERE user_id = (SELECT id FROM new_user) AND kind = 'session' AND revoked_at IS NULL
+     ORDER BY id DESC OFFSET {MOST_SESSIONS - 1})
+"""  # noqa: S608 -- ours
+
+
 def _with_token(new_user: str) -> Statement:
     """Make a session token for the user that `new_user` writes; return the user's JSON and the token's expiry."""
     values = {name: sql.Placeholder(f"token_{name}") for name in NEW_TOKEN} | {
@@ -43,7 +52,8 @@ def _with_token(new_user: str) -> Statement:
     expiry = statements.as_json("SELECT * FROM new_token", AccessToken, ["expires_at"])
     # The sign-in and its record are one statement: there is never one without the other.
     return Statement.unfenced(
-        f"WITH new_user AS ({new_user}), new_token AS ({new_token}), {audit.recorded('new_user')}"
+        f"WITH new_user AS ({new_user}), crowded AS ({_CROWDED}), new_token AS ({new_token}),"
+        f" {audit.recorded('new_user')}"
         f" SELECT ({user}), ({expiry})->>'expires_at'",
         writes=True,
     )

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from accounts.models import Scope
-from tests.support.people import Person
+from tests.support.people import PASSWORD, Person
 from tests.support.postgres.databases import connect
 
 
@@ -94,6 +94,34 @@ async def test_personal_token_rotates_no_login(client: httpx.AsyncClient, alice:
 
     assert outcome(await rotate(client, personal, login["id"])) == (403, "scope-missing")
     assert (await alice.http.get("/v1/me")).status_code == 200
+
+
+async def test_login_ends_the_oldest_session_where_there_are_too_many(
+    client: httpx.AsyncClient, alice: Person, bob: Person
+) -> None:
+    fill = (
+        "INSERT INTO access_tokens (id, user_id, kind, name, digest, scopes)"
+        " SELECT (lpad(to_hex(n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid, %s, 'session', 'old',"
+        " sha256((%s || n)::bytea), '{account}' FROM generate_series(%s, %s + 98) AS n"
+    )
+    first = int(alice.id.replace("-", "")[-8:], 16)
+    personal = await alice.token_for("account")
+    with connect() as connection:
+        connection.execute(fill, [alice.id, alice.id, first, first])
+        newest = connection.execute(
+            "SELECT id::text FROM access_tokens WHERE user_id = %s AND name = 'old' ORDER BY id", [alice.id]
+        ).fetchall()
+
+    login = {"email": alice.email, "password": PASSWORD}
+    assert (await client.post("/v1/auth/login", json=login)).status_code == 201
+
+    with connect() as connection:
+        ended = connection.execute(
+            "SELECT id::text FROM access_tokens WHERE user_id = %s AND revoked_at IS NOT NULL", [alice.id]
+        ).fetchall()
+    assert ended == newest[:1]
+    for by in (personal, {"Authorization": f"Bearer {alice.token}"}, {"Authorization": f"Bearer {bob.token}"}):
+        assert (await client.get("/v1/me", headers=by)).status_code == 200
 
 
 async def test_tokens_of_an_account_are_bounded(
