@@ -82,7 +82,7 @@ format:
 
 openapi:
 	@$(call install,$(EVERYTHING))
-	@$(PY) -m tests.contract
+	@$(PY) -m tests.support.contract
 
 # An environment of its own, so that the peers' packages are in nobody's way.
 bench: VENV := $(VENV:.venv%=.venv-bench%)
@@ -96,7 +96,7 @@ COMPILE = .venv-uv/bin/python -m uv --quiet --no-config pip compile pyproject.to
 
 statements:
 	@$(call install,$(EVERYTHING))
-	@WRITE_STATEMENTS=1 $(PY) -m pytest -q tests/test_versions.py -k collected
+	@WRITE_STATEMENTS=1 $(PY) -m pytest -q tests/product/test_versions.py -k collected
 
 requirements:
 	@$(choose_python); test -x .venv-uv/bin/python || "$$python" -m venv .venv-uv
@@ -112,7 +112,7 @@ clean:
 	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/clients/node_modules
 	@find . -path './.postgres*' -prune -o -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-PYTEST = $(PY) -m pytest -q -n auto --dist loadfile -p tests.progress --durations=5
+PYTEST = $(PY) -m pytest -q -n auto --dist loadfile -p tests.support.progress --durations=5
 
 # Checks that load the settings get these, and nothing of the developer's shell or .env. That database is nowhere:
 # makemigrations tries to reach it, gives up after a second, and goes on.

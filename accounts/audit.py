@@ -20,7 +20,8 @@ from django.http import HttpRequest
 from uuid_utils.compat import uuid7
 
 from accounts.models import AuditDetail, AuditEvent, User
-from todoproject import addresses, logs
+from todoproject.http import client_address
+from todoproject.observability import logs
 
 ADD, CHANGE, DELETE, VIEW, EXPORT = "add", "change", "delete", "view", "export"
 ERASE = "erase"
@@ -52,7 +53,7 @@ def origin(request: HttpRequest) -> Origin:
     """Return where a request, of the API or of the admin, comes from."""
     context = logs.context.get()
     request_id = getattr(request, "request_id", "") or (context.request_id if context else "")
-    address = addresses.read(request.META.get("REMOTE_ADDR", ""))
+    address = client_address.read(request.META.get("REMOTE_ADDR", ""))
     return Origin(request_id, str(address) if address else None)
 
 

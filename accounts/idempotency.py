@@ -19,13 +19,13 @@ from django.conf import settings
 from django.http import HttpResponse
 from psycopg import sql
 
-from accounts import seals
+from accounts import encryption
 from accounts.models import IdempotencyKey
-from todoproject.database import statements
+from todoproject.database.client import sql as statements
+from todoproject.database.client.pool import Work, pool
+from todoproject.database.client.statement import ACCOUNT_ROLE, NOTHING, Credentials, Parameters, Rows, Statement
+from todoproject.database.client.transaction import Transaction
 from todoproject.database.errors import ConnectionLost, InFlight, OutcomeUnknown
-from todoproject.database.pool import Work, pool
-from todoproject.database.transaction import Transaction
-from todoproject.database.unit import ACCOUNT_ROLE, NOTHING, Credentials, Parameters, Rows, Statement
 
 LIFETIME = timedelta(hours=24)
 _KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")  # 1 to 255 printable ASCII characters
@@ -217,11 +217,11 @@ def _fenced(query: str) -> Statement:
 def _seal(key: str, response: HttpResponse, **more: object) -> bytes:
     headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
     answer = {"status": response.status_code, "headers": headers, "body": response.content.decode(), **more}
-    return seals.seal(_cipher_key(key), orjson.dumps(answer))
+    return encryption.seal(_cipher_key(key), orjson.dumps(answer))
 
 
 def _unseal(key: str, sealed: bytes) -> dict[str, Any]:
-    content = seals.unseal(_cipher_key(key), sealed)
+    content = encryption.unseal(_cipher_key(key), sealed)
     if content is None:
         raise AnswerUnreadable
     answer: dict[str, Any] = orjson.loads(content)

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from accounts.models import Scope, validate_timezone
-from todoproject.schemas import Instant, Output, Storable, Strict
+from todoproject.http.field_types import Instant, Output, Storable, Strict
 
 
 def _email(text: str) -> str:

@@ -10,7 +10,7 @@ import secrets
 import string
 import zlib
 
-from todoproject.database.unit import Credentials
+from todoproject.database.client.statement import Credentials
 
 PREFIX = "todo_"
 _ALPHABET = string.digits + string.ascii_letters

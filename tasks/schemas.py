@@ -28,8 +28,7 @@ from tasks.models import (
     validate_description,
     validate_title,
 )
-from todoproject.preconditions import is_entity_tags, strong_versions
-from todoproject.schemas import (
+from todoproject.http.field_types import (
     Day,
     Instant,
     Output,
@@ -39,6 +38,7 @@ from todoproject.schemas import (
     parse_date,
     parse_instant,
 )
+from todoproject.http.preconditions import is_entity_tags, strong_versions
 
 PriorityWord = Literal["none", "low", "medium", "high", "urgent"]
 

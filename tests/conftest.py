@@ -19,11 +19,11 @@ from django.test.utils import setup_databases
 from pytest_django import DjangoDbBlocker
 
 from tests.environment import FOLDER
-from tests.kinds import LONG, LONG_KINDS, SLOW_FILES, kind_of
-from tests.people import Person, register
-from tests.servers import Server
-from todoproject import logs
+from tests.support.kinds import LONG, LONG_KINDS, SLOW_FILES, kind_of
+from tests.support.people import Person, register
+from tests.support.processes.servers import Server
 from todoproject.database import embedded
+from todoproject.observability import logs
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` looks at the marks
@@ -66,7 +66,7 @@ def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Itera
 async def app(database: None) -> AsyncIterator[httpx.ASGITransport]:
     """The application with its pool open, in this process: requests need no socket."""
     from todoproject.asgi import application
-    from todoproject.database.pool import pool
+    from todoproject.database.client.pool import pool
 
     await pool.open()
     yield httpx.ASGITransport(application)
@@ -125,7 +125,7 @@ def orm(database: None) -> Iterator[None]:
 @pytest.fixture
 def staff(orm: None) -> Client:
     """A superuser, logged in to the admin."""
-    from tests.staff import root_client
+    from tests.support.staff import root_client
 
     return root_client()
 

@@ -12,9 +12,8 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
 
 from accounts import idempotency
-from accounts.api import router as accounts_router
-from accounts.attempts import TooManyAttempts
-from accounts.auth import Bearer
+from accounts.api.accounts import router as accounts_router
+from accounts.authentication import Bearer
 from accounts.passwords import PasswordRefused, TooManyLogins
 from accounts.queries import (
     EmailTaken,
@@ -26,14 +25,14 @@ from accounts.queries import (
     TooManyTokens,
     WrongCredentials,
     WrongPassword,
-    exports,
+    account_export,
     verify,
 )
-from tasks import exports as tasks_exports
-from tasks.api import router as tasks_router
+from accounts.throttling import TooManyAttempts
+from tasks.api.tasks import router as tasks_router
 from tasks.queries import BatchFailed, InvalidCursor, TaskChanged, TaskDeleted, TaskNotFound
-from todoproject import openapi, preconditions, problems, validation
-from todoproject.body import StrictParser
+from tasks.queries import account_export as tasks_exports
+from todoproject.database.client.pool import Work, pool
 from todoproject.database.errors import (
     ConstraintViolated,
     DatabaseNotReady,
@@ -46,10 +45,12 @@ from todoproject.database.errors import (
     ScopeMissing,
     one_line,
 )
-from todoproject.database.pool import Work, pool
-from todoproject.health import router as health_router
-from todoproject.problems import Problem
-from todoproject.request import ApiRequest
+from todoproject.http import preconditions, problems, validation
+from todoproject.http.body import StrictParser
+from todoproject.http.problems import Problem
+from todoproject.http.request import ApiRequest
+from todoproject.monitoring.health import router as health_router
+from todoproject.openapi import document as openapi
 from todoproject.version import VERSION
 
 logger = logging.getLogger("todoproject.api")
@@ -150,7 +151,7 @@ api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
 api.add_router("/v1/tasks", tasks_router)
 api.add_router("/health", health_router)
-exports.add("tasks", tasks_exports.tasks)
+account_export.add("tasks", tasks_exports.tasks)
 
 
 # --- Errors ---------------------------------------------------------------------------------------

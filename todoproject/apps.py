@@ -7,7 +7,8 @@ class TodoprojectConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from todoproject import checks, logs  # noqa: F401 -- importing checks registers them
+        from todoproject import checks  # noqa: F401 -- importing checks registers them
+        from todoproject.observability import logs
 
         logs.configure()
 

@@ -16,12 +16,13 @@ except ImproperlyConfigured as error:
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 
-from todoproject import lifespan, telemetry
-from todoproject.access import bounded
-from todoproject.addresses import ProxiedScopes
 from todoproject.api import api, query_parameters
-from todoproject.handler import ApiHandler
-from todoproject.request import Request
+from todoproject.http.client_address import ProxiedScopes
+from todoproject.http.handler import ApiHandler
+from todoproject.http.request import Request
+from todoproject.observability import telemetry
+from todoproject.pages.access_log import bounded
+from todoproject.serving import lifespan
 from todoproject.urls import api_patterns
 
 telemetry.start()

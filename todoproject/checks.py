@@ -2,7 +2,7 @@
 
 todo.E001  The server is older than what the project is tested with.
 todo.W001  The fence around users' data is open. A warning here, for the migration that closes it must be able to run;
-           in production the server refuses to start (todoproject/startup.py).
+           in production the server refuses to start (todoproject/serving/startup.py).
 todo.W002  In production, and no proxy is trusted: behind one, all clients would share its address and its limits, and
            the admin would never see HTTPS. Only `check --deploy` asks.
 """
@@ -15,7 +15,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
-from todoproject.database import readiness
+from todoproject.monitoring import readiness
 
 
 @register(Tags.database)

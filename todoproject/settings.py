@@ -249,7 +249,7 @@ PORT = _read("PORT", _number(1, 65535), example="8000", default=8000)
 WORKERS = _read("WORKERS", _number(1, 64), example="2", default=1)
 # How long a connection may be idle: longer than a load balancer keeps it (60 s, mostly), or both may act at once.
 KEEP_ALIVE = _read("KEEP_ALIVE_SECONDS", _number(1, 3600), example="75", default=75)
-# Connections of each worker, and of one address; fewer where the descriptor limit is lower (todoproject/admission.py).
+# Connections of each worker, and of one address; fewer where the descriptor limit is lower (serving/admission.py).
 MAX_CONNECTIONS = _read("MAX_CONNECTIONS", _number(16, 100_000), example="4096", default=4096)
 MAX_CONNECTIONS_PER_ADDRESS = _read(
     "MAX_CONNECTIONS_PER_ADDRESS", _number(1, 100_000), example="256", default=0
@@ -325,7 +325,7 @@ MIGRATION_LOCK_TIMEOUT = _read("MIGRATION_LOCK_TIMEOUT_SECONDS", _number(1, 60),
 MIGRATION_PATIENCE = _read("MIGRATION_PATIENCE_SECONDS", _number(0, 86_400), example="600", default=600)
 
 _connection = {
-    "ENGINE": "todoproject.database.postgres",
+    "ENGINE": "todoproject.database.engine",
     "CONN_MAX_AGE": 0,  # anything else leaks a connection for each thread that ASGI starts
     "DISABLE_SERVER_SIDE_CURSORS": True,  # a transaction pooler gives the next statement another session
 }
@@ -353,7 +353,7 @@ def _complete(database: dict[str, Any]) -> dict[str, Any]:
 DATABASES = {"default": _complete(_default)}
 # Migrations, dumps and session locks need a session of their own, which a transaction pooler cannot give.
 DIRECT_DATABASE = _complete(_direct or _without_pooler(_default))
-# Not in DATABASES: nothing of Django's may read from it, only the API's lists (todoproject/database/replica.py).
+# Not in DATABASES: nothing of Django's may read from it, only the API's lists (todoproject/database/client/replica.py).
 REPLICA_DATABASE = _complete(_replica) if _replica else None
 
 # --- Accounts -------------------------------------------------------------------------------------
@@ -426,7 +426,7 @@ if PRODUCTION and not EMAIL_IS_OFF and DEFAULT_FROM_EMAIL == "todo@localhost.loc
 # Requests/seconds, in each worker: of a token, and of an address without one. RATE_LIMIT=off turns both off.
 RATE_LIMIT = _read("RATE_LIMIT", _limit, example="6000/60", default=(6000, 60))
 RATE_LIMIT_ANONYMOUS = _read("RATE_LIMIT_ANONYMOUS", _limit, example="600/60", default=(600, 60))
-# Attempts/seconds, over all workers: what they are counted by is in accounts/attempts.py.
+# Attempts/seconds, over all workers: what they are counted by is in accounts/throttling.py.
 LOGIN_LIMIT = _read("LOGIN_LIMIT", _limit, example="10/900", default=(10, 900))
 REGISTER_LIMIT = _read("REGISTER_LIMIT", _limit, example="10/900", default=(10, 900))
 PASSWORD_RESET_LIMIT = _read("PASSWORD_RESET_LIMIT", _limit, example="5/3600", default=(5, 3600))
@@ -531,18 +531,18 @@ INSTALLED_APPS = [
     "accounts",
     "tasks",
 ]
-# For the admin, the docs and static files only; the API has one middleware of its own (todoproject/middleware.py).
+# For the admin, the docs and static files only; the API has one middleware of its own (todoproject/http/middleware.py).
 MIDDLEWARE = [
-    "todoproject.access.AccessMiddleware",  # the first: what the others answer is seen, too
+    "todoproject.pages.access_log.AccessMiddleware",  # the first: what the others answer is seen, too
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
-    "todoproject.page_headers.PageHeaders",
+    "todoproject.pages.security_headers.PageHeaders",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "accounts.staff.sessions.SessionLimits",
+    "accounts.staff.session_limits.SessionLimits",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
@@ -571,13 +571,13 @@ STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "todoproject.static.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "todoproject.pages.static_files.StaticFilesStorage"},
 }
 # Without a collectstatic run the files are served from where the packages keep them, and cached for a minute;
 # after one, compressed and under names with a hash, which browsers keep for good.
 SERVESTATIC_USE_FINDERS = DEBUG or not (STATIC_ROOT / "staticfiles.json").is_file()
 SERVESTATIC_ALLOW_ALL_ORIGINS = False  # they are for our own pages
-CSRF_FAILURE_VIEW = "todoproject.error_pages.csrf_failure"
+CSRF_FAILURE_VIEW = "todoproject.pages.error_pages.csrf_failure"
 
 # --- Admin ----------------------------------------------------------------------------------------
 
@@ -604,7 +604,7 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("todoproject/icon.svg")}],
     "STYLES": [lambda request: static("todoproject/admin.css")],
     "SCRIPTS": [lambda request: static("todoproject/admin.js")],
-    "DASHBOARD_CALLBACK": "tasks.dashboard.show",
+    "DASHBOARD_CALLBACK": "tasks.admin.dashboard.show",
     "ENVIRONMENT": [ENVIRONMENT, "danger" if PRODUCTION else "info"],
     "COLORS": {"primary": {str(shade): f"oklch({colour} 262)" for shade, colour in _SHADES.items()}},
     "SIDEBAR": {

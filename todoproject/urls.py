@@ -4,10 +4,10 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
 
-from todoproject import docs
 from todoproject.api import api, document
-from todoproject.metrics.endpoint import scrape
-from todoproject.responses import json_response
+from todoproject.http.responses import json_response
+from todoproject.monitoring.prometheus import scrape
+from todoproject.pages import documentation
 
 
 async def openapi_document(request: HttpRequest) -> HttpResponse:
@@ -23,16 +23,16 @@ api_patterns: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", docs.home),
-    path("docs", docs.swagger, name="docs"),
-    path("docs/guide", docs.guide, name="guide"),
-    path("docs/changelog", docs.changelog, name="changelog"),
-    path("docs/errors", docs.error_index, name="errors"),
-    path("docs/errors/<slug:code>", docs.error, name="error"),
+    path("", documentation.home),
+    path("docs", documentation.swagger, name="docs"),
+    path("docs/guide", documentation.guide, name="guide"),
+    path("docs/changelog", documentation.changelog, name="changelog"),
+    path("docs/errors", documentation.error_index, name="errors"),
+    path("docs/errors/<slug:code>", documentation.error, name="error"),
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "todoproject.error_pages.bad_request"
-handler403 = "todoproject.error_pages.permission_denied"
-handler404 = "todoproject.error_pages.not_found"
-handler500 = "todoproject.error_pages.server_error"
+handler400 = "todoproject.pages.error_pages.bad_request"
+handler403 = "todoproject.pages.error_pages.permission_denied"
+handler404 = "todoproject.pages.error_pages.not_found"
+handler500 = "todoproject.pages.error_pages.server_error"

@@ -1,5 +1,5 @@
 """The staff's view of people, groups, access tokens and the audit."""
 
-from accounts.admin import events, groups, panels, tokens, users
+from accounts.admin import audit_events, groups, person_panels, tokens, users
 
-__all__ = ["events", "groups", "panels", "tokens", "users"]
+__all__ = ["audit_events", "groups", "person_panels", "tokens", "users"]

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.models import User
-from todoproject.admin import ModelAdmin
+from todoproject.admin.model_admin import ModelAdmin
 
 admin.site.unregister(Group)
 

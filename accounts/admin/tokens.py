@@ -14,8 +14,8 @@ from unfold.decorators import display
 
 from accounts.models import AccessToken, User
 from accounts.staff.rights import outranks
-from todoproject.admin import ModelAdmin
-from todoproject.change_list import DayRangeFilter, PersonFilter
+from todoproject.admin.change_list import DayRangeFilter, PersonFilter
+from todoproject.admin.model_admin import ModelAdmin
 
 
 @admin.register(AccessToken)

@@ -15,12 +15,12 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelect2Widget
 
-from accounts.admin import email_changes, panels
-from accounts.admin.deeds import DEEDS, Deed
+from accounts.admin import email_changes, person_panels
+from accounts.admin.person_actions import DEEDS, Deed
 from accounts.models import User
 from accounts.staff.rights import grantable, outranks
-from todoproject.admin import ModelAdmin
-from todoproject.change_list import DayRangeFilter
+from todoproject.admin.change_list import DayRangeFilter
+from todoproject.admin.model_admin import ModelAdmin
 
 _RIGHTS = ("is_staff", "is_superuser", "groups")
 
@@ -101,14 +101,16 @@ class UserAdmin(ModelAdmin):
         factor = getattr(user, "second_factor", None)
         if factor is None:
             return "not set up"
-        return f"since {panels.when(factor.created_at)}, {len(factor.recovery_codes)} recovery codes left"
+        return f"since {person_panels.when(factor.created_at)}, {len(factor.recovery_codes)} recovery codes left"
 
     @display(description="New e-mail")
     def new_email(self, user: User) -> str:
         change = getattr(user, "email_change", None)
         if change is None:
             return "none asked for"
-        return f"{change.email}, asked for on {panels.when(change.created_at)}, waits for the code mailed to both"
+        return (
+            f"{change.email}, asked for on {person_panels.when(change.created_at)}, waits for the code mailed to both"
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
@@ -189,7 +191,7 @@ class UserAdmin(ModelAdmin):
         """Show everything about a person on one page, and record that somebody looked."""
         user = self.get_object(request, object_id)
         if isinstance(user, User) and self.has_view_or_change_permission(request, user):
-            shown = {"summary": panels.summary(request, user), "panels": panels.of(request, user)}
+            shown = {"summary": person_panels.summary(request, user), "panels": person_panels.of(request, user)}
             extra_context = {**(extra_context or {}), **shown, "deeds": _open(request, user)}
         response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
         return response

@@ -218,19 +218,17 @@ BEGIN
 END $$;
 """
 
-# A row that was read, changed and saved whole brings back what the owner's last change has moved since.
+# A row that was read, changed and saved whole brings back what the owner's last change has moved since. Both move together,
+# so the trigger's condition, which every numbering evaluates, stays the short one of 0002.
 KEEP_CHANGE_NO = """
 CREATE OR REPLACE FUNCTION {schema}.keep_change_no() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    NEW.change_no := greatest(NEW.change_no, OLD.change_no);
-    NEW.changed_at := greatest(NEW.changed_at, OLD.changed_at);
+    NEW.change_no := OLD.change_no;
+    NEW.changed_at := OLD.changed_at;
     RETURN NEW;
 END $$;
-CREATE OR REPLACE TRIGGER users_change_no BEFORE UPDATE ON users
-    FOR EACH ROW WHEN (NEW.change_no < OLD.change_no OR NOT coalesce(NEW.changed_at >= OLD.changed_at, OLD.changed_at IS NULL))
-    EXECUTE FUNCTION {schema}.keep_change_no();
 """
 
 _FENCE = import_module("accounts.migrations.0002_fence")
@@ -252,7 +250,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
     return migrations.RunSQL(forward.format(schema=SCHEMA), backward.format(schema=SCHEMA))
 
 
-KEEP_CHANGE_NO_BEFORE = replaced(_FENCE.KEEP_CHANGE_NO).replace("CREATE TRIGGER", "CREATE OR REPLACE TRIGGER")
+KEEP_CHANGE_NO_BEFORE = replaced(_FENCE.KEEP_CHANGE_NO).split("CREATE TRIGGER", 1)[0]
 ERASE_USER_BEFORE = replaced(import_module("accounts.migrations.0010_audit_fence").ERASE_USER)
 
 

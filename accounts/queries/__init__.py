@@ -4,8 +4,7 @@ What a token proves goes through the fence as role `todo_account`, in one round 
 (register, log in, reset) runs as the owner of the tables, in statements that name exactly one row.
 """
 
-from accounts.queries import exports
-from accounts.queries.errors import (
+from accounts.problems import (
     EmailTaken,
     LinkInvalid,
     OutlivesMaker,
@@ -16,9 +15,10 @@ from accounts.queries.errors import (
     WrongCredentials,
     WrongPassword,
 )
-from accounts.queries.links import confirm_reset, request_reset, verify_email
-from accounts.queries.me import change_password, confirm_password, erase, export, get_me, patch_me
-from accounts.queries.sessions import SessionRow, login, logout, register, verify
+from accounts.queries import account_export
+from accounts.queries.account import change_password, confirm_password, erase, export, get_me, patch_me
+from accounts.queries.email_links import confirm_reset, request_reset, verify_email
+from accounts.queries.sign_in import SessionRow, login, logout, register, verify
 from accounts.queries.tokens import create_token, current_token, list_tokens, revoke_token, rotate_token
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "TooManyTokens",
     "WrongCredentials",
     "WrongPassword",
+    "account_export",
     "change_password",
     "confirm_password",
     "confirm_reset",
@@ -39,7 +40,6 @@ __all__ = [
     "current_token",
     "erase",
     "export",
-    "exports",
     "get_me",
     "list_tokens",
     "login",

@@ -15,14 +15,14 @@ from uuid_utils.compat import uuid7
 
 from accounts import tokens
 from accounts.models import AccessToken
-from accounts.queries.errors import OutlivesMaker, ScopeNotHeld, TokenNotFound, TokenRotated, TooManyTokens
+from accounts.problems import OutlivesMaker, ScopeNotHeld, TokenNotFound, TokenRotated, TooManyTokens
 from accounts.queries.unit import NEW_TOKEN, NOW, TOKEN_FIELDS, fenced
 from accounts.schemas import LAST_EXPIRY, TokenCreate
-from todoproject.database import statements
+from todoproject.database.client import sql as statements
+from todoproject.database.client.pool import Work
+from todoproject.database.client.sql import CurrentToken, CurrentUser, Parameter
+from todoproject.database.client.statement import Credentials, Statement
 from todoproject.database.errors import InvalidToken
-from todoproject.database.pool import Work
-from todoproject.database.statements import CurrentToken, CurrentUser, Parameter
-from todoproject.database.unit import Credentials, Statement
 
 # Of personal tokens without a successor, far beyond what people make; and of all that live, those in their overlap and
 # logins too. Whoever has a token must not fill the table with it.

@@ -4,7 +4,7 @@ from psycopg import sql
 
 from accounts.models import Scope
 from accounts.schemas import Token, User
-from todoproject.database.unit import ACCOUNT_ROLE, Statement
+from todoproject.database.client.statement import ACCOUNT_ROLE, Statement
 
 USER_FIELDS = tuple(User.model_fields)
 TOKEN_FIELDS = tuple(Token.model_fields)

@@ -8,10 +8,10 @@ from django.core.exceptions import ValidationError
 from unfold.forms import AuthenticationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts import attempts, audit
-from accounts.attempts import TooManyAttempts
+from accounts import audit, throttling
 from accounts.models import User
-from todoproject import addresses
+from accounts.throttling import TooManyAttempts
+from todoproject.http import client_address
 
 
 class LoginForm(AuthenticationForm):
@@ -21,7 +21,7 @@ class LoginForm(AuthenticationForm):
         email, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
         if not email or not password or self.request is None:
             return self.cleaned_data
-        count(self.request, attempts.LOGIN, email)
+        count(self.request, throttling.LOGIN, email)
         user = authenticate(self.request, username=email, password=password)
         if not isinstance(user, User) or not user.is_staff:  # one answer for all: it tells nobody which it was
             audit.record_failed_sign_in(self.request, email)
@@ -45,7 +45,7 @@ class CodeForm(forms.Form):
 def count(request: Any, kind: str, subject: str) -> None:
     """Count an attempt; raise ValidationError where there were too many."""
     try:
-        attempts.take_in_admin(kind, subject, addresses.of(request))
+        throttling.take_in_admin(kind, subject, client_address.of(request))
     except TooManyAttempts as refusal:
         minutes = max(1, round(refusal.wait / 60))
         text = f"Too many attempts. Try again in {minutes} minute{'' if minutes == 1 else 's'}."

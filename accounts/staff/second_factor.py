@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db.models import Case, F, Func, Q, Value, When
 from django.utils.crypto import salted_hmac
 
-from accounts import seals
+from accounts import encryption
 from accounts.models import SecondFactor, User
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ def matching_step(secret: bytes, code: str) -> int | None:
 
 def seal(secret: bytes) -> str:
     """Encrypt a secret, to store it."""
-    return seals.seal(_cipher_key(), secret).decode()
+    return encryption.seal(_cipher_key(), secret).decode()
 
 
 def unseal(sealed: str) -> bytes | None:
     """Decrypt a secret; None where it was encrypted under another SECRET_KEY."""
-    return seals.unseal(_cipher_key(), sealed.encode())
+    return encryption.unseal(_cipher_key(), sealed.encode())
 
 
 def set_up(user: User, secret: bytes, step: int) -> Sequence[str] | None:

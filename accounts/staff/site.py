@@ -18,9 +18,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from unfold.sites import UnfoldAdminSite
 
-from accounts import attempts, audit, mails
+from accounts import audit, mails, throttling
 from accounts.models import SecondFactor, User
-from accounts.staff import second_factor, sessions
+from accounts.staff import second_factor, session_limits
 from accounts.staff.forms import CodeForm, LoginForm, count
 from todoproject.mail.outbox import send_now
 
@@ -166,7 +166,7 @@ def sign_in(request: HttpRequest, user: User, *, factor: str) -> None:
     """Begin a session for somebody who has proved who they are, and record it."""
     with transaction.atomic():
         login(request, user, _BACKEND)
-        sessions.begin(request.session)
+        session_limits.begin(request.session)
         audit.record(request, audit.SIGN_IN, user, facts={"factor": factor})
 
 
@@ -181,7 +181,7 @@ def _pending_user(request: HttpRequest) -> User | None:
 
 def _accepted(request: HttpRequest, user: User, form: CodeForm) -> str | None:
     try:
-        count(request, attempts.SECOND_FACTOR, str(user.pk))
+        count(request, throttling.SECOND_FACTOR, str(user.pk))
     except ValidationError as error:
         form.add_error(None, error)
         return None

@@ -5,9 +5,9 @@ Handlers pass credentials, never a user: whose rows are meant is decided by the 
 
 from tasks.queries.batch import BatchFailed, run_batch
 from tasks.queries.cursors import InvalidCursor
-from tasks.queries.lists import list_page
+from tasks.queries.documents import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
 from tasks.queries.one import complete, create, create_as, delete, get, patch, reopen, replace, restore
-from tasks.queries.rows import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
+from tasks.queries.pages import list_page
 
 __all__ = [
     "BatchFailed",

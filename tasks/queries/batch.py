@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
-from tasks.queries import plans
-from tasks.queries.plans import Plan
-from tasks.queries.rows import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
+from tasks.queries import writes
+from tasks.queries.documents import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
+from tasks.queries.writes import Plan
 from tasks.schemas import BatchChange, BatchCreate, BatchOperation
-from todoproject.database.pool import Work
-from todoproject.database.transaction import Transaction
-from todoproject.database.unit import Credentials, Rows
+from todoproject.database.client.pool import Work
+from todoproject.database.client.statement import Credentials, Rows
+from todoproject.database.client.transaction import Transaction
 
 _STATE_CHANGES = {
-    "delete": plans.deletion,
-    "complete": plans.completion,
-    "reopen": plans.reopening,
-    "restore": plans.restoration,
+    "delete": writes.deletion,
+    "complete": writes.completion,
+    "reopen": writes.reopening,
+    "restore": writes.restoration,
 }
 
 
@@ -59,7 +59,7 @@ def _result(plan: Plan, outcome: Rows | Exception) -> TaskRow | Exception:
 
 def _plan(operation: BatchOperation) -> Plan:
     if isinstance(operation, BatchCreate):
-        return plans.creation_as(operation.id, operation.data) if operation.id else plans.creation(operation.data)
+        return writes.creation_as(operation.id, operation.data) if operation.id else writes.creation(operation.data)
     if isinstance(operation, BatchChange):
-        return plans.change(operation.id, operation.data, operation.versions)
+        return writes.change(operation.id, operation.data, operation.versions)
     return _STATE_CHANGES[operation.op](operation.id, operation.versions)

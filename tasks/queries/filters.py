@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from tasks.models import UNDATED, Priority
 from tasks.schemas import TaskListQuery
-from todoproject.database.statements import Parameter
+from todoproject.database.client.sql import Parameter
 
 _RESOLUTION = timedelta(microseconds=1)
 

@@ -5,18 +5,18 @@ from uuid import UUID
 
 from accounts.models import Scope
 from tasks.models import Task
-from tasks.queries import plans
-from tasks.queries.plans import Plan, Versions
-from tasks.queries.rows import FIELDS, TaskNotFound, TaskRow
+from tasks.queries import writes
+from tasks.queries.documents import FIELDS, TaskNotFound, TaskRow
+from tasks.queries.writes import Plan, Versions
 from tasks.schemas import TaskCreate, TaskPatch
-from todoproject.database import statements
-from todoproject.database.pool import Work
-from todoproject.database.unit import Credentials, Statement
+from todoproject.database.client import sql
+from todoproject.database.client.pool import Work
+from todoproject.database.client.statement import Credentials, Statement
 
 
 @lru_cache
 def _get() -> Statement:
-    text = statements.as_json(statements.select(plans.live()), Task, FIELDS, ["version"])
+    text = sql.as_json(sql.select(writes.live()), Task, FIELDS, ["version"])
     return Statement.fenced(text, scope=Scope.TASKS_READ, repeatable=True)
 
 
@@ -34,45 +34,45 @@ async def _carry_out(work: Work, credentials: Credentials, plan: Plan) -> TaskRo
 
 async def create(work: Work, credentials: Credentials, task: TaskCreate) -> tuple[UUID, TaskRow]:
     """Store a new task of the user and return its id and itself."""
-    plan = plans.creation(task)
+    plan = writes.creation(task)
     row = await _carry_out(work, credentials, plan)
     return UUID(str(plan.task_id)), row
 
 
 async def create_as(work: Work, credentials: Credentials, task_id: UUID, task: TaskCreate) -> TaskRow:
     """Store a new task under an id that the client has made. Raises TaskChanged, TaskDeleted where it is in use."""
-    return await _carry_out(work, credentials, plans.creation_as(task_id, task))
+    return await _carry_out(work, credentials, writes.creation_as(task_id, task))
 
 
 async def replace(
     work: Work, credentials: Credentials, task_id: UUID, task: TaskCreate, if_match: Versions | None = None
 ) -> TaskRow:
     """Give the task these members and no others. Raises TaskNotFound, TaskChanged."""
-    return await _carry_out(work, credentials, plans.replacement(task_id, task, if_match))
+    return await _carry_out(work, credentials, writes.replacement(task_id, task, if_match))
 
 
 async def patch(
     work: Work, credentials: Credentials, task_id: UUID, task: TaskPatch, if_match: Versions | None = None
 ) -> TaskRow:
     """Change the members that the patch names; an empty patch changes nothing. Raises TaskNotFound, TaskChanged."""
-    return await _carry_out(work, credentials, plans.change(task_id, task, if_match))
+    return await _carry_out(work, credentials, writes.change(task_id, task, if_match))
 
 
 async def complete(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:
     """Complete the task, if it is not yet. Raises TaskNotFound, TaskChanged."""
-    return await _carry_out(work, credentials, plans.completion(task_id, if_match))
+    return await _carry_out(work, credentials, writes.completion(task_id, if_match))
 
 
 async def reopen(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:
     """Open the task again, if it is completed. Raises TaskNotFound, TaskChanged."""
-    return await _carry_out(work, credentials, plans.reopening(task_id, if_match))
+    return await _carry_out(work, credentials, writes.reopening(task_id, if_match))
 
 
 async def delete(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> None:
     """Put the task away; a purge removes it later. Raises TaskNotFound, TaskChanged."""
-    await _carry_out(work, credentials, plans.deletion(task_id, if_match))
+    await _carry_out(work, credentials, writes.deletion(task_id, if_match))
 
 
 async def restore(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:
     """Take the task back from the trash, if it is there. Raises TaskNotFound, TaskChanged."""
-    return await _carry_out(work, credentials, plans.restoration(task_id, if_match))
+    return await _carry_out(work, credentials, writes.restoration(task_id, if_match))

@@ -1,4 +1,4 @@
-"""A day with the client that openapi-python-client has generated as `todo_client`; run by tests/test_clients.py."""
+"""A day with the client that openapi-python-client has generated as `todo_client`; run by test_clients.py."""
 
 import datetime
 import sys

@@ -1,4 +1,4 @@
-// A day with the types that openapi-typescript has generated into schema.d.ts; run by tests/test_clients.py.
+// A day with the types that openapi-typescript has generated into schema.d.ts; run by tests/clients/test_clients.py.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema.js";
 

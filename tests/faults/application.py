@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from tests.faults import processes
 from tests.faults.client import Client
-from tests.servers import Server
+from tests.support.processes.servers import Server
 
 WORKERS = 2
 PASSWORD = "correct horse battery staple"

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.servers import ROOT
+from tests.support.processes.servers import ROOT
 
 PUBLISHED = ROOT / "tests" / "faults" / "faults.json"
 PAGE = ROOT / "docs" / "reliability.md"

@@ -30,7 +30,18 @@ class Coverage:
         print("First the tests without any break, to see that they pass and which reach what.", flush=True)
         only_migrations = all("migrations" in file for file in files)
         chosen = migrations_tests(folder) if only_migrations else ["-m", "not long"]
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", "-p", "tests.progress"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "auto",
+            "--dist",
+            "loadfile",
+            "-p",
+            "tests.support.progress",
+        ]
         counted = ["--cov", "--cov-context=test", "--cov-report=", "--cov-fail-under=0"]
         if subprocess.run([*command, *counted, *chosen], cwd=folder, check=False).returncode:
             raise SystemExit("The tests fail without any break. Mend that first.")

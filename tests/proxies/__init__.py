@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.servers import free_port
+from tests.support.processes.servers import free_port
 
 _HERE = Path(__file__).parent
 COMMANDS = {

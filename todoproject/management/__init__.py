@@ -1,0 +1,1 @@
+"""What operators run: `manage.py` commands and their parts."""

@@ -13,7 +13,7 @@ from tests.faults.application import Account
 from tests.faults.lab import POOLED, Lab, Outcome
 from tests.faults.ledger import Fate, Ledger, Row
 from tests.faults.writers import writing
-from tests.servers import ROOT
+from tests.support.processes.servers import ROOT
 
 LETTER = "f"
 CLAIM = "A backup under load holds one moment, whole and consistent, and restores to exactly that"

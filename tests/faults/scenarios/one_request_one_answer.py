@@ -4,11 +4,11 @@ import asyncio
 import shutil
 from contextlib import nullcontext
 
-from tests.desync import Tally, attack
 from tests.faults.application import Application
 from tests.faults.client import Client
 from tests.faults.lab import Lab, Outcome
 from tests.proxies import COMMANDS, proxy
+from tests.support.desync import Tally, attack
 
 LETTER = "h"
 CLAIM = "One request is one answer: however it is framed and cut, nobody gets the answer of somebody else"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.faults.application import WORKERS, Application
 from tests.faults.lab import Lab, Outcome
-from tests.load import Load
+from tests.support.http.load import Load
 
 LETTER = "g"
 CLAIM = "A rolling restart under load leaves no request without its answer, and no acknowledged write is lost"

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import IsolationLevel
 
-from todoproject.database import direct
+from todoproject.database import direct_connection
 from todoproject.management.backups import contents, manifest, programs
 from todoproject.management.backups.contents import Contents
 from todoproject.management.backups.errors import BackupError
@@ -45,7 +45,7 @@ def write(dump: Path, tell: Callable[[str], None]) -> Manifest:
     """
     _sweep(dump.parent)
     with _unfinished(dump) as file, _unfinished(manifest.path_of(dump)) as description:
-        made = _dump(direct.wrapper(), file, tell)
+        made = _dump(direct_connection.wrapper(), file, tell)
         _sync(file)
         description.write_text(made.dumps(), "utf-8")
         _sync(description)
@@ -62,7 +62,7 @@ def write(dump: Path, tell: Callable[[str], None]) -> Manifest:
 
 def _dump(connection: BaseDatabaseWrapper, file: Path, tell: Callable[[str], None]) -> Manifest:
     schema = settings.DATABASE_SCHEMA
-    with direct.connected(connection) as session:
+    with direct_connection.connected(connection) as session:
         server = session.info.server_version
         program = programs.find("pg_dump", server // 10_000)
         session.isolation_level = IsolationLevel.REPEATABLE_READ

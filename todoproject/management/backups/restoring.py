@@ -12,12 +12,13 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from todoproject.database import direct, readiness
+from todoproject.database import direct_connection
 from todoproject.management.backups import contents, isolation, manifest, programs
 from todoproject.management.backups.errors import BackupError
 from todoproject.management.backups.manifest import Manifest
 from todoproject.management.commands.migrate import LOCK, prepare_schema
 from todoproject.management.interruption import held
+from todoproject.monitoring import readiness
 
 _IN_SCHEMA = """
 SELECT count(*) FROM (SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s)
@@ -48,7 +49,7 @@ def restore(dump: Path, made: Manifest, connection: BaseDatabaseWrapper, tell: C
 
     Raises BackupError, also where the outcome is not what was backed up, and database errors.
     """
-    with direct.connected(connection) as session:
+    with direct_connection.connected(connection) as session:
         session.execute("SET default_transaction_read_only = off")  # a killed restore has left it on for us, too
         _refuse_company(session)
         program = programs.find("pg_restore", session.info.server_version // 10_000, oldest=made.pg_dump)
@@ -86,7 +87,7 @@ def database(name: str, tell: Callable[[str], None]) -> Iterator[BaseDatabaseWra
         is_ours = name == connections["default"].settings_dict["NAME"]
         if not is_ours and create(name, undo, otherwise=f"make {name} yourself"):
             tell(f"made database {name}")
-        connection = direct.wrapper(name)
+        connection = direct_connection.wrapper(name)
         undo.callback(connection.close)
         yield connection
         undo.pop_all()
@@ -97,7 +98,7 @@ def create(name: str, undo: ExitStack, *, otherwise: str) -> bool:
 
     Raises BackupError, which advises to do `otherwise`.
     """
-    with direct.connected(direct.wrapper()) as session:
+    with direct_connection.connected(direct_connection.wrapper()) as session:
         if session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return False
         try:
@@ -117,7 +118,7 @@ def create(name: str, undo: ExitStack, *, otherwise: str) -> bool:
 def drop(name: str) -> None:
     """Drop a database with whoever is still in it, also where a second signal would end us."""
     statement = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
-    with held(), direct.connected(direct.wrapper()) as session:
+    with held(), direct_connection.connected(direct_connection.wrapper()) as session:
         try:
             session.execute(statement + sql.SQL(" WITH (FORCE)"))
         except psycopg.errors.InsufficientPrivilege:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler
 
-from todoproject.database import direct, embedded
+from todoproject.database import direct_connection, embedded
 from todoproject.management.backups import restoring
 from todoproject.management.backups.errors import BackupError
 
@@ -27,7 +27,7 @@ def on_the_server() -> Iterator[BaseDatabaseWrapper]:
     name = f"{PREFIX}{secrets.token_hex(4)}"
     with ExitStack() as undo:
         restoring.create(name, undo, otherwise="use --embedded")
-        connection = direct.wrapper(name)
+        connection = direct_connection.wrapper(name)
         undo.callback(connection.close)
         yield connection
 

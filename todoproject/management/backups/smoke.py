@@ -21,7 +21,7 @@ from uuid_utils.compat import uuid7
 
 from accounts import tokens
 from accounts.models import Scope
-from todoproject.database import direct
+from todoproject.database import direct_connection
 from todoproject.management.backups import scratch
 from todoproject.management.backups.errors import BackupError
 
@@ -85,7 +85,7 @@ class _Api:
 def _read_as_owner(api: _Api, connection: BaseDatabaseWrapper) -> str | None:
     """Read a restored account through the API; return the id of one of its tasks."""
     schema, token = settings.DATABASE_SCHEMA, tokens.generate()
-    with direct.connected(connection) as session:
+    with direct_connection.connected(connection) as session:
         found = session.execute(_OWNER.format(schema=schema)).fetchone()
         if found is None:
             return None

@@ -12,7 +12,7 @@ import psycopg
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connections
 
-from todoproject.database import direct
+from todoproject.database import direct_connection
 from todoproject.database.embedded import EmbeddedServerError
 from todoproject.management.diagnosis import findings, health, link, schema, server
 from todoproject.management.diagnosis.findings import Check, Finding, Session
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        links = link.links(connections["default"], direct.wrapper())
+        links = link.links(connections["default"], direct_connection.wrapper())
         try:
             found, code = _look(links)
         finally:

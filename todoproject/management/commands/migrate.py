@@ -19,8 +19,9 @@ from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import errors, sql
 
-from todoproject.database import direct, roles
-from todoproject.database.blockers import Watch
+from todoproject.database import direct_connection as direct
+from todoproject.database.engine import roles
+from todoproject.database.lock_watch import Watch
 
 logger = logging.getLogger("todoproject")
 

@@ -21,12 +21,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError, connection
 from uvicorn.supervisors import ChangeReload
 
-from todoproject import startup
-from todoproject.metrics.endpoint import counting
-from todoproject.protocol import Protocol
-from todoproject.server import Server
+from todoproject.monitoring.prometheus import counting
+from todoproject.serving import startup
+from todoproject.serving.protocol import Protocol
+from todoproject.serving.server import Server
+from todoproject.serving.supervisor import START_SECONDS, Supervisor
 from todoproject.settings import given_environment
-from todoproject.supervisor import START_SECONDS, Supervisor
 
 logger = logging.getLogger("todoproject")
 
@@ -176,9 +176,9 @@ def _config(*, reload: bool = False) -> uvicorn.Config:
         http=Protocol,
         ws="none",  # an upgrade to anything is refused
         log_config=None,
-        access_log=False,  # ours is todoproject/middleware.py's
+        access_log=False,  # ours is todoproject/http/middleware.py's
         server_header=False,
-        proxy_headers=False,  # ours is todoproject/addresses.py
+        proxy_headers=False,  # ours is todoproject/http/client_address.py
         reload=reload,
         timeout_keep_alive=settings.KEEP_ALIVE,
     )

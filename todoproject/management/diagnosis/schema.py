@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 
-from todoproject.database import readiness
 from todoproject.management.diagnosis.findings import Found, Session
+from todoproject.monitoring import readiness
 
 _IS_THERE = "SELECT to_regclass(format('%%I.django_migrations', %(schema)s)) IS NOT NULL"
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import psycopg
 from django.conf import settings
 
-from todoproject.database import readiness
 from todoproject.management.backups import programs
 from todoproject.management.backups.errors import BackupError
 from todoproject.management.diagnosis.findings import Found, Level, Session, grave
+from todoproject.monitoring import readiness
 
 
 def versions(session: Session) -> Iterator[Found]:

@@ -1,0 +1,102 @@
+"""The account itself: show, change, export, erase."""
+
+from functools import lru_cache, partial
+
+from accounts import mails, passwords, throttling
+from accounts.models import User
+from accounts.problems import WrongPassword
+from accounts.queries import account_export
+from accounts.queries.unit import USER_FIELDS, fenced
+from accounts.schemas import MePatch
+from todoproject.database.client import sql
+from todoproject.database.client.pool import Work, pool
+from todoproject.database.client.sql import CurrentUser
+from todoproject.database.client.statement import Credentials, Rows, Statement
+from todoproject.database.errors import InvalidToken
+from todoproject.mail.outbox import outbox
+
+
+@lru_cache
+def _get_me() -> Statement:
+    rows = sql.select(User.objects.filter(id=CurrentUser()).values(*USER_FIELDS))
+    return fenced(sql.as_json(rows, User, USER_FIELDS), repeatable=True)
+
+
+async def get_me(work: Work, credentials: Credentials) -> bytes:
+    """Return the account as JSON."""
+    return _only(await work.execute(_get_me(), credentials=credentials))
+
+
+@lru_cache(maxsize=8)
+def _patch_me(changed: frozenset[str]) -> Statement:
+    own = User.objects.filter(id=CurrentUser())
+    write = sql.update(own, sql.placeholders(sorted(changed)), USER_FIELDS)
+    return fenced(sql.written_as_json(write, User, USER_FIELDS), writes=True)
+
+
+async def patch_me(work: Work, credentials: Credentials, me: MePatch) -> bytes:
+    """Change the members that the patch names and return the account as JSON."""
+    changes = {name: getattr(me, name) for name in me.model_fields_set}
+    statement = _patch_me(frozenset(changes)) if changes else _get_me()
+    return _only(await work.execute(statement, changes, credentials))
+
+
+def _only(rows: Rows) -> bytes:
+    if not rows:  # the account was erased since its token was checked, a moment ago
+        raise InvalidToken
+    return rows.bytes(0, 0)
+
+
+_OWN_PASSWORD = fenced("SELECT own_password()", repeatable=True)
+_CHANGE_PASSWORD = fenced(
+    "SELECT change_password(%(known)s, %(password)s, %(revoke_tokens)s), current_user_id()", writes=True
+)
+_ERASE = fenced("SELECT erase_account(%(known)s)", writes=True)
+
+
+async def confirm_password(credentials: Credentials, password: str, address: str) -> str:
+    """Check the account's password; return the hash that it was checked against.
+
+    Counted by account: it makes tokens, so counting by token would count nothing. Always alone, outside of a request's
+    transaction: what is counted stays so, and no connection is held while a password is hashed. Raises WrongPassword,
+    TooManyAttempts.
+    """
+    encoded = (await pool.execute(_OWN_PASSWORD, credentials=credentials)).value(0, 0)
+    if encoded is None or credentials.user_id is None:  # erased since the token was checked, a moment ago
+        raise InvalidToken
+    await throttling.take(throttling.PASSWORD, credentials.user_id, address)
+    if not await passwords.verify_password(password, encoded.decode()):
+        raise WrongPassword
+    return encoded.decode()
+
+
+async def change_password(work: Work, credentials: Credentials, known: str, new: str, *, revoke_tokens: bool) -> None:
+    """Set the hash of a new password in place of the one that was confirmed, and end every other session.
+
+    With `revoke_tokens` every other token. Raises WrongPassword where the password has changed since.
+    """
+    parameters = {"known": known, "password": new, "revoke_tokens": revoke_tokens}
+    changed = await work.execute(_CHANGE_PASSWORD, parameters, credentials)
+    if changed.value(0, 0) is None:  # by somebody else, since the check
+        raise WrongPassword
+    work.on_commit(partial(outbox.post, mails.password_changed(changed.text(0, 0), changed.text(0, 1))))
+
+
+async def erase(work: Work, credentials: Credentials, known: str) -> None:
+    """Remove the account with everything that belongs to it, at once. Raises WrongPassword as `change_password` does.
+
+    The database counts afterwards, in the same transaction: an account of which anything is left is not erased.
+    """
+    if (await work.execute(_ERASE, {"known": known}, credentials)).text(0, 0) != "t":
+        raise WrongPassword
+
+
+async def export(work: Work, credentials: Credentials) -> bytes:
+    """Return everything that is held about the account, as one JSON document."""
+    document = []
+    for name, part in account_export.parts():
+        rows = await work.execute(part(), credentials=credentials)
+        if not rows or rows.value(0, 0) is None:  # erased since the part before
+            raise InvalidToken
+        document.append(b'"%b":%b' % (name.encode(), rows.bytes(0, 0)))
+    return b"{%b}" % b",".join(document)

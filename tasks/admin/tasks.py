@@ -1,0 +1,261 @@
+"""The staff's view of tasks. Deleting means what it means in the API: the row stays, marked as deleted."""
+
+from datetime import UTC, date, datetime, time
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
+from unfold.decorators import display
+
+from accounts.admin import person_panels
+from accounts.admin.person_panels import Fact, Panel
+from accounts.models import User
+from tasks.admin import search
+from tasks.admin.search import is_overdue, key_at
+from tasks.models import Priority, Task
+from todoproject.admin.change_list import DayRangeFilter, PersonFilter
+from todoproject.admin.model_admin import ModelAdmin
+from todoproject.admin.paginator import MOST_COUNTED
+
+
+class DeletedFilter(DropdownFilter):
+    """Hides deleted tasks unless they are asked for."""
+
+    title = "deleted"
+    parameter_name = "deleted"
+    all_option = ["", "No"]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes"), ("all", "All, deleted or not")]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Task]") -> "QuerySet[Task]":
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(deleted_at__isnull=self.value() != "yes")
+
+
+class DueFilter(DayRangeFilter):
+    """Finds tasks by when they are due, whether that is a day or an instant."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.title = "due"
+
+    def condition(self, comparison: str, day: date, of_day: time) -> Q:
+        instant = datetime.combine(day, of_day, UTC)
+        return Q((f"due_on__{comparison}", day)) | Q((f"due_at__{comparison}", instant))
+
+
+class StateFilter(DropdownFilter):
+    """Open, overdue or completed."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("overdue", "Overdue"), ("completed", "Completed")]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Task]") -> "QuerySet[Task]":
+        match self.value():
+            case "open":
+                return queryset.filter(is_completed=False)
+            case "overdue":
+                return queryset.filter(_overdue(), is_completed=False)
+            case "completed":
+                return queryset.filter(is_completed=True)
+        return queryset
+
+
+class CreatedFilter(DayRangeFilter):
+    """Finds tasks by when they were made: the primary key's index knows that, to within a clock's error."""
+
+    def condition(self, comparison: str, day: date, of_day: time) -> Q:
+        instant = datetime.combine(day, of_day, UTC)
+        return super().condition(comparison, day, of_day) & Q((f"key__{comparison}", key_at(instant, comparison)))
+
+
+def _overdue() -> Q:
+    # Staff have no zone in common with the owners: a day is over when it is over in UTC.
+    now = timezone.now()
+    return Q(due_on__lt=now.astimezone(UTC).date()) | Q(due_at__lt=now)
+
+
+def _state(task: Task) -> str:
+    if task.deleted_at is not None:
+        return "deleted"
+    if task.is_completed:
+        return "completed"
+    return "overdue" if is_overdue(task, timezone.now()) else "open"
+
+
+@admin.register(Task)
+class TaskAdmin(ModelAdmin):
+    """Everybody's tasks."""
+
+    records_views = True
+    list_display = ("title", "owner", "state", "priority", "is_completed", "due")
+    list_editable = ("priority", "is_completed")
+    list_per_page = 25  # two fields in each row take their time to draw
+    list_select_related = ("user",)
+    list_filter = (
+        ("user", PersonFilter),
+        StateFilter,
+        ("priority", ChoicesDropdownFilter),
+        ("due_on", DueFilter),
+        ("created_at", CreatedFilter),
+        ("completed_at", DayRangeFilter),
+        DeletedFilter,
+    )
+    ordering = ("-key",)  # UUIDv7: by creation, and by the primary key's index
+    search_fields = ("title",)  # what is searched is in get_search_results
+    search_help_text = "Words of the title or text, the beginning of an owner’s e-mail (with its @), or a whole id"
+    autocomplete_fields = ("user",)
+    is_list_watched = True
+    readonly_fields = ("id", "version", "number", "created_at", "updated_at", "completed_at", "deleted_at")
+    fieldsets = (
+        (None, {"fields": ("title", "description", "user")}),
+        ("State", {"fields": ("is_completed", "priority", "due_on", "due_at")}),
+        (
+            "Details",
+            {"fields": (("created_at", "updated_at"), ("completed_at", "deleted_at"), ("version", "number"), "id")},
+        ),
+    )
+    add_fieldsets = fieldsets[:2]  # type: ignore[assignment]  # Unfold's default is an empty tuple
+    actions = ("complete", "reopen", "remove", "restore")
+    export_columns: ClassVar = {"id": "id", "owner": "user__email", "owner_id": "user_id"} | {
+        name: name
+        for name in (
+            *("title", "description", "is_completed", "completed_at", "priority", "due_on", "due_at"),
+            *("created_at", "updated_at", "deleted_at", "version", "change_no"),
+        )
+    }
+
+    def mark(self, row: Task) -> str:
+        """Return the version, which every writer moves."""
+        return str(row.version)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: "QuerySet[Task]", search_term: str
+    ) -> "tuple[QuerySet[Task], bool]":
+        """Find by words, by the beginning of an owner's e-mail or by an id; each has its index."""
+        term = search_term.strip()
+        # A list shows the newest and counts no further; an export has them all.
+        is_list = request.path == reverse("admin:tasks_task_changelist")
+        most = MOST_COUNTED + 1 if is_list and "user__id__exact" not in request.GET else None
+        return search.search(queryset, term, most=most) if term else queryset, False
+
+    def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
+        """Sort one owner's tasks by anything; all tasks would have to be read and sorted whole."""
+        return ("title", "state", "priority", "due") if request.GET.get("user__id__exact") else ()
+
+    @display(description="Owner")
+    def owner(self, task: Task) -> str:
+        address = reverse("admin:accounts_user_change", args=[task.user_id])
+        return format_html('<a href="{}" class="text-link">{}</a>', address, task.user)
+
+    @display(
+        description="State",
+        label={"open": "info", "overdue": "warning", "completed": "success", "deleted": "danger"},
+        ordering="is_completed",
+    )
+    def state(self, task: Task) -> str:
+        return _state(task)
+
+    @display(description="Change number")
+    def number(self, task: Task) -> int:
+        return task.change_no
+
+    @display(description="Due", ordering="sort_due")
+    def due(self, task: Task) -> date | datetime | None:
+        return task.due_at or task.due_on
+
+    @admin.action(description="Complete selected tasks", permissions=["change"])
+    def complete(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
+        chosen = queryset.filter(is_completed=False, deleted_at=None)
+        self.update_selected(request, chosen, "completed", is_completed=True)
+
+    @admin.action(description="Reopen selected tasks", permissions=["change"])
+    def reopen(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
+        chosen = queryset.filter(is_completed=True, deleted_at=None)
+        self.update_selected(request, chosen, "reopened", is_completed=False)
+
+    @admin.action(description="Delete selected tasks (they can be restored)", permissions=["delete"])
+    def remove(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
+        """Mark as deleted, as the API does: clients that synchronise must learn of it."""
+        self.update_selected(request, queryset.filter(deleted_at=None), "deleted", deleted_at=Now())
+
+    @admin.action(description="Restore selected deleted tasks", permissions=["delete"])
+    def restore(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
+        self.update_selected(request, queryset.exclude(deleted_at=None), "restored", deleted_at=None)
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Leave out Django's way to delete, which removes rows; ours needs no second page, as it can be undone."""
+        return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+
+    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
+        """Mark as deleted, should Django's own way ever be offered again: no row goes from here."""
+        queryset.filter(deleted_at=None).update(deleted_at=Now())
+
+    def delete_model(self, request: HttpRequest, obj: Task) -> None:
+        Task.objects.filter(pk=obj.pk, deleted_at=None).update(deleted_at=Now())
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
+        """Fix the owner of a task that exists: a trigger would refuse another one."""
+        return (*self.readonly_fields, "user") if obj is not None else self.readonly_fields
+
+    def has_change_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
+        """A deleted task can be looked at and restored, not edited."""
+        return (obj is None or obj.deleted_at is None) and bool(super().has_change_permission(request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
+        return (obj is None or obj.deleted_at is None) and bool(super().has_delete_permission(request, obj))
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        """Leave out the buttons to make or change a user: choosing an owner is no place for that."""
+        form = super().get_form(request, obj, change, **options)
+        if owner := form.base_fields.get("user"):
+            owner.widget.can_add_related = owner.widget.can_change_related = owner.widget.can_view_related = False
+        return form
+
+
+def _facts(request: HttpRequest, user: User) -> list[Fact]:
+    if not request.user.has_perm("tasks.view_task"):
+        return []
+    open_tasks = Task.objects.filter(user=user, is_completed=False, deleted_at=None)
+    counts = open_tasks.aggregate(open=Count("*"), overdue=Count("pk", filter=_overdue()))
+    return [
+        Fact(
+            name.capitalize(),
+            f"{counts[name]:,}",
+            person_panels.more("tasks_task", user__id__exact=user.pk, state=name),
+        )
+        for name in ("open", "overdue")
+    ]
+
+
+def _newest(request: HttpRequest, user: User) -> Panel | None:
+    if not request.user.has_perm("tasks.view_task"):
+        return None
+    newest = Task.objects.filter(user=user, deleted_at=None).order_by("-created_at", "-id")[: person_panels.ROWS]
+    rows = [
+        (
+            person_panels.link(task.title, "tasks_task_change", task.pk),
+            _state(task),
+            Priority(task.priority).label.lower(),
+            person_panels.when(task.due_at or task.due_on) if task.due_at or task.due_on else "–",
+            person_panels.when(task.created_at),
+        )
+        for task in newest
+    ]
+    more = person_panels.more("tasks_task", user__id__exact=user.pk)
+    return Panel("Newest tasks", ("Title", "State", "Priority", "Due", "Created"), rows, more)
+
+
+person_panels.add_facts(_facts)
+person_panels.add(_newest)

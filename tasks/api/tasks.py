@@ -1,0 +1,189 @@
+"""Tasks over HTTP: validated input in, one call, bytes out."""
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.urls import register_converter
+from ninja import Path, Query, Router
+
+from tasks import queries
+from tasks.queries import TaskRow
+from tasks.schemas import (
+    Batch,
+    BatchOperation,
+    BatchQuery,
+    BatchResults,
+    NewTaskId,
+    Task,
+    TaskCreate,
+    TaskListQuery,
+    TaskPage,
+    TaskPatch,
+)
+from todoproject.http.converters import AnyCaseUUID
+from todoproject.http.preconditions import etag, headers, if_match, is_creation, is_not_modified
+from todoproject.http.problems import (
+    INVALID,
+    INVALID_CURSOR,
+    NOT_FOUND,
+    PRECONDITION_FAILED,
+    PRECONDITION_REQUIRED,
+    SCOPE_MISSING,
+    TASK_DELETED,
+    UNAUTHENTICATED,
+)
+from todoproject.http.responses import json_response, no_content, not_modified
+from todoproject.observability import logs
+from todoproject.openapi.document import answers
+
+if TYPE_CHECKING:
+    from accounts.authentication import AuthenticatedRequest
+
+register_converter(AnyCaseUUID, "any_case_uuid")
+router = Router(tags=["tasks"])
+
+DENIALS = (UNAUTHENTICATED, SCOPE_MISSING)
+CHANGES = (*DENIALS, NOT_FOUND, PRECONDITION_FAILED)
+
+
+def _task(row: TaskRow, status: int = 200, location: str | None = None) -> HttpResponse:
+    headers = {"ETag": etag(row.version)}
+    if location is not None:
+        headers["Location"] = location
+    return json_response(row.json, status, headers)
+
+
+@router.get(
+    "",
+    operation_id="list_tasks",
+    summary="List tasks, a page at a time",
+    response=answers({200: TaskPage}, *DENIALS, INVALID, INVALID_CURSOR),
+)
+async def list_tasks(request: "AuthenticatedRequest", query: Query[TaskListQuery]) -> HttpResponse:
+    return json_response(await queries.list_page(request.auth, query))
+
+
+@router.post(
+    "",
+    operation_id="create_task",
+    summary="Create a task",
+    response=answers({201: Task}, *DENIALS, INVALID),
+)
+async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> HttpResponse:
+    task_id, row = await queries.create(request.work, request.auth, task)
+    logs.note(task_id=task_id)
+    return _task(row, 201, f"/v1/tasks/{task_id}")
+
+
+@router.post(
+    "/batch",
+    operation_id="batch_tasks",
+    summary="Write up to 100 tasks at once",
+    description="All or nothing by default: the first operation that fails is the answer, with its number as"
+    " `operation`, and nothing is done. With `atomic=false` the answer is 207 with one result for each operation.",
+    response=answers({200: BatchResults, 207: BatchResults}, *CHANGES, TASK_DELETED, INVALID),
+)
+async def batch_tasks(request: "AuthenticatedRequest", batch: Batch, query: Query[BatchQuery]) -> HttpResponse:
+    results = await queries.run_batch(request.work, request.auth, batch.operations, is_atomic=query.atomic)
+    body = b",".join(_result(request, *pair) for pair in zip(batch.operations, results, strict=True))
+    return json_response(b'{"results":[%b]}' % body, 200 if query.atomic else 207)
+
+
+def _result(request: "AuthenticatedRequest", operation: BatchOperation, result: TaskRow | Exception) -> bytes:
+    """Return what the operation would have been answered as a request of its own."""
+    if isinstance(result, Exception):
+        refusal = request.respond_to(request, result)
+        return b'{"status":%d,"body":%b}' % (refusal.status_code, refusal.content)
+    if operation.op == "delete":
+        return b'{"status":204,"body":null}'
+    return b'{"status":%d,"body":%b}' % (201 if operation.op == "create" else 200, result.json)
+
+
+@router.get(
+    "/{any_case_uuid:task_id}",
+    operation_id="get_task",
+    summary="Show a task",
+    response=answers({200: Task, 304: None}, *DENIALS, NOT_FOUND),
+    openapi_extra=headers("If-None-Match"),
+)
+async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
+    row = await queries.get(request.work, request.auth, task_id)
+    return not_modified(etag(row.version)) if is_not_modified(request, row.version) else _task(row)
+
+
+@router.put(
+    "/{any_case_uuid:task_id}",
+    operation_id="put_task",
+    summary="Create a task under an id of yours, or replace it",
+    description="`If-None-Match: *` creates; `If-Match` replaces, and members that are left out take their defaults. "
+    "Ids are UUIDs and yours alone: make them as you like. The id of a deleted task is taken (409) until it is purged.",
+    response=answers({200: Task, 201: Task}, *CHANGES, TASK_DELETED, INVALID, PRECONDITION_REQUIRED),
+    openapi_extra=headers("If-Match", "If-None-Match: *"),
+)
+async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], task: TaskCreate) -> HttpResponse:
+    logs.note(task_id=task_id)
+    if is_creation(request):
+        return _task(await queries.create_as(request.work, request.auth, task_id, task), 201, f"/v1/tasks/{task_id}")
+    return _task(await queries.replace(request.work, request.auth, task_id, task, if_match(request)))
+
+
+@router.patch(
+    "/{any_case_uuid:task_id}",
+    operation_id="patch_task",
+    summary="Change a task (JSON merge patch)",
+    response=answers({200: Task}, *CHANGES, INVALID),
+    openapi_extra=headers("If-Match"),
+)
+async def patch_task(request: "AuthenticatedRequest", task_id: UUID, task: TaskPatch) -> HttpResponse:
+    logs.note(task_id=task_id)
+    return _task(await queries.patch(request.work, request.auth, task_id, task, if_match(request)))
+
+
+@router.delete(
+    "/{any_case_uuid:task_id}",
+    operation_id="delete_task",
+    summary="Delete a task; it can be restored until it is purged",
+    response=answers({204: None}, *CHANGES),
+    openapi_extra=headers("If-Match"),
+)
+async def delete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
+    logs.note(task_id=task_id)
+    await queries.delete(request.work, request.auth, task_id, if_match(request))
+    return no_content()
+
+
+@router.post(
+    "/{any_case_uuid:task_id}/complete",
+    operation_id="complete_task",
+    summary="Complete a task; safe to repeat",
+    response=answers({200: Task}, *CHANGES),
+    openapi_extra=headers("If-Match"),
+)
+async def complete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
+    logs.note(task_id=task_id)
+    return _task(await queries.complete(request.work, request.auth, task_id, if_match(request)))
+
+
+@router.post(
+    "/{any_case_uuid:task_id}/reopen",
+    operation_id="reopen_task",
+    summary="Reopen a task; safe to repeat",
+    response=answers({200: Task}, *CHANGES),
+    openapi_extra=headers("If-Match"),
+)
+async def reopen_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
+    logs.note(task_id=task_id)
+    return _task(await queries.reopen(request.work, request.auth, task_id, if_match(request)))
+
+
+@router.post(
+    "/{any_case_uuid:task_id}/restore",
+    operation_id="restore_task",
+    summary="Restore a deleted task; safe to repeat",
+    response=answers({200: Task}, *CHANGES),
+    openapi_extra=headers("If-Match"),
+)
+async def restore_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
+    logs.note(task_id=task_id)
+    return _task(await queries.restore(request.work, request.auth, task_id, if_match(request)))

@@ -1,0 +1,19 @@
+"""What an account's export holds of tasks: all of them, the deleted ones too."""
+
+from functools import lru_cache
+
+from accounts.models import Scope
+from accounts.queries.account_export import array
+from tasks.models import Task
+from tasks.schemas import Task as TaskDocument
+from todoproject.database.client import sql
+from todoproject.database.client.sql import CurrentUser
+from todoproject.database.client.statement import Statement
+
+
+@lru_cache
+def tasks() -> Statement:
+    """Return the statement for the bound user's tasks, oldest first. Their reader must be allowed to read tasks."""
+    fields = tuple(TaskDocument.model_fields)
+    rows = sql.select(Task.objects.filter(user=CurrentUser()).order_by("created_at", "id").values(*fields))
+    return Statement.fenced(array(sql.as_json(rows, Task, fields)), scope=Scope.TASKS_READ, repeatable=True)

@@ -1,0 +1,214 @@
+"""Every job of the staff in a real browser, on a running server: nothing from elsewhere, no error, no barrier."""
+
+import csv
+import io
+import json
+import uuid
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Download, Page, expect
+
+from tests.support.browser import Visit, add_task, log_in, register, visit
+from tests.support.postgres.databases import connect
+from tests.support.processes.servers import Server
+from todoproject.database import embedded
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}}
+LOOKS: dict[str, dict[str, Any]] = {"": {}, "-dark": {"color_scheme": "dark"}, "-phone": PHONE}
+PAGES = {
+    "dashboard": "/admin/",
+    "list": "/admin/tasks/task/",
+    "export": "/admin/tasks/task/export/",
+    "users": "/admin/accounts/user/",
+    "tokens": "/admin/accounts/accesstoken/",
+    "audit": "/admin/accounts/auditevent/",
+    "empty": "/admin/tasks/task/?q=nothingofthekind",
+    "groups": "/admin/auth/group/",
+    "add": "/admin/tasks/task/add/",
+}
+
+# A month of somebody's days, so that the plots have something to show.
+MONTH = """
+WITH owner AS (SELECT id FROM users WHERE email = %(email)s), task AS (
+    SELECT number, abs(hashint4(number * 13)) %% 5 < 3 AS is_done, abs(hashint4(number * 17)) %% 4000 AS taken,
+           uuidv7(-age) AS key, now() - age AS made
+      FROM (SELECT number, abs(hashint4(number)) %% 43200 * interval '1 minute' AS age
+              FROM generate_series(1, 700) AS number) AS one)
+INSERT INTO tasks (key, id, user_id, title, is_completed, completed_at, created_at, updated_at, sort_title, due_on,
+                   sort_due)
+SELECT key, key, owner.id, 'Task ' || number, is_done,
+       CASE WHEN is_done THEN least(now(), made + taken * interval '1 minute') END, made, made, 'task ' || number,
+       made::date + 19, (made::date + 19)::timestamp AT TIME ZONE 'UTC' FROM task, owner
+"""
+
+
+def test_every_page_looks_right_to_everybody(server: Server, thread: ThreadPoolExecutor) -> None:
+    thread.submit(look_around, server).result()
+
+
+def look_around(server: Server) -> None:
+    email = f"months-{uuid.uuid4().hex[:8]}@example.com"
+    register(server, email).close()
+    with connect(embedded.DATABASE, autocommit=True) as connection:
+        connection.execute("ALTER TABLE todo.tasks DISABLE TRIGGER USER")
+        connection.execute(MONTH, {"email": email})
+        connection.execute("ALTER TABLE todo.tasks ENABLE TRIGGER USER")
+    for suffix, options in LOOKS.items():
+        with visit(server, **options) as visitor:
+            visitor.open("/admin/")
+            visitor.look(f"login{suffix}")
+            log_in(visitor, server)
+            for name, address in PAGES.items():
+                visitor.open(address)
+                visitor.look(f"{name}{suffix}")
+            look_at_one(visitor, email, suffix)
+
+
+def look_at_one(visitor: Visit, email: str, suffix: str) -> None:
+    page = visitor.open(f"/admin/accounts/user/?q={email}")
+    page.get_by_role("link", name=email, exact=True).click()
+    page.wait_for_load_state("networkidle")
+    visitor.look(f"user{suffix}")
+    page = visitor.open(f"/admin/tasks/task/?q={email}")
+    page.locator("#result_list .field-title a").first.click()
+    page.wait_for_load_state("networkidle")
+    visitor.look(f"task{suffix}")
+    visitor.open(page.url.removeprefix(visitor.url).split("change/")[0] + "history/")
+    visitor.look()
+
+
+def test_staff_find_edit_and_act_on_tasks(server: Server, thread: ThreadPoolExecutor) -> None:
+    thread.submit(work_on_tasks, server).result()
+
+
+def work_on_tasks(server: Server) -> None:
+    email, word = f"owner-{uuid.uuid4().hex}@example.com", f"w{uuid.uuid4().hex[:8]}"
+    with register(server, email) as owner:
+        for number in range(3):
+            add_task(owner, f"Errand {number} {word}")
+    with visit(server) as visitor:
+        page = log_in(visitor, server)
+        visitor.open("/admin/tasks/task/")
+        page.fill("#searchbar", word)
+        page.press("#searchbar", "Enter")
+        expect(rows(page)).to_have_count(3)
+        edit_in_the_list(page)
+        act(page, "Complete selected tasks", "3 tasks completed.")
+        act(page, "Reopen selected tasks", "3 tasks reopened.")
+        act(page, "Delete selected tasks (they can be restored)", "3 tasks deleted.")
+        visitor.open(f"/admin/tasks/task/?deleted=yes&q={word}")
+        expect(rows(page)).to_have_count(3)
+        act(page, "Restore selected deleted tasks", "3 tasks restored.")
+        visitor.open(f"/admin/tasks/task/?q={word}")
+        filter_by_priority(page)
+        page.get_by_role("link", name=email, exact=True).first.click()
+        expect(page.locator("#id_email")).to_have_value(email)
+
+
+def rows(page: Page) -> Any:
+    return page.locator("#result_list .data-row")
+
+
+def edit_in_the_list(page: Page) -> None:
+    page.locator("select[name=form-0-priority]").select_option("4")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("1 task was changed successfully.")).to_be_visible()
+    expect(page.locator("select[name=form-0-priority]")).to_have_value("4")
+
+
+def act(page: Page, action: str, said: str) -> None:
+    for box in page.locator("#result_list input.action-select").all():
+        box.check()
+    page.locator("select[name=action]").select_option(label=action)
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text(said)).to_be_visible()
+
+
+def filter_by_priority(page: Page) -> None:
+    page.locator("#changelist a", has_text="Filters").first.click()
+    page.locator("select[name=priority__exact]").select_option("4", force=True)
+    page.get_by_role("button", name="Apply Filters").click()
+    expect(rows(page)).to_have_count(1)
+
+
+def test_the_second_of_two_people_is_told(server: Server, thread: ThreadPoolExecutor) -> None:
+    thread.submit(edit_at_once, server).result()
+
+
+def edit_at_once(server: Server) -> None:
+    word = f"w{uuid.uuid4().hex[:8]}"
+    with register(server, f"owner-{uuid.uuid4().hex}@example.com") as owner:
+        add_task(owner, f"Contested {word}")
+    with visit(server) as first:
+        log_in(first, server)
+        open_task(first, word)
+        second = Visit(first.page.context, server.url)
+        open_task(second, word)
+        for visitor, title in ((first, "first"), (second, "second")):
+            visitor.page.fill("#id_title", f"By the {title} {word}")
+            visitor.page.click("button[name=_save]")
+        expect(first.page.get_by_text("was changed successfully")).to_be_visible()
+        expect(second.page.get_by_text("somebody else has changed this")).to_be_visible()
+        expect(second.page.locator("#id_title")).to_have_value(f"By the second {word}")
+        open_task(second, word)
+        expect(second.page.locator("#id_title")).to_have_value(f"By the first {word}")
+        assert second.complaints == []
+
+
+def open_task(visitor: Visit, word: str) -> None:
+    page = visitor.open(f"/admin/tasks/task/?q={word}")
+    page.locator("#result_list .field-title a").first.click()
+    page.wait_for_load_state("networkidle")
+
+
+def test_a_list_is_exported_with_progress(server: Server, thread: ThreadPoolExecutor, tmp_path: Path) -> None:
+    thread.submit(export_lists, server, tmp_path).result()
+
+
+def export_lists(server: Server, folder: Path) -> None:
+    word = f"w{uuid.uuid4().hex[:8]}"
+    with register(server, f"owner-{uuid.uuid4().hex}@example.com") as owner:
+        add_task(owner, f"Taken along {word}", priority="high")
+    with visit(server) as visitor:
+        page = log_in(visitor, server)
+        visitor.open(f"/admin/tasks/task/?q={word}")
+        page.get_by_role("link", name="Export this list").click()
+        (row,) = csv.DictReader(io.StringIO(export(page, "CSV", folder).decode()))
+        assert (row["title"], row["priority"]) == (f"Taken along {word}", "high")
+        (entry,) = json.loads(export(page, "JSON", folder))
+        assert entry["id"] == row["id"]
+        book = zipfile.ZipFile(io.BytesIO(export(page, "Excel (XLSX)", folder)))
+        assert word in book.read("xl/worksheets/sheet1.xml").decode()
+
+
+def export(page: Page, name: str, folder: Path) -> bytes:
+    with page.expect_download() as download:
+        page.get_by_role("button", name=name).click()
+    expect(page.locator("#said")).to_have_text("1 rows, done.")
+    file: Download = download.value
+    path = folder / file.suggested_filename
+    file.save_as(path)
+    return path.read_bytes()
+
+
+def test_an_export_that_is_cut_off_saves_nothing(server: Server, thread: ThreadPoolExecutor) -> None:
+    thread.submit(cut_off, server).result()
+
+
+def cut_off(server: Server) -> None:
+    with visit(server) as visitor:
+        page = log_in(visitor, server)
+        visitor.open("/admin/tasks/task/export/")
+        headers = {"Content-Disposition": 'attachment; filename="tasks.csv"'}
+        page.route("**/export/file/**", lambda route: route.fulfill(body=b"\0\0\0\1\0\0\0\2ab", headers=headers))
+        saved: list[Any] = []
+        page.on("download", lambda download: saved.append(download))  # noqa: PLW0108 -- Playwright wants a function
+        page.get_by_role("button", name="CSV").click()
+        expect(page.locator("#said")).to_contain_text("Nothing was saved")
+        assert saved == []

@@ -1,0 +1,1 @@
+"""Generated input, a lot of it."""

@@ -1,0 +1,474 @@
+"""Limits: what is counted, that nobody escapes or is shut out by another, and what clients are told."""
+
+import asyncio
+import re
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import httpx
+import psycopg
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+
+from accounts import throttling, tokens
+from tests.http.test_errors import assert_problem
+from tests.product.test_start import refuse
+from tests.support.http.apis import api_client
+from tests.support.people import PASSWORD, Person
+from tests.support.postgres.databases import connect
+from tests.support.processes.servers import Server
+from todoproject import settings as settings_module
+from todoproject.database import embedded
+from todoproject.database.client.pool import pool
+from todoproject.http.rate_limits import Buckets, Limiter, Policy
+from todoproject.http.request import bearer_token
+
+# A List of Strings with integer parameters (RFC 9651, sections 3.1 and 3.3), as far as ours go.
+_ITEM = r'"[a-z-]+"(?:;[a-z]=[0-9]{1,15})+'
+
+
+def parameters(value: str) -> dict[str, dict[str, int]]:
+    """Parse `RateLimit` or `RateLimit-Policy`."""
+    assert re.fullmatch(rf"{_ITEM}(, {_ITEM})*", value), value
+    items = (item.split(";") for item in value.split(", "))
+    return {name.strip('"'): {p[0]: int(p[2:]) for p in rest} for name, *rest in items}
+
+
+# --- Buckets --------------------------------------------------------------------------------------
+
+
+def allowed(buckets: Buckets, key: object, now: float, tries: int = 1) -> int:
+    """Return how many of some tries at one moment are allowed."""
+    return sum(buckets.allows(buckets.take(key, now)) for _ in range(tries))
+
+
+@pytest.mark.parametrize(("quota", "window"), [(1, 60), (7, 60), (10, 900), (600, 60), (3, 1), (1000, 7)])
+def test_bucket_holds_its_quota_and_refills_evenly(quota: int, window: int) -> None:
+    buckets = Buckets(Policy("p", quota, window))
+    now = 1_000_000.3
+
+    assert allowed(buckets, "a", now, quota + 5) == quota
+    assert allowed(buckets, "a", now + window / quota * 0.98) == 0
+    assert allowed(buckets, "a", now + window / quota, 5) == 1
+    assert allowed(buckets, "b", now, 1) == 1
+    assert allowed(buckets, "a", now + 3 * window, quota + 5) == quota
+
+
+def test_headers_count_down_and_up_again() -> None:
+    buckets = Buckets(Policy("p", 10, 60))
+
+    standings = [buckets.header(buckets.take("a", 100.0)) for _ in range(11)]
+
+    assert standings[:3] == ['"p";r=9;t=6', '"p";r=8;t=12', '"p";r=7;t=18']
+    assert standings[9:] == ['"p";r=0;t=60', '"p";r=0;t=66']
+    assert buckets.header(buckets.take("a", 130.0)) == '"p";r=4;t=36'
+
+
+def test_refused_requests_do_not_prolong_the_wait() -> None:
+    buckets = Buckets(Policy("p", 2, 60))
+    allowed(buckets, "a", 0.0, 2)
+
+    for second in range(30):
+        assert allowed(buckets, "a", float(second)) == 0
+
+    assert allowed(buckets, "a", 30.0) == 1
+
+
+def test_nothing_is_forgotten_before_it_is_full_again() -> None:
+    """Keys are dropped by the window: whatever the phase, an exhausted one must come through it."""
+    for phase in range(0, 60, 7):
+        buckets = Buckets(Policy("p", 10, 60))
+        allowed(buckets, "other", 0.0)
+        allowed(buckets, "a", float(phase), 10)
+        for second in range(phase, phase + 60, 6):
+            allowed(buckets, "other", float(second))
+            assert allowed(buckets, "a", second + 5.9, 5) == (1 if second > phase else 0)
+
+
+def test_memory_is_bounded_and_a_busy_key_stays_through_a_flood() -> None:
+    buckets = Buckets(Policy("p", 10, 60), most_keys=1000)
+    allowed(buckets, "busy", 0.0, 10)
+
+    for number in range(20_000):
+        buckets.take(f"stranger {number}", 0.0)
+        if number % 500 == 0:
+            assert allowed(buckets, "busy", 0.0) == 0
+
+    assert len(buckets) <= 2000
+
+
+def test_made_up_tokens_count_against_their_address_and_take_no_memory() -> None:
+    limiter = Limiter(Policy("default", 100, 60), Policy("anonymous", 10, 60))
+
+    charges = [limiter.charge("192.0.2.1", str(number), 0.0) for number in range(100_000)]
+
+    assert Counter(charge.is_refused for charge in charges) == {False: 10, True: 99_990}
+    assert (len(limiter._tokens), len(limiter._addresses)) == (0, 1)
+
+
+def test_accepted_token_has_its_own_bucket_however_it_is_written() -> None:
+    limiter = Limiter(Policy("default", 3, 60), Policy("anonymous", 1, 60))
+    limiter.accept(limiter.charge("192.0.2.1", "good", 0.0), 0.0)
+
+    spellings = ["Bearer good", "bearer   good", "BEARER good", "Bearer good"]
+    charges = [limiter.charge("192.0.2.1", bearer_token(spelling), 0.0) for spelling in spellings]
+
+    assert [charge.is_refused for charge in charges] == [False, False, True, True]
+    assert charges[0].headers() == ('"default";q=3;w=60', '"default";r=1;t=40')
+    # The address has got back what the token had to borrow for its first request.
+    assert not limiter.charge("192.0.2.1", None, 0.0).is_refused
+
+
+@pytest.mark.parametrize("odd", ["\xa0", "\x85", "\x1c", "\t", "\x00", ",", "=x", ' "', "\x0b", "\xad"])
+async def test_token_with_anything_around_it_is_no_token(alice: Person, odd: str) -> None:
+    """Else one token would have as many buckets as there are bytes that some reader of the header strips."""
+    for text in (f"Bearer {alice.token}{odd}", f"Bearer {odd}{alice.token}", f"Bearer{odd}{alice.token}"):
+        answer = await alice.http.get("/v1/me", headers={"Authorization": text.encode("latin-1")})
+        assert answer.status_code == 401, text
+        assert bearer_token(text) is None, text
+
+
+@pytest.mark.parametrize("text", ["600", "600/", "/60", "0/60", "60/0", "-1/60", "1.5/60", "1000001/1", "٦/60", "none"])
+def test_setting_is_requests_per_seconds_or_off(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("RATE_LIMIT", text)
+
+    with pytest.raises(ImproperlyConfigured, match=r"^RATE_LIMIT .*Example: RATE_LIMIT=6000/60"):
+        settings_module._read("RATE_LIMIT", settings_module._limit, example="6000/60")
+    assert (settings_module._limit("600/60"), settings_module._limit("off")) == ((600, 60), None)
+
+
+# --- The general limit over HTTP ------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """The limits' clock, which stands still until a test moves it."""
+    clock = SimpleNamespace(now=1000.0, perf_counter=time.perf_counter, monotonic=lambda: clock.now)
+    monkeypatch.setattr("todoproject.http.middleware.time", clock)
+    return clock
+
+
+async def test_token_is_refused_after_its_quota_and_let_in_again(
+    alice: Person, settings: Settings, clock: SimpleNamespace
+) -> None:
+    settings.RATE_LIMIT, settings.RATE_LIMIT_ANONYMOUS = (3, 60), (100, 60)
+    async with api_client(Authorization=f"Bearer {alice.token}") as http:
+        answers = [await http.get("/v1/me") for _ in range(3)]
+        with patch.object(pool, "execute", side_effect=AssertionError("the database was asked")):
+            refused = await http.get("/v1/me")
+        clock.now += 19.9
+        still = await http.get("/v1/me")
+        clock.now += 0.1
+        again = await http.get("/v1/me")
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert [parameters(answer.headers["RateLimit"])["default"]["r"] for answer in answers] == [2, 1, 0]
+    assert {answer.headers["RateLimit-Policy"] for answer in answers} == {'"default";q=3;w=60'}
+    problem = assert_problem(refused, 429)
+    assert (problem["code"], problem["instance"]) == ("too-many-requests", "/v1/me")
+    assert refused.headers["Retry-After"] == "20"
+    assert parameters(refused.headers["RateLimit"]) == {"default": {"r": 0, "t": 20}}
+    assert parameters(refused.headers["RateLimit-Policy"]) == {"default": {"q": 3, "w": 60}}
+    assert refused.headers["Cache-Control"] == "private, no-cache"
+    assert (still.status_code, still.headers["Retry-After"], again.status_code) == (429, "1", 200)
+
+
+async def test_one_token_does_not_use_up_anothers(alice: Person, bob: Person, settings: Settings) -> None:
+    settings.RATE_LIMIT, settings.RATE_LIMIT_ANONYMOUS = (2, 60), (100, 60)
+    async with api_client() as http:
+        for _ in range(3):
+            last = await http.get("/v1/me", headers={"Authorization": f"Bearer {alice.token}"})
+        others = await http.get("/v1/me", headers={"Authorization": f"Bearer {bob.token}"})
+
+    assert (last.status_code, others.status_code) == (429, 200)
+
+
+async def test_strangers_count_by_address_whatever_they_send(settings: Settings, app: httpx.ASGITransport) -> None:
+    settings.RATE_LIMIT, settings.RATE_LIMIT_ANONYMOUS = (100, 60), (6, 60)
+    async with api_client() as http:
+        sent = [{}, {"Authorization": "Bearer nonsense"}, {"Authorization": b"\xff\x00"}, {"Authorization": "Basic x"}]
+        sent += [{"Authorization": f"Bearer {tokens.generate()}"} for _ in range(4)]
+        statuses = [(await http.get("/v1/me", headers=headers)).status_code for headers in sent]  # type: ignore[arg-type]  # bytes too
+
+    assert statuses == [401] * 6 + [429] * 2
+
+
+async def test_exhausted_address_does_not_shut_out_a_token_in_use(alice: Person, settings: Settings) -> None:
+    settings.RATE_LIMIT, settings.RATE_LIMIT_ANONYMOUS = (100, 60), (3, 60)
+    token = {"Authorization": f"Bearer {alice.token}"}
+    async with api_client() as http:
+        await http.get("/v1/me", headers=token)
+        strangers = [(await http.get("/v1/me")).status_code for _ in range(4)]
+        known = await http.get("/v1/me", headers=token)
+
+    assert (strangers, known.status_code) == ([401, 401, 401, 429], 200)
+
+
+async def test_many_tokens_behind_one_address_are_not_taken_for_strangers(alice: Person, settings: Settings) -> None:
+    settings.RATE_LIMIT, settings.RATE_LIMIT_ANONYMOUS = (100, 60), (1, 60)
+    body = {"name": "script", "scopes": ["account"]}
+    made = [(await alice.http.post("/v1/tokens", json=body)).json()["token"] for _ in range(5)]
+    async with api_client() as http:
+        statuses = [(await http.get("/v1/me", headers={"Authorization": f"Bearer {t}"})).status_code for t in made]
+
+    assert statuses == [200] * 5
+
+
+async def test_preflights_and_liveness_are_free_and_health_counts_apart(
+    settings: Settings, app: httpx.ASGITransport
+) -> None:
+    settings.RATE_LIMIT, settings.RATE_LIMIT_ANONYMOUS = (100, 60), (2, 60)
+    async with api_client() as http:
+        free = [(await http.get("/health/live")).status_code for _ in range(5)]
+        free += [(await http.options("/v1/tasks")).status_code for _ in range(5)]
+        api = [(await http.get("/v1/me")).status_code for _ in range(3)]
+        health = [(await http.get("/health")).status_code for _ in range(3)]
+
+    assert free == [200] * 5 + [204] * 5
+    assert (api, health) == ([401, 401, 429], [200, 200, 429])
+
+
+async def test_every_counted_answer_tells_its_limit(alice: Person, client: httpx.AsyncClient) -> None:
+    answers = {
+        "default": [await alice.http.get("/v1/me"), await alice.http.post("/v1/tasks", json={})],
+        "anonymous": [await client.get(path) for path in ("/v1/me", "/v1/nothing", "/health", "/v1/openapi.json")],
+    }
+
+    for name, those in answers.items():
+        for answer in those:
+            assert set(parameters(answer.headers["RateLimit"])) == {name}
+            assert set(parameters(answer.headers["RateLimit-Policy"])) == {name}
+
+
+async def test_limits_can_be_switched_off(alice: Person, settings: Settings) -> None:
+    settings.RATE_LIMIT = None
+    async with api_client(Authorization=f"Bearer {alice.token}") as http:
+        answer = await http.get("/v1/me")
+
+    assert answer.status_code == 200
+    assert "RateLimit" not in answer.headers
+
+
+# --- Attempts to log in, to register --------------------------------------------------------------
+
+
+WRONG = "not " + PASSWORD
+
+
+def email(name: str = "nobody") -> str:
+    return f"{name}-{uuid.uuid4().hex}@example.com"
+
+
+async def attempt(http: httpx.AsyncClient, who: str, password: str = WRONG, to: str = "login") -> httpx.Response:
+    return await http.post(f"/v1/auth/{to}", json={"email": who, "password": password})
+
+
+async def statuses(http: httpx.AsyncClient, who: str, times: int, password: str = WRONG) -> list[int]:
+    return [(await attempt(http, who, password)).status_code for _ in range(times)]
+
+
+def address() -> str:
+    """Return an IPv6 address in a network of its own: one nobody has tried from."""
+    return f"2001:db8:{uuid.uuid4().hex[:4]}:{uuid.uuid4().hex[:4]}::1"
+
+
+def let_time_pass(seconds: float) -> None:
+    """Move all buckets back, which is what time does to them."""
+    with connect() as connection:
+        connection.execute("UPDATE attempt_buckets SET full_at = full_at - %s * interval '1 s'", [seconds])
+
+
+async def test_failed_logins_count_and_time_heals(alice: Person, settings: Settings) -> None:
+    settings.LOGIN_LIMIT = (3, 900)
+    async with api_client(address()) as http:
+        failed = await statuses(http, alice.email, 3)
+        refused = await attempt(http, alice.email, PASSWORD)
+        let_time_pass(310)
+        after = [await attempt(http, alice.email, PASSWORD), await attempt(http, alice.email, PASSWORD)]
+
+    assert failed == [401, 401, 401]
+    problem = assert_problem(refused, 429)
+    assert problem["code"] == "too-many-requests"
+    assert 298 <= int(refused.headers["Retry-After"]) <= 300
+    assert parameters(refused.headers["RateLimit-Policy"])["login"] == {"q": 3, "w": 900}
+    assert parameters(refused.headers["RateLimit"])["login"]["r"] == 0
+    assert "anonymous" in parameters(refused.headers["RateLimit"])
+    assert [answer.status_code for answer in after] == [201, 429]
+
+
+async def test_known_and_unknown_emails_are_limited_alike(alice: Person, settings: Settings) -> None:
+    settings.LOGIN_LIMIT = (3, 900)
+    async with api_client(address()) as http:
+        assert await statuses(http, alice.email, 5) == await statuses(http, email(), 5) == [401, 401, 401, 429, 429]
+
+
+async def test_case_of_the_email_makes_no_other_account(alice: Person, settings: Settings) -> None:
+    settings.LOGIN_LIMIT = (3, 900)
+    spellings = [alice.email, alice.email.upper(), alice.email.title(), f"  {alice.email}"]
+    async with api_client(address()) as http:
+        assert [(await attempt(http, who)).status_code for who in spellings] == [401, 401, 401, 429]
+
+
+async def test_failures_from_elsewhere_do_not_lock_the_owner_out(alice: Person, settings: Settings) -> None:
+    settings.LOGIN_LIMIT = (3, 900)
+    async with api_client(address()) as attacker, api_client(address()) as owner:
+        assert (await statuses(attacker, alice.email, 20)).count(429) == 17
+        assert (await attempt(owner, alice.email, PASSWORD)).status_code == 201
+
+
+async def test_guessing_from_many_addresses_ends_too(alice: Person, settings: Settings) -> None:
+    settings.LOGIN_LIMIT = (2, 900)
+    found: Counter[int] = Counter()
+    for _ in range(8):
+        async with api_client(address()) as http:
+            found.update(await statuses(http, alice.email, 2))
+
+    assert found == {401: 10, 429: 6}
+
+
+async def test_spraying_over_many_accounts_ends_by_address(settings: Settings, app: httpx.ASGITransport) -> None:
+    settings.LOGIN_LIMIT = (1, 900)
+    base = address().removesuffix("1")
+    found: Counter[int] = Counter()
+    for number in range(25):  # any address of the network is the same client
+        async with api_client(f"{base}{number + 1:x}") as http:
+            found.update(await statuses(http, email(), 1))
+
+    assert found == {401: 20, 429: 5}
+
+
+async def test_fifty_at_once_let_exactly_the_limit_through(alice: Person, settings: Settings) -> None:
+    settings.LOGIN_LIMIT = (10, 900)
+    async with api_client(address()) as http:
+        answers = await asyncio.gather(*(attempt(http, alice.email, PASSWORD) for _ in range(50)))
+
+    assert Counter(answer.status_code for answer in answers) == {201: 10, 429: 40}
+
+
+async def test_refused_attempt_takes_from_no_bucket(alice: Person, settings: Settings) -> None:
+    """Else one address could use up what all addresses together have for the account."""
+    settings.LOGIN_LIMIT = (2, 900)
+    async with api_client(address()) as attacker:
+        await statuses(attacker, alice.email, 30)
+    left: Counter[int] = Counter()
+    for _ in range(4):
+        async with api_client(address()) as http:
+            left.update(await statuses(http, alice.email, 2))
+
+    assert left == {401: 8}
+
+
+async def test_registrations_count_when_they_fail_too(alice: Person, settings: Settings) -> None:
+    settings.REGISTER_LIMIT = (2, 900)
+    async with api_client(address()) as http:
+        taken = [(await attempt(http, alice.email, PASSWORD, "register")).status_code for _ in range(3)]
+        weak = [(await attempt(http, "w" + alice.email, "short", "register")).status_code for _ in range(3)]
+        fresh = [(await attempt(http, email(), PASSWORD, "register")).status_code for _ in range(40)]
+
+    assert (taken, weak) == ([409, 409, 429], [422, 422, 429])
+    assert Counter(fresh) == {201: 36, 429: 4}
+
+
+async def test_attempts_survive_a_login_that_is_cut_off(alice: Person, settings: Settings) -> None:
+    """The attempt is committed before the password is checked, whatever becomes of that."""
+    settings.LOGIN_LIMIT = (2, 900)
+    async with api_client(address()) as http:
+        with patch("accounts.queries.login", side_effect=RuntimeError):
+            broken = await statuses(http, alice.email, 2)
+        assert (broken, await statuses(http, alice.email, 1, PASSWORD)) == ([500, 500], [429])
+
+
+async def test_nothing_readable_is_kept_and_rows_go_when_they_are_full(alice: Person, settings: Settings) -> None:
+    settings.LOGIN_LIMIT = (5, 60)
+    async with api_client(address()) as http:
+        await statuses(http, alice.email, 1)
+        with connect() as connection:
+            rows = connection.execute("SELECT key, full_at FROM attempt_buckets").fetchall()
+        let_time_pass(100_000)
+        for _ in range(len(rows)):
+            await attempt(http, "same@example.com")
+
+    assert rows
+    assert all(len(key) == 32 for key, _ in rows)
+    with connect() as connection:
+        count = connection.execute("SELECT count(*) FROM attempt_buckets").fetchone()
+    assert count == (3,)
+
+
+async def test_long_rest_does_not_save_up_attempts(alice: Person, settings: Settings) -> None:
+    settings.LOGIN_LIMIT = (3, 900)
+    async with api_client(address()) as http:
+        await statuses(http, alice.email, 3)
+        let_time_pass(50_000)
+        with connect() as connection:  # older ones, which are cleaned away first
+            connection.execute(
+                "INSERT INTO attempt_buckets SELECT sha256(n::text::bytea), now() - interval '9 years'"
+                " FROM generate_series(1, 100) n"
+            )
+        assert await statuses(http, alice.email, 5) == [401, 401, 401, 429, 429]
+
+
+async def test_password_resets_are_limited_by_account_wherever_they_come_from(
+    settings: Settings, app: httpx.ASGITransport
+) -> None:
+    settings.PASSWORD_RESET_LIMIT = (2, 3600)
+    who = email()
+    for _ in range(2):
+        await throttling.take(throttling.PASSWORD_RESET, who, address())
+
+    with pytest.raises(throttling.TooManyAttempts) as refused:
+        await throttling.take(throttling.PASSWORD_RESET, who.upper(), address())
+
+    assert refused.value.policy == Policy("password-reset", 2, 3600)
+    assert 1790 < refused.value.wait <= 1800
+
+
+async def test_attempts_can_be_switched_off(alice: Person, settings: Settings) -> None:
+    async with api_client(address()) as http:
+        settings.LOGIN_LIMIT = None
+        off = await statuses(http, alice.email, 3)
+        settings.LOGIN_LIMIT = (1, 900)
+        on = await statuses(http, alice.email, 2)
+
+    assert (off, on) == ([401, 401, 401], [401, 429])
+
+
+@pytest.mark.parametrize("role", ["todo_api", "todo_account"])
+@pytest.mark.parametrize(
+    "query",
+    ["SELECT FROM attempt_buckets", "DELETE FROM attempt_buckets", "SELECT take_attempt('{}'::bytea[], '{}', '{}')"],
+)
+def test_roles_of_the_api_neither_read_nor_take_attempts(database: None, role: str, query: str) -> None:
+    with connect() as connection:
+        connection.execute(f"SET ROLE {role}")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(query)
+
+
+@pytest.mark.faults
+def test_servers_share_the_login_limit_and_it_survives_a_restart(server: Server) -> None:
+    who = email()
+
+    def tries(server: Server, times: int) -> list[int]:
+        login = {"email": who, "password": WRONG}
+        return [httpx.post(f"{server.url}/v1/auth/login", json=login).status_code for _ in range(times)]
+
+    with Server(LOGIN_LIMIT="4/900") as one, Server("--workers", "2", LOGIN_LIMIT="4/900") as other:
+        assert (tries(one, 2), tries(other, 3), tries(one, 1)) == ([401, 401], [401, 401, 429], [429])
+        one.kill()
+        one.start()
+        assert tries(one, 1) == [429]
+    with connect(embedded.DATABASE, autocommit=True) as connection:
+        connection.execute("DELETE FROM attempt_buckets")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("RATE_LIMIT", "fast"), ("RATE_LIMIT_ANONYMOUS", "off"), ("LOGIN_LIMIT", "10")]
+)
+def test_malformed_limit_ends_the_start(name: str, value: str) -> None:
+    assert f"{name} " in refuse(**{name: value})

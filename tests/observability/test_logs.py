@@ -1,0 +1,107 @@
+"""Logs: one JSON object a line, the request's context in each, and no secret in any."""
+
+import json
+import logging
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.people import PASSWORD, Person
+from tests.support.processes.servers import Server
+from todoproject.observability import logs
+
+
+async def test_access_line_names_request_user_route_and_times(alice: Person, lines: Any) -> None:
+    task = await alice.task()
+
+    await alice.http.get(f"/v1/tasks/{task['id']}", headers={"X-Request-ID": "req-7"})
+
+    line = lines.read()[-1]
+    assert (
+        line
+        | {
+            "level": "INFO",
+            "logger": "todoproject.access",
+            "event": "request",
+            "request_id": "req-7",
+            "user_id": alice.id,
+            "method": "GET",
+            "route": "/v1/tasks/{task_id}",
+            "status": 200,
+        }
+        == line
+    )
+    assert 0 < line["database_ms"] <= line["duration_ms"]
+
+
+async def test_every_write_names_its_task(alice: Person, lines: Any) -> None:
+    task = await alice.task()
+    path = f"/v1/tasks/{task['id']}"
+
+    await alice.http.patch(path, json={"title": "Changed"})
+    await alice.http.post(f"{path}/complete")
+    await alice.http.post(f"{path}/reopen")
+    await alice.http.delete(path)
+    await alice.http.post(f"{path}/restore")
+
+    writes = [line for line in lines.read() if line["method"] != "GET"]
+    assert [(line["route"], line["task_id"]) for line in writes] == [
+        ("/v1/tasks", task["id"]),
+        ("/v1/tasks/{task_id}", task["id"]),
+        ("/v1/tasks/{task_id}/complete", task["id"]),
+        ("/v1/tasks/{task_id}/reopen", task["id"]),
+        ("/v1/tasks/{task_id}", task["id"]),
+        ("/v1/tasks/{task_id}/restore", task["id"]),
+    ]
+
+
+async def test_no_secret_is_ever_logged(alice: Person, client: httpx.AsyncClient, lines: Any) -> None:
+    secret = "the-secret-title"
+    await alice.task(secret, description=secret)
+    await alice.http.post("/v1/tasks", json={"title": 5, secret: 1})
+    await alice.http.get("/v1/tasks", params={"cursor": secret})
+    await alice.http.get("/v1/nothing/" + secret)
+    await client.post("/v1/auth/login", json={"email": alice.email, "password": PASSWORD})
+    await client.post("/v1/auth/login", json={"email": alice.email, "password": secret})
+
+    logged = json.dumps(lines.read())
+
+    assert "request" in logged
+    for text in (secret, alice.token, PASSWORD, alice.email):
+        assert text not in logged
+
+
+async def test_crash_is_logged_once_with_its_request(
+    alice: Person, lines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("why")
+
+    monkeypatch.setattr("tasks.queries.get", broken)
+
+    answer = await alice.http.get(f"/v1/tasks/{alice.id}")
+
+    errors = [line for line in lines.read() if line["level"] == "ERROR"]
+    assert [line["request_id"] for line in errors] == [answer.headers["X-Request-ID"]]
+    assert "RuntimeError: why" in errors[0]["exception"]
+
+
+def test_server_tells_its_start_and_end_as_json(server: Server) -> None:
+    with Server() as other:
+        httpx.get(f"{other.url}/v1/tasks")
+        other.stop()
+        events = [json.loads(line) for line in other.log.splitlines() if line.startswith("{")]
+
+    assert [(line["event"], line.get("status")) for line in events if line.get("route") != "/health/live"] == [
+        ("started", None),
+        ("request", 401),
+        ("stopped", None),
+    ]
+
+
+def test_console_format_is_one_readable_line() -> None:
+    record = logging.makeLogRecord({"msg": "request", "levelname": "WARNING", "status": 503})
+
+    assert "WARNING request" in logs.ConsoleFormatter().format(record)
+    assert "status=503" in logs.ConsoleFormatter().format(record)

@@ -1,0 +1,1 @@
+"""Every operation, or the whole server."""

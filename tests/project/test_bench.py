@@ -1,0 +1,284 @@
+"""The bench's arithmetic, on small real input: what a number in a report means must not depend on trust."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import check, dataset, goals, load, operations, options, peers, profile, ratios, report, tables
+from bench.dataset import Sizes
+from bench.errors import BenchError
+from bench.load import Load
+from bench.operations import Target, Targets
+from bench.peers import Credentials
+from bench.processes import cpu_seconds, memory
+
+BURN = "import time; end = time.process_time() + {}\nwhile time.process_time() < end: pass"
+TARGETS = Targets(
+    users=[Credentials("user-id", "token", "key")],
+    tasks=[Target(f"task-{number}", Credentials("user-id", "token", "key")) for number in range(300)],
+    spare=[Target("spare", Credentials("user-id", "token", "key"))],
+)
+
+
+def cell(peer: str = "ours", **figures: Any) -> dict[str, Any]:
+    known = {"operation": "get", "connections": 32, "round": 0, "answered": 100, "errors": 0, "items": 1}
+    measured = {"requests_per_second": 100.0, "server_cpu_us": 100.0, "p99_ms": 10.0, "database_cpu_us": 50.0}
+    generator = {"generator_busy": 0.1, "generator_cpu_us": 10.0, "seconds": 2.0}
+    return {"peer": peer, **known, **measured, **generator, **figures}
+
+
+def run(**parts: Any) -> dict[str, Any]:
+    memory_used = {
+        "ours": {"rss": 2**26, "pss": 2**26, "uss": 2**26},
+        "sqlmodel": {"rss": 2**27, "pss": 2**27, "uss": 0},
+    }
+    cells = [
+        cell("ours", requests_per_second=500.0, server_cpu_us=100.0, p99_ms=10.0),
+        cell("sqlmodel", requests_per_second=100.0, server_cpu_us=600.0, p99_ms=90.0),
+        cell("floor", server_cpu_us=40.0),
+    ]
+    return {
+        "started": "2026-11-22T08:00:00+00:00",
+        "machine": {"processor": "a processor", "processors": 2},
+        "versions": dict.fromkeys(("commit", "python", "fastapi", "sqlmodel", "asyncpg", "uvicorn"), "1"),
+        "options": {"users": "1000", "tasks": "20000", "workers": "1", "rounds": "1", "seconds": "2"},
+        "postgres": {"server_version": "18"},
+        "compare": {"cells": cells, "limits": [], "memory": memory_used, "memory_at_end": memory_used},
+        **parts,
+    }
+
+
+def found_goals(results: dict[str, Any]) -> dict[str, goals.Goal]:
+    return {goal.name: goal for goal in goals.goals(results)}
+
+
+# --- Processor time and memory --------------------------------------------------------------------
+
+
+def test_cpu_of_a_tree_counts_children_that_live_and_children_that_have_ended() -> None:
+    ended, living = BURN.format(0.35), BURN.format(0.25) + "\ntime.sleep(60)"
+    script = (
+        "import subprocess, sys, time\n"
+        f"subprocess.run([sys.executable, '-c', {ended!r}])\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {living!r}])\n"
+        "print('ready', flush=True); sys.stdin.read(); child.kill()"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        deadline = time.monotonic() + 30
+        while cpu_seconds(process.pid) < 0.5 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        used, resident = cpu_seconds(process.pid), memory(process.pid)
+        process.communicate()
+
+    assert 0.5 <= used < 1.5, "0.35 s and 0.25 s, less a tick or two, and three starts of Python"
+    assert resident.rss > resident.uss > 2 * 2**20, "two Pythons, which share pages"
+
+
+# --- The load -------------------------------------------------------------------------------------
+
+
+def test_figures_of_wrk_are_read() -> None:
+    found = load.parse("noise\nresult 2000000 1000 1010 1 2 3 40 0 1500 2500 9000 9900 10000\n", 0.02)
+
+    assert found == Load(2.0, 960, 1010, 46, 1.5, 2.5, 9.0, 9.9, 10.0, 0.02)
+    assert found.requests_per_second == 480, "a refusal is no answer"
+
+
+def test_a_wrk_that_fails_is_told_with_its_words() -> None:
+    with pytest.raises(BenchError, match="unable to connect"):
+        load.parse("unable to connect to 127.0.0.1:1 Connection refused\n", 0.0)
+
+
+def test_without_wrk_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(BenchError, match="apt install wrk"):
+        load.require_wrk()
+
+
+def test_every_operation_makes_whole_requests_and_the_same_for_every_peer() -> None:
+    for operation in operations.ALL.values():
+        ours, floor = (list(operation.requests(peer, TARGETS)) for peer in (peers.OURS, peers.FLOOR))
+        assert len(ours) == len(floor) > 0
+        assert [request.replace(b"token", b"user-id") for request in ours] == floor
+        for request in ours:
+            head, _, body = request.partition(b"\r\n\r\n")
+            assert b"\0" not in request
+            assert (f"Content-Length: {len(body)}".encode() in head) == bool(body), operation.name
+
+
+def test_the_mix_is_60_20_10_10() -> None:
+    many = Targets(TARGETS.users, TARGETS.tasks * 20, TARGETS.spare)
+    lines = [request.partition(b" HTTP")[0] for request in operations.ALL["mix"].requests(peers.OURS, many)]
+    kinds = [line.partition(b" ")[0] + (b" list" if b"?" in line else b"") for line in lines]
+    shares = {kind: kinds.count(kind) / len(kinds) for kind in set(kinds)}
+
+    assert shares == pytest.approx({b"GET": 0.6, b"GET list": 0.2, b"POST": 0.1, b"PATCH": 0.1}, abs=0.02)
+
+
+def test_the_data_is_as_large_as_asked_and_spread_over_all_owners() -> None:
+    sizes = Sizes(users=10, tasks=1000)
+    owners = [line.split("\t")[1] for line in dataset.users(sizes)]
+    columns = dataset.TASK_COLUMNS.split(", ")
+    rows = [dict(zip(columns, line.strip("\n").split("\t"), strict=True)) for line in dataset.tasks(sizes)]
+
+    for owner in owners:
+        assert [int(row["place"]) for row in rows if row["user_id"] == owner] == list(range(1, 101))
+    assert rows == sorted(rows, key=lambda row: row["created_at"])
+    assert len({row["id"] for row in rows}) == 1000
+    assert 0.02 < sum(row["deleted_at"] != r"\N" for row in rows) / 1000 < 0.08, "some are deleted"
+    assert all((row["is_completed"] == "True") == (row["completed_at"] != r"\N") for row in rows)
+    assert not any(row["due_on"] != r"\N" and row["due_at"] != r"\N" for row in rows), "one due date at most"
+
+
+# --- Ratios ---------------------------------------------------------------------------------------
+
+
+def test_a_ratio_is_one_of_neighbours_in_time() -> None:
+    """The machine slows down by half in each round: the ratio does not."""
+    cells = [
+        cell(peer, round=turn, requests_per_second=rate / 2**turn)
+        for turn in range(5)
+        for peer, rate in (("ours", 1000), ("sqlmodel", 200))
+    ]
+    ours, theirs = (ratios.series(cells, peer, "get", 32, "requests_per_second") for peer in ("ours", "sqlmodel"))
+
+    assert ours.over(theirs) == ratios.Spread(5, 5, 5)
+    assert ours.spread() == ratios.Spread(250, 62.5, 1000)
+
+
+def test_a_cell_with_errors_counts_in_no_figure() -> None:
+    cells = [
+        cell(requests_per_second=100),
+        cell(round=1, requests_per_second=9000, errors=1),
+        cell(round=2, answered=0),
+    ]
+
+    assert ratios.series(cells, "ours", "get", 32, "requests_per_second").spread() == ratios.Spread(100, 100, 100)
+
+
+def test_what_was_not_measured_is_none_and_no_zero() -> None:
+    assert ratios.series([], "ours", "get", 32, "p99_ms").spread() is None
+    assert goals.Goal("nothing", 5, True, None).is_met is None
+
+
+def test_goals_look_at_the_right_side_of_their_bounds() -> None:
+    found = found_goals(run())
+
+    assert found["get, 32 conn.: requests/s to the peer's"].measured == ratios.Spread(5, 5, 5)
+    assert found["get, 32 conn.: requests/s to the peer's"].is_met
+    assert found["get, 32 conn.: peer's CPU to ours"].measured == ratios.Spread(6, 6, 6)
+    assert found["get, 32 conn.: p99 to the peer's"].is_met, "10 ms to 90 ms"
+    assert found["get, 32 conn.: CPU to the floor's"].is_met is False, "100 µs to 40 µs"
+    assert found["memory per worker (RSS) to the peer's"].measured == ratios.Spread(0.5, 0.5, 0.5)
+
+
+def test_a_batch_is_compared_by_the_tasks_it_makes() -> None:
+    cells = [
+        cell("ours", operation="batch", items=100, requests_per_second=30),
+        cell("sqlmodel", operation="create", requests_per_second=150),
+    ]
+    results = run(compare={"cells": cells, "limits": [], "memory": {}, "memory_at_end": {}})
+
+    goal = found_goals(results)["batch of 100, 32 conn.: tasks/s to the peer's one by one"]
+    assert goal.measured == ratios.Spread(20, 20, 20)
+
+
+def test_a_login_storm_is_judged_by_how_much_others_wait() -> None:
+    storms = [
+        {"peer": "ours", "errors": 0, "alone_p99_ms": 10.0, "beside_p99_ms": after} for after in (12.0, 15.0, 30.0)
+    ]
+    goal = found_goals(run(login={"storms": storms}))["login storm: p99 of the others beside it to alone"]
+
+    assert (goal.measured, goal.is_met) == (ratios.Spread(1.5, 1.2, 3.0), True)
+
+
+# --- Report ---------------------------------------------------------------------------------------
+
+
+def test_the_block_in_the_readme_is_made_of_the_results(tmp_path: Path) -> None:
+    block = report.markdown(run(), [tmp_path / "requests.svg"])
+
+    assert "| get | 5 (5–5) | 6 (6–6) | 9 (9–9) | 2.5 (2.5–2.5) |" in block
+    assert "7 of 8 goals are met" in block
+    assert "| get, 32 conn.: CPU to the floor's | ≤ 2 | 2.5 (2.5–2.5) | **missed** |" in block
+
+
+def test_the_block_goes_between_its_marks_and_nothing_else_changes() -> None:
+    text = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
+
+    assert report.replaced(text, "new") == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
+    with pytest.raises(BenchError, match="lacks the marks"):
+        report.replaced("nothing", "new")
+
+
+def test_the_page_has_the_marks() -> None:
+    assert report.replaced(report.PAGE.read_text(), "new")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"compare": {}}', "\x00"])
+def test_a_file_that_holds_no_results_is_refused_in_one_line(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(content)
+    with pytest.raises(BenchError, match=r"results\.json holds no results"):
+        report.read(path)
+
+
+def test_the_generator_is_said_to_be_no_bottleneck_by_figures() -> None:
+    cells = [
+        cell(generator_busy=0.25),
+        cell("hello", requests_per_second=40_000, generator_busy=0.9, generator_cpu_us=7),
+    ]
+
+    assert tables.generator(cells) == (
+        "load generator: at most 25% of one processor; 7 µs for an empty answer, of which there are 40,000/s,"
+        " and at most 100/s of the others"
+    )
+
+
+# --- Profile, check, command line -----------------------------------------------------------------
+
+
+def test_samples_are_summed_by_whose_code_runs() -> None:
+    lines = [
+        "main (/usr/lib/python3.11/runpy.py:1);handle (/x/site-packages/django/core/handler.py:5) 30",
+        f"handle (/x/site-packages/django/core/handler.py:5);run ({peers.ROOT}/tasks/api/tasks.py:7) 10",
+    ]
+    found = profile.summarize(lines)
+
+    assert found["samples"] == 40
+    assert found["packages"] == [["django", 0.75], ["tasks", 0.25]]
+    assert found["functions"][1] == ["run (tasks/api/tasks.py:7)", 0.25]
+
+
+def test_answers_are_the_same_however_an_instant_is_written() -> None:
+    task = dict.fromkeys(check.MEMBERS)
+    ours = {**task, "created_at": "2026-11-22T08:00:00.120000Z", "version": 1}
+    theirs = {**task, "created_at": "2026-11-22T08:00:00.12+00:00", "owner_id": "somebody"}
+
+    assert check.normal(ours) == check.normal(theirs)
+    assert check.normal(ours) != check.normal({**theirs, "title": "another"})
+
+
+def test_quick_leaves_alone_what_was_asked_for() -> None:
+    chosen = options.parse(["--quick", "--rounds", "7", "--peers", "ours,floor"])
+
+    assert (chosen.rounds, chosen.tasks, [peer.name for peer in chosen.peers]) == (7, 100_000, ["ours", "floor"])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--peers", "rails"], ["--rounds", "0"], ["--connections", "1,x"], ["--parts", ""]]
+)
+def test_a_mistake_on_the_command_line_ends_with_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ending:
+        options.parse(arguments)
+
+    assert ending.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""Clients of the API, from sockets to load."""

@@ -1,0 +1,1 @@
+"""PostgreSQL for tests: databases, standbys, TLS, and gates on the wire."""

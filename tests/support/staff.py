@@ -1,0 +1,80 @@
+"""The staff: clients that are logged in to the admin, and the rows they look at."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import AccessToken, Scope, User
+from accounts.staff import session_limits
+from tasks.models import Task
+from todoproject.admin.edit_conflicts import field_name
+
+
+def make_user(name: str = "user", **fields: Any) -> User:
+    user = User.objects.create_user(f"{name}-{uuid.uuid4().hex}@example.com", None, **fields)
+    user.refresh_from_db()
+    return user
+
+
+def make_task(user: User, title: str = "Buy milk", **fields: Any) -> Task:
+    task = Task.objects.create(user=user, title=title, **fields)
+    task.refresh_from_db()
+    return task
+
+
+def make_token(user: User, **fields: Any) -> AccessToken:
+    name = fields.pop("name", "phone")
+    return AccessToken.objects.create(
+        user=user, name=name, digest=uuid.uuid4().bytes * 2, scopes=[Scope.ACCOUNT], **fields
+    )
+
+
+def logged_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    session = client.session
+    session_limits.begin(session)
+    session.save()
+    return client
+
+
+def page(response: Any) -> str:
+    assert response.status_code == 200, response.content
+    return str(response.content.decode())
+
+
+def seen(*rows: Any) -> dict[str, str]:
+    """Return the hidden fields of a page that shows these rows as they are now."""
+    from django.contrib.admin import site
+
+    return {field_name(row): site._registry[type(row)].form_mark(row) for row in rows}  # type: ignore[attr-defined]
+
+
+def act(client: Client, model: str, action: str, *rows: Any, **more: Any) -> str:
+    form = {"action": action, "index": "0", "_selected_action": [str(row.pk) for row in rows], **seen(*rows), **more}
+    return page(
+        client.post(reverse(f"admin:{model}_changelist") + "?deleted=all" * (model == "tasks_task"), form, follow=True)
+    )
+
+
+def editor(*rights: str) -> Client:
+    user = make_user("editor", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    return logged_in(user)
+
+
+def in_thread(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Do it with a database connection of this thread's own, and close that."""
+    try:
+        return work(*arguments)
+    finally:
+        connection.close()
+
+
+def root_client() -> Client:
+    return logged_in(make_user("root", is_staff=True, is_superuser=True))

@@ -1,0 +1,230 @@
+"""Batches: many writes in one request, all or nothing or each by itself."""
+
+import asyncio
+import uuid
+from typing import Any
+
+import pytest
+
+from tasks.schemas import BatchResults
+from tests.support.people import Person
+from todoproject.database.client.connection import Connection
+from todoproject.database.client.pool import pool
+
+CREATE = {"op": "create", "data": {"title": "New"}}
+
+
+async def titles(person: Person) -> list[str]:
+    return sorted(task["title"] for task in (await person.http.get("/v1/tasks?limit=200")).json()["items"])
+
+
+async def batch(person: Person, *operations: dict[str, Any], atomic: bool = True, **headers: str) -> Any:
+    return await person.http.post(
+        "/v1/tasks/batch",
+        params={"atomic": str(atomic).lower()},
+        json={"operations": list(operations)},
+        headers=headers,
+    )
+
+
+async def test_every_kind_of_operation_is_answered_as_by_itself(alice: Person) -> None:
+    one, two, three = [await alice.task(f"Task {number}") for number in range(3)]
+
+    answer = await batch(
+        alice,
+        {"op": "create", "data": {"title": "New", "priority": "high"}},
+        {"op": "update", "id": one["id"], "if_match": '"1"', "data": {"title": "Changed"}},
+        {"op": "complete", "id": two["id"]},
+        {"op": "reopen", "id": two["id"], "if_match": '"2"'},
+        {"op": "delete", "id": three["id"]},
+        {"op": "restore", "id": three["id"]},
+        {"op": "update", "id": one["id"], "data": {}},
+    )
+
+    assert answer.status_code == 200
+    BatchResults.model_validate(answer.json(), strict=False)
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == [201, 200, 200, 200, 204, 200, 200]
+    assert results[4]["body"] is None
+    for result in (results[0], results[1], results[3], results[5]):
+        stored = await alice.http.get(f"/v1/tasks/{result['body']['id']}")
+        assert stored.json() == result["body"]
+    assert results[6]["body"] == results[1]["body"]
+    assert await titles(alice) == ["Changed", "New", "Task 1", "Task 2"]
+
+
+@pytest.mark.parametrize(
+    ("failing", "status", "code"),
+    [
+        ({"op": "complete", "id": str(uuid.uuid4())}, 404, "not-found"),
+        ({"op": "delete", "if_match": '"9"'}, 412, "precondition-failed"),
+        ({"op": "update", "data": {"due_at": "2026-12-01T08:00:00Z"}}, 422, "invalid"),
+    ],
+)
+async def test_one_failure_undoes_all_and_is_named(
+    alice: Person, failing: dict[str, Any], status: int, code: str
+) -> None:
+    task = await alice.task("Before", due_on="2026-12-01")
+
+    answer = await batch(alice, CREATE, {"id": task["id"], **failing}, CREATE)
+
+    problem = answer.json()
+    assert (answer.status_code, problem["code"], problem["operation"]) == (status, code, 1)
+    assert all(error["pointer"].startswith("#/operations/1/data") for error in problem["errors"])
+    assert await titles(alice) == ["Before"]
+    assert (await alice.http.get(f"/v1/tasks/{task['id']}")).json() == task
+
+
+async def test_without_atomic_each_stands_by_itself(alice: Person) -> None:
+    task = await alice.task("Before", due_on="2026-12-01")
+
+    answer = await batch(
+        alice,
+        CREATE,
+        {"op": "complete", "id": str(uuid.uuid4())},
+        {"op": "update", "id": task["id"], "data": {"due_at": "2026-12-01T08:00:00Z"}},
+        {"op": "update", "id": task["id"], "if_match": '"7"', "data": {"title": "No"}},
+        {"op": "update", "id": task["id"], "if_match": '"1"', "data": {"title": "Yes"}},
+        {"op": "update", "id": task["id"], "data": {"due_at": "2026-12-01T08:00:00Z"}},
+        atomic=False,
+    )
+
+    assert answer.status_code == 207
+    BatchResults.model_validate(answer.json(), strict=False)
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == [201, 404, 422, 412, 200, 422]
+    assert results[3]["body"]["task"]["title"] == "Before"
+    assert await titles(alice) == ["New", "Yes"]
+
+
+@pytest.mark.parametrize(
+    ("operations", "pointer"),
+    [
+        ([], "#/operations"),
+        ([CREATE] * 101, "#/operations"),
+        ([CREATE, {"op": "destroy"}], "#/operations/1"),
+        ([CREATE, {}], "#/operations/1"),
+        ([{"op": "create", "data": {"title": ""}}], "#/operations/0/data/title"),
+        ([{"op": "create", "data": {"title": "x", "titel": "y"}}], "#/operations/0/data/titel"),
+        ([{"op": "complete"}], "#/operations/0/id"),
+        ([{"op": "complete", "id": "7"}], "#/operations/0/id"),
+        ([{"op": "complete", "id": str(uuid.uuid4()), "if_match": "3"}], "#/operations/0/if_match"),
+        ([{"op": "complete", "id": str(uuid.uuid4()), "data": {}}], "#/operations/0/data"),
+    ],
+)
+@pytest.mark.parametrize("atomic", [True, False])
+async def test_what_is_no_batch_is_refused_whole(
+    alice: Person, operations: list[Any], pointer: str, atomic: bool
+) -> None:
+    answer = await batch(alice, *operations, atomic=atomic)
+
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert await titles(alice) == []
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+async def test_tasks_of_others_are_not_found(alice: Person, charlie: Person, atomic: bool) -> None:
+    task = await alice.task()
+    operations = [
+        {"op": op, "id": task["id"], **({"data": {"title": "stolen"}} if op == "update" else {})}
+        for op in ("update", "complete", "reopen", "delete", "restore")
+    ]
+
+    for operation in operations:
+        answer = await batch(charlie, operation, atomic=atomic)
+        status = answer.status_code if atomic else answer.json()["results"][0]["status"]
+        assert status == 404
+
+    assert (await alice.http.get(f"/v1/tasks/{task['id']}")).json() == task
+
+
+async def test_id_of_ones_own_making_can_be_used_once(alice: Person, charlie: Person) -> None:
+    operation = {"op": "create", "id": str(uuid.uuid4()), "data": {"title": "Mine"}}
+
+    assert (await batch(alice, operation)).json()["results"][0]["body"]["id"] == operation["id"]
+    assert (await batch(alice, operation)).status_code == 412
+    assert (await batch(charlie, operation)).status_code == 200
+    assert await titles(alice) == ["Mine"]
+
+
+async def test_later_operations_see_earlier_ones(alice: Person) -> None:
+    identity = str(uuid.uuid4())
+
+    answer = await batch(
+        alice,
+        {"op": "create", "id": identity, "data": {"title": "One"}},
+        {"op": "update", "id": identity, "if_match": '"1"', "data": {"title": "Two"}},
+        {"op": "complete", "id": identity, "if_match": '"2"'},
+    )
+
+    assert [result["body"]["version"] for result in answer.json()["results"]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+async def test_batch_happens_once_for_a_key(alice: Person, atomic: bool) -> None:
+    task, key = await alice.task("Before"), uuid.uuid4().hex
+    operations = [CREATE, {"op": "update", "id": task["id"], "if_match": '"1"', "data": {"title": "After"}}]
+
+    first, second = [await batch(alice, *operations, atomic=atomic, **{"Idempotency-Key": key}) for _ in range(2)]
+
+    assert first.status_code == (200 if atomic else 207)
+    assert (second.content, second.headers["Idempotency-Replayed"]) == (first.content, "true")
+    assert await titles(alice) == ["After", "New"]
+
+
+async def test_failed_batch_with_a_key_leaves_nothing(alice: Person) -> None:
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+
+    for _ in range(2):
+        answer = await batch(alice, CREATE, {"op": "complete", "id": str(uuid.uuid4())}, **key)
+        assert answer.status_code in (404, 422)
+
+    assert await titles(alice) == []
+
+
+async def test_hundred_operations_are_few_round_trips(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = []
+    send = Connection.send
+
+    async def counting(self: Connection, commands: Any, *, edition: bytes | None) -> Any:
+        sent.append(len(commands))
+        return await send(self, commands, edition=edition)
+
+    monkeypatch.setattr(Connection, "send", counting)
+    answer = await batch(alice, *[CREATE] * 100)
+
+    assert answer.status_code == 200
+    # The hundred in one piece behind BEGIN, the step back, the token check with the owner's lock; then COMMIT.
+    assert sent == [103, 1]
+    assert len(await titles(alice)) == 100
+
+
+async def test_token_must_hold_the_scope(alice: Person) -> None:
+    made = await alice.http.post("/v1/tokens", json={"name": "reader", "scopes": ["tasks:read"]})
+    alice.http.headers["Authorization"] = f"Bearer {made.json()['token']}"
+
+    for atomic in (True, False):
+        assert (await batch(alice, CREATE, atomic=atomic)).status_code == 403
+    await pool.close()
+    await pool.open()  # whatever connection it was on is in order
+    assert await titles(alice) == []
+
+
+async def test_batches_and_single_writes_never_wait_for_each_other_in_a_circle(alice: Person) -> None:
+    tasks = [await alice.task(f"Task {number}") for number in range(6)]
+
+    def operations(order: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{"op": "update", "id": task["id"], "data": {"description": uuid.uuid4().hex}} for task in order]
+
+    answers = await asyncio.gather(
+        *(batch(alice, *operations(tasks[:: 1 if turn % 2 else -1]), atomic=turn % 3 > 0) for turn in range(12)),
+        *(
+            alice.http.patch(f"/v1/tasks/{tasks[turn % 6]['id']}", json={"description": str(turn)})
+            for turn in range(60)
+        ),
+    )
+
+    assert {answer.status_code for answer in answers} == {200, 207}
+    versions = [(await alice.http.get(f"/v1/tasks/{task['id']}")).json()["version"] for task in tasks]
+    assert versions == [1 + 12 + 10] * 6

@@ -1,0 +1,265 @@
+"""Requests that take several steps: one transaction, in which every step passes the fence anew."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from psycopg import Error, OperationalError
+from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
+
+from todoproject.database.client.command import Command
+from todoproject.database.client.connection import Bound, Connection
+from todoproject.database.client.statement import NOTHING, Credentials, Parameters, Rows, Statement
+from todoproject.database.errors import NotCommitted, Undone, translate
+from todoproject.observability import logs, slow_queries
+
+T = TypeVar("T")
+
+Outcome = Rows | Exception
+
+# The check of the next token is the owner's to make, so whoever came before steps back first.
+_STEP_BACK = Command.parse("SELECT set_config('role', 'none', true)")
+_EACH, _PART = "each_statement", "part"
+
+
+def _control(text: str) -> Bound:
+    return Command.parse(text, is_kept=False), {}
+
+
+# Owners' rows are locked before they are read, which is right at this level only; a role's default may be another.
+# Kept, unlike the rest here: they go with every write.
+_BEGIN: Bound = Command.parse("BEGIN ISOLATION LEVEL READ COMMITTED"), {}
+_COMMIT: Bound = Command.parse("COMMIT"), {}
+ROLLBACK = _control("ROLLBACK")
+_SAVE_EACH, _RELEASE_EACH = _control(f"SAVEPOINT {_EACH}"), _control(f"RELEASE {_EACH}")
+_UNDO_EACH = _control(f"ROLLBACK TO {_EACH}")
+
+
+async def send_alone(
+    connection: Connection,
+    statement: Statement,
+    parameters: Parameters,
+    credentials: Credentials | None,
+    *,
+    edition: bytes | None,
+) -> Rows:
+    """Send a statement as a transaction of its own; return its rows once it is committed."""
+    around = ([_BEGIN], [_COMMIT]) if statement.writes else ([], [])
+    return await send_unit(
+        connection, statement, parameters, credentials, before=around[0], after=around[1], edition=edition
+    )
+
+
+async def send_unit(
+    connection: Connection,
+    statement: Statement,
+    parameters: Parameters,
+    credentials: Credentials | None,
+    *,
+    before: Sequence[Bound] = (),
+    after: Sequence[Bound] = (),
+    edition: bytes | None,
+) -> Rows:
+    """Send `before`, the statement's preamble, its query and `after`; return the rows of the query."""
+    commands = [*before, *_preamble(statement, credentials), (statement.query, parameters), *after]
+    started, rows = time.perf_counter(), None
+    try:
+        results, error = await connection.send(commands, edition=edition)
+        if error is not None:
+            raise error
+        if after == [_COMMIT]:
+            check_commit(connection, results[-1])
+        last = len(results) - len(after) - 1
+        preamble = results[last - 1]
+        rows = Rows(results[last], _accepted(connection, credentials, preamble), preamble)
+    finally:
+        slow_queries.note("api", statement.query.text, started, None if rows is None else len(rows))
+    return rows
+
+
+def _preamble(statement: Statement, credentials: Credentials | None) -> list[Bound]:
+    if statement.is_fenced is (credentials is None):
+        raise TypeError("a statement behind the fence needs credentials, and no other takes any")
+    token: Parameters = NOTHING if credentials is None else {"token_digest": credentials.digest}
+    return [] if statement.preamble is None else [(statement.preamble, token)]
+
+
+def _commands(statements: Sequence[tuple[Statement, Parameters]], keep_going: bool) -> list[Bound]:
+    queries: list[Bound] = [(statement.query, parameters) for statement, parameters in statements]
+    if not keep_going:
+        return queries
+    return [command for query in queries for command in (_SAVE_EACH, query, _RELEASE_EACH)]
+
+
+def _accepted(connection: Connection, credentials: Credentials | None, preamble: PGresult) -> str | None:
+    """Return the user whom a preamble has bound; the credentials are told, and the logs."""
+    if credentials is None:
+        return None
+    if preamble.ntuples != 1:
+        raise connection.misunderstood("no row for the token")
+    credentials.user_id = user_id = Rows(preamble, None).text(0, 0)
+    logs.name_user(user_id)
+    return user_id
+
+
+def check_commit(connection: Connection, result: PGresult) -> None:
+    """Believe COMMIT only if it says so: in a transaction that has failed it rolls back, and is no error."""
+    if result.command_status == b"COMMIT":
+        return
+    if result.command_status == b"ROLLBACK":
+        raise NotCommitted("COMMIT was answered with ROLLBACK")
+    raise connection.misunderstood("COMMIT was answered with something else")
+
+
+class Transaction:
+    """Several statements on one connection, all or nothing; made by `Pool.transaction`.
+
+    `undone` is why the server wants all of it done again, where it does: whoever catches the error of a statement, to
+    answer with it, must not take it for the last word (`Pool.transact` does not).
+    """
+
+    def __init__(self, connection: Connection, *, edition: bytes | None) -> None:
+        self._connection = connection
+        self.edition = edition
+        self.undone: Undone | None = None
+        self.scopes: set[str] = set()  # that its statements have asked for
+        self.when_committed: list[Callable[[], None]] = []
+
+    def on_commit(self, act: Callable[[], None]) -> None:
+        """Do something once this has been committed, and never if it is not."""
+        self.when_committed.append(act)
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it has begun and not yet ended."""
+        return self._connection.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+
+    @property
+    def has_failed(self) -> bool:
+        """Tell whether a statement has failed, so that only a savepoint can save what came before it."""
+        return self._connection.transaction_status == TransactionStatus.INERROR
+
+    async def execute(
+        self,
+        statement: Statement,
+        parameters: Parameters = NOTHING,
+        credentials: Credentials | None = None,
+        *,
+        savepoint: str | None = None,
+    ) -> Rows:
+        """Execute a statement, which may take on another role than the one before it, and set a savepoint behind it.
+
+        Raises what `Pool.execute` does.
+        """
+        self._note_scope(statement)
+        before, after = self._before(), [] if savepoint is None else [_control(f"SAVEPOINT {savepoint}")]
+        started = time.perf_counter()
+        try:
+            return await send_unit(
+                self._connection,
+                statement,
+                parameters,
+                credentials,
+                before=before,
+                after=after,
+                edition=self.edition,
+            )
+        except Error as error:
+            raise self._translated(error) from error
+        finally:
+            logs.add_database_time(time.perf_counter() - started)
+
+    async def transact(self, work: Callable[["Transaction"], Awaitable[T]]) -> T:
+        """Do some work as a part that is undone by itself if it raises."""
+        async with self._part():
+            return await work(self)
+
+    async def execute_each(
+        self, statements: Sequence[tuple[Statement, Parameters]], credentials: Credentials, *, keep_going: bool
+    ) -> list[Outcome]:
+        """Execute statements of one scope and role in as few round trips as possible; return what became of each.
+
+        A statement that fails takes the whole transaction along and is the last of the outcomes; with `keep_going`
+        it takes only itself along.
+        """
+        outcomes: list[Outcome] = []
+        while len(outcomes) < len(statements):
+            outcomes += await self._execute_until_error(statements[len(outcomes) :], credentials, keep_going)
+            if self.has_failed and not keep_going:
+                return outcomes
+        if self.has_failed:  # the last one has, and the others are to stay
+            await self.command(f"ROLLBACK TO {_EACH}")
+        return outcomes
+
+    async def command(self, text: str) -> None:
+        """Execute a command without a result: SAVEPOINT, ROLLBACK TO, COMMIT."""
+        started = time.perf_counter()
+        try:
+            results, error = await self._connection.send([_control(text)], edition=None)
+        finally:
+            logs.add_database_time(slow_queries.note("api", text, started))
+        if error is not None:
+            raise error
+        if text.startswith("ROLLBACK"):
+            self.when_committed.clear()
+        if text == "COMMIT":
+            check_commit(self._connection, results[-1])
+
+    async def end(self, command: str) -> None:
+        """Commit or roll back, unless it has ended. Raises OperationalError where its connection has: all is undone."""
+        if self._connection.is_ended:  # since the last answer: no COMMIT can be sent, so none may be believed
+            raise OperationalError(f"the connection was lost before {command}")
+        if self.is_open:
+            await self.command(command)
+
+    @asynccontextmanager
+    async def _part(self) -> AsyncIterator[None]:
+        """Undo by itself what is done inside, if it raises."""
+        await self.command(f"SAVEPOINT {_PART}")
+        try:
+            yield
+        except BaseException:
+            await self.command(f"ROLLBACK TO {_PART}")
+            raise
+
+    def _before(self) -> list[Bound]:
+        return [(_STEP_BACK, {})] if self.is_open else [_BEGIN, (_STEP_BACK, {})]
+
+    async def _execute_until_error(
+        self, statements: Sequence[tuple[Statement, Parameters]], credentials: Credentials, keep_going: bool
+    ) -> list[Outcome]:
+        """Send all in one piece and return the outcomes up to the first error, which PostgreSQL stops at."""
+        self._note_scope(statements[0][0])
+        undoing = [_UNDO_EACH, _RELEASE_EACH] if self.has_failed else []
+        # Where one of them writes, the owner is locked before the first: one that only reads may come before it.
+        opener = next((statement for statement, _ in statements if statement.writes), statements[0][0])
+        before = [*undoing, *self._before(), *_preamble(opener, credentials)]
+        commands = [*before, *_commands(statements, keep_going)]
+        started = time.perf_counter()
+        try:
+            results, error = await self._connection.send(commands, edition=self.edition)
+        finally:
+            shape = f"{len(statements)} × {statements[-1][0].query.text.decode()}"
+            logs.add_database_time(slow_queries.note("api", shape, started))
+        if len(results) < len(before):
+            raise RuntimeError("a message was answered in part") if error is None else self._translated(error)
+        if error is not None and len(results) == len(commands):  # behind all of them, and of them all
+            raise self._translated(error)
+        user_id = _accepted(self._connection, credentials, results[len(before) - 1])
+        answered = results[len(before) :]
+        # With SAVEPOINT and RELEASE around it, each statement has three results, of which the second counts.
+        rows = answered[1::3][: len(answered) // 3] if keep_going else answered
+        outcomes: list[Outcome] = [Rows(result, user_id) for result in rows]
+        return outcomes if error is None else [*outcomes, self._translated(error)]
+
+    def _note_scope(self, statement: Statement) -> None:
+        if statement.scope is not None:
+            self.scopes.add(str(statement.scope))
+
+    def _translated(self, error: Error) -> Exception:
+        translated = translate(error)
+        if isinstance(translated, Undone):
+            self.undone, translated.__cause__ = translated, error
+        return translated

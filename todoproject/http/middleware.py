@@ -1,0 +1,175 @@
+"""The API's one middleware: request id, limits, problems for whatever goes wrong, the access line, headers."""
+
+import io
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.core.exceptions import RequestAborted
+from django.http import HttpResponse
+from uuid_utils import uuid7
+
+from todoproject.http import problems
+from todoproject.http.client_address import limited_as
+from todoproject.http.cors import AllowedOrigins
+from todoproject.http.problems import MALFORMED_REQUEST, Problem
+from todoproject.http.rate_limits import Charge, Limiter, Policy
+from todoproject.http.request import ApiRequest, bearer_token
+from todoproject.observability import logs, metrics
+
+logger = logging.getLogger("todoproject.access")
+
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")  # printable ASCII, no spaces
+
+GetResponse = Callable[[ApiRequest, Any], Awaitable[HttpResponse]]
+
+
+class Answer(NamedTuple):
+    """An answer as ASGI sends it."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class ApiMiddleware:
+    """Run one request of the API and log it. Every answer has a request id; every error is a problem document."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+        self._headers = _constant_headers()
+        self._limiter = _limiter()
+        self._origins = AllowedOrigins(settings.CORS_ALLOWED_ORIGINS)
+
+    async def __call__(self, scope: dict[str, Any], receive: Any) -> Answer:
+        """Return the answer to a request. Raises RequestAborted where the client left before it had sent it."""
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        current = logs.RequestContext(request_id(headers))
+        token = logs.context.set(current)
+        try:
+            response, route = await self._answer_within_limits(scope, headers, receive)
+            if scope["path"].startswith("/v1"):
+                self._origins.admit(headers, scope["method"], response)
+            answer = _answer(response, current.request_id, self._headers)
+            seconds = time.perf_counter() - started
+            metrics.count_request(scope["method"], route, answer.status, seconds, current.database_seconds)
+            log(scope, route, answer.status, seconds, current)
+            return answer
+        finally:
+            logs.context.reset(token)
+
+    async def _answer_within_limits(
+        self, scope: dict[str, Any], headers: dict[bytes, bytes], receive: Any
+    ) -> tuple[HttpResponse, str | None]:
+        """Answer, or refuse before the database is asked; tell how the limit stands in either case."""
+        if self._limiter is None or _is_free(scope):
+            response, request = await self._answer(scope, receive)
+        else:
+            charge = self._limiter.charge(_counted_as(scope), _token(headers), time.monotonic())
+            if charge.is_refused:
+                return problems.respond(charge.refusal(), scope["path"]), None
+            response, request = await self._answer(scope, receive)
+            if request is not None and request.is_accepted:
+                charge = self._limiter.accept(charge, time.monotonic())
+            _tell(charge, response)
+        return response, None if request is None else request.route
+
+    async def _answer(self, scope: dict[str, Any], receive: Any) -> tuple[HttpResponse, ApiRequest | None]:
+        try:
+            request = ApiRequest(scope, io.BytesIO())
+        except UnicodeDecodeError:
+            return problems.respond(Problem(MALFORMED_REQUEST, "The query string is not ASCII."), scope["path"]), None
+        try:
+            response = await self._get_response(request, receive)
+        except Problem as problem:
+            response = problems.respond(problem, request.path)
+        except RequestAborted:
+            raise
+        except Exception as error:
+            logger.error("unhandled error", exc_info=error)
+            response = problems.respond(problems.internal_error(), request.path)
+        return response, request
+
+
+def _answer(response: HttpResponse, request_id: str, constant: Sequence[tuple[bytes, bytes]]) -> Answer:
+    headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
+    headers += constant
+    headers.append((b"x-request-id", request_id.encode("ascii")))
+    if "Cache-Control" not in response.headers:  # a new token says no-store
+        headers.append((b"cache-control", b"private, no-cache"))
+    if response.status_code not in (204, 304):  # neither has a body, and 0 is not the length of a 304's task
+        headers.append((b"content-length", str(len(response.content)).encode()))
+    return Answer(response.status_code, headers, response.content)
+
+
+def _constant_headers() -> list[tuple[bytes, bytes]]:
+    headers = {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        # For whoever opens an answer in a browser: it is data, no page.
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        # A browser's cache must not give one account what it has stored for another.
+        "Vary": "Authorization, Origin" if settings.CORS_ALLOWED_ORIGINS else "Authorization",
+    }
+    if settings.SECURE_HSTS_SECONDS:
+        subdomains = "; includeSubDomains" if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS else ""
+        headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}{subdomains}"
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+def _limiter() -> Limiter | None:
+    if settings.RATE_LIMIT is None or settings.RATE_LIMIT_ANONYMOUS is None:
+        return None
+    return Limiter(Policy("default", *settings.RATE_LIMIT), Policy("anonymous", *settings.RATE_LIMIT_ANONYMOUS))
+
+
+def _is_free(scope: dict[str, Any]) -> bool:
+    """Tell what is not counted: browsers' preflights, and a probe whose failure would stop the process."""
+    return bool(scope["method"] == "OPTIONS" or scope["path"] == "/health/live")
+
+
+def _counted_as(scope: dict[str, Any]) -> str:
+    client = scope.get("client")
+    address = limited_as(client[0] if client else "")
+    # A flood of requests must not make the monitor behind the same address believe that we are down.
+    return "health " + address if scope["path"].startswith("/health") else address
+
+
+def _token(headers: dict[bytes, bytes]) -> str | None:
+    authorization = headers.get(b"authorization")
+    return None if authorization is None else bearer_token(authorization.decode("latin-1"))
+
+
+def _tell(charge: Charge, response: HttpResponse) -> None:
+    policy, standing = charge.headers()
+    if response.status_code == 429 and "RateLimit" in response.headers:  # of attempts: both headers are lists
+        policy = f"{response.headers['RateLimit-Policy']}, {policy}"
+        standing = f"{response.headers['RateLimit']}, {standing}"
+    response.headers["RateLimit-Policy"], response.headers["RateLimit"] = policy, standing
+
+
+def request_id(headers: dict[bytes, bytes]) -> str:
+    """Return the client's request id if it is a sane one, else a new one."""
+    text = headers.get(b"x-request-id", b"").decode("latin-1")
+    return text if _REQUEST_ID.fullmatch(text) else str(uuid7())
+
+
+def log(scope: dict[str, Any], route: str | None, status: int, seconds: float, current: logs.RequestContext) -> None:
+    """Write the access line of a request that was answered."""
+    level = logging.INFO if status < 500 else logging.WARNING
+    if logger.isEnabledFor(level):
+        client = scope.get("client")
+        facts = {
+            "client": client[0] if client else None,
+            "method": scope["method"],
+            "route": route,
+            "status": status,
+            "duration_ms": round(seconds * 1000, 2),
+            "database_ms": round(current.database_seconds * 1000, 2),
+            **current.facts,
+        }
+        logger.log(level, "request", extra=facts)

@@ -1,0 +1,275 @@
+"""Problem documents (RFC 9457): the catalogue of error types, and how one becomes an answer.
+
+Every 4xx and 5xx of the API is one of these. `type` is a path on this server that describes the problem. Neither
+the input nor SQL nor a traceback is ever part of a document.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from django.http import HttpResponse
+
+from todoproject.observability import logs, metrics
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "/docs/errors/"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One kind of error: stable `code`, HTTP status, short title, and what a client can do about it."""
+
+    code: str
+    status: int
+    title: str
+    description: str
+
+    @property
+    def uri(self) -> str:
+        return TYPE_PREFIX + self.code
+
+
+CATALOGUE: dict[str, ProblemType] = {}
+
+
+def _define(code: str, status: int, title: str, description: str) -> ProblemType:
+    CATALOGUE[code] = ProblemType(code, status, title, description)
+    return CATALOGUE[code]
+
+
+MALFORMED_REQUEST = _define(
+    "malformed-request",
+    400,
+    "Malformed request",
+    "The request could not be read: not JSON, not UTF-8, bad escapes in the URL, or not HTTP/1.1 to the letter.",
+)
+INVALID_CURSOR = _define(
+    "invalid-cursor",
+    400,
+    "Invalid cursor",
+    "The cursor was not made by this list with these filters. Start again without one.",
+)
+INVALID_LINK = _define(
+    "invalid-link",
+    400,
+    "Invalid code",
+    "The code is not from a mail of ours, has been used, is for something else or too old. Ask for another mail.",
+)
+UNAUTHENTICATED = _define(
+    "unauthenticated",
+    401,
+    "Authentication required",
+    "Send `Authorization: Bearer <token>` with a token that is neither expired nor revoked.",
+)
+WRONG_CREDENTIALS = _define(
+    "wrong-credentials",
+    401,
+    "Wrong e-mail or password",
+    "No active account has this e-mail and password. One whose e-mail has yet to be verified is none so far.",
+)
+WRONG_PASSWORD = _define(
+    "wrong-password", 403, "Wrong password", "The password that was to confirm the request is not the account's."
+)
+SCOPE_MISSING = _define(
+    "scope-missing",
+    403,
+    "Scope missing",
+    "The token is good but lacks a scope; `required` and `held` name them.",
+)
+FORBIDDEN = _define(
+    "forbidden",
+    403,
+    "Forbidden",
+    "A page of the admin that this account may not use, or a form without its CSRF token.",
+)
+NOT_FOUND = _define(
+    "not-found", 404, "Not found", "There is nothing here, or it is not yours to see: the answer is the same."
+)
+METHOD_NOT_ALLOWED = _define(
+    "method-not-allowed",
+    405,
+    "Method not allowed",
+    "The resource exists; `Allow` names the methods it knows.",
+)
+EMAIL_TAKEN = _define(
+    "email-taken", 409, "E-mail already registered", "An account with this e-mail exists. Log in instead."
+)
+TOKEN_ROTATED = _define(
+    "token-rotated",
+    409,
+    "Token rotated already",
+    "The token has a successor. If that was lost, revoke it and make a new token; the old one works until it expires.",
+)
+TOO_MANY_TOKENS = _define(
+    "too-many-tokens", 409, "Too many tokens", "The account has as many live tokens as it may. Revoke one first."
+)
+ANSWER_WITHHELD = _define(
+    "answer-withheld",
+    409,
+    "Stored answer withheld",
+    "The write has happened. Its stored answer holds a secret, which only the token that asked is given again.",
+)
+IN_FLIGHT = _define(
+    "in-flight",
+    409,
+    "Same request in flight",
+    "Another request with this Idempotency-Key is being worked on. Try again.",
+)
+KEY_REUSED = _define(
+    "idempotency-key-reused",
+    422,
+    "Idempotency-Key reused",
+    "This key was used for another request. Take a new key for each new write.",
+)
+CONFLICT = _define("conflict", 409, "Conflict", "The write would break a rule about other existing data.")
+TASK_DELETED = _define(
+    "task-deleted",
+    409,
+    "Task deleted",
+    "The id belongs to a deleted task. Restore that one, or create another under a new id.",
+)
+PRECONDITION_FAILED = _define(
+    "precondition-failed",
+    412,
+    "Precondition failed",
+    "The task is not what `If-Match` or `If-None-Match` says. `ETag` and `task` are what it is now.",
+)
+TOO_LARGE = _define("too-large", 413, "Body too large", "A request body may have up to 1 MiB.")
+HEAD_TOO_LARGE = _define(
+    "head-too-large",
+    431,
+    "Request head too large",
+    "Request line and headers may have up to 32 KiB together, in up to 100 headers.",
+)
+REQUEST_TIMEOUT = _define(
+    "request-timeout",
+    408,
+    "Request too slow",
+    "A request's head has 15 seconds to arrive; its body 120 in all, and no pause of it may be longer than 30.",
+)
+WRONG_HOST = _define(
+    "wrong-host", 400, "Not this host", "The name in `Host` is none of this server's: its operator lists them."
+)
+HTTPS_REQUIRED = _define(
+    "https-required", 403, "HTTPS required", "A token that travels without encryption is anybody's. Use https://."
+)
+UNSUPPORTED_MEDIA_TYPE = _define(
+    "unsupported-media-type",
+    415,
+    "Unsupported media type",
+    "Send the body as application/json (PATCH: or application/merge-patch+json).",
+)
+INVALID = _define(
+    "invalid",
+    422,
+    "Invalid input",
+    "`errors` names each member that breaks a rule, with a JSON pointer to it.",
+)
+TOO_MANY_REQUESTS = _define(
+    "too-many-requests",
+    429,
+    "Too many requests",
+    "A limit is used up. Try again after `Retry-After` seconds; `RateLimit` and `RateLimit-Policy` tell the limit.",
+)
+PRECONDITION_REQUIRED = _define(
+    "precondition-required",
+    428,
+    "Precondition required",
+    "A `PUT` says what it means: `If-None-Match: *` creates, `If-Match` with the ETag replaces.",
+)
+INTERNAL_ERROR = _define(
+    "internal-error",
+    500,
+    "Internal error",
+    "A defect of ours. The request id lets the operators find it in the logs.",
+)
+OVERLOADED = _define(
+    "overloaded",
+    503,
+    "Too many logins at once",
+    "More passwords wait to be checked than can be in good time. Try again after `Retry-After` seconds.",
+)
+UNAVAILABLE = _define(
+    "unavailable",
+    503,
+    "Service unavailable",
+    "The database is away or all its connections are in use. Try again after `Retry-After` seconds.",
+)
+OUTCOME_UNKNOWN = _define(
+    "outcome-unknown",
+    503,
+    "Outcome unknown",
+    "The database went away while the write was under way: it may have happened or not. Look before you send it again;"
+    " with an `Idempotency-Key` sending it again is safe.",
+)
+
+
+class Problem(Exception):
+    """Raised to answer with a problem document; `extra` members join the standard ones (RFC 9457, section 3.2)."""
+
+    def __init__(
+        self,
+        type: ProblemType,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.type = type
+        self.detail = detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+
+def respond(problem: Problem, instance: str) -> HttpResponse:
+    """Make the answer for a problem that happened at path `instance`."""
+    metrics.count("problem", problem.type.code)
+    current = logs.context.get()
+    document = {
+        "type": problem.type.uri,
+        "title": problem.type.title,
+        "status": problem.type.status,
+        "detail": problem.detail,
+        "instance": quote(instance, safe="/:@!$&'()*+,;="),  # a URI reference (RFC 9457, section 3.1.5)
+        "code": problem.type.code,
+        "request_id": current.request_id if current else None,
+        "errors": list(problem.errors),
+        **problem.extra,
+    }
+    response = HttpResponse(
+        orjson.dumps(document), content_type=MEDIA_TYPE, status=problem.type.status, headers=problem.headers
+    )
+    if problem.type.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def unavailable() -> Problem:
+    """Return the problem for a database that is away; a sleeping one needs about a second."""
+    return Problem(UNAVAILABLE, "The database cannot be reached just now.", headers={"Retry-After": "1"})
+
+
+def read_only() -> Problem:
+    """Return the problem for a database that takes no writes: maintenance, a fail-over, storage that is full."""
+    return Problem(UNAVAILABLE, "The database takes no writes just now; reads go on.", headers={"Retry-After": "5"})
+
+
+def outcome_unknown() -> Problem:
+    """Return the problem for a write of which nobody can say whether it has happened."""
+    return Problem(OUTCOME_UNKNOWN, OUTCOME_UNKNOWN.description, headers={"Retry-After": "1"})
+
+
+def internal_error() -> Problem:
+    """Return the problem for a defect of ours."""
+    return Problem(INTERNAL_ERROR, "Something went wrong on our side.")
+
+
+def not_found() -> Problem:
+    """Return the problem for what is not there, or not for the one who asks."""
+    return Problem(NOT_FOUND, "There is nothing here, or it is not yours to see.")

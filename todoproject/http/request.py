@@ -1,0 +1,58 @@
+"""Requests: Django's, but their `Content-Type` can neither break them nor change how their URL is read."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse
+from django.utils.http import parse_header_parameters
+
+from todoproject.database.client.pool import Work, pool
+from todoproject.database.client.statement import Credentials
+
+# Nothing but spaces before a token68, and nothing behind it (RFC 9110, section 11.4): another byte would make another
+# name of the same token, with a rate limit of its own.
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII)
+
+
+class Request(ASGIRequest):
+    """Django's request, sound whatever its headers say.
+
+    Django reads the query string in the charset of the *body*, so that `charset=base64` would crash it, as would
+    a parameter in an encoding that Python does not know (RFC 2231: `charset*=x''y`).
+    """
+
+    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
+        try:
+            self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+        except (ValueError, LookupError):
+            self.content_type, self.content_params = "", {}
+
+
+RespondTo = Callable[["ApiRequest", Exception], HttpResponse]
+
+
+class ApiRequest(Request):
+    """A request of the API, with its route as OpenAPI writes it and the query parameters that its operation has."""
+
+    # How an error is answered; for those that are only a part of the answer. Takes the request, so that the request
+    # does not hold itself: it would stay until the garbage collector comes by.
+    respond_to: RespondTo
+    route: str | None = None
+    # Who is asking: None without a token of the right shape; its user is None until PostgreSQL has accepted it.
+    credentials: Credentials | None = None
+    # What its statements are executed by: each alone by the pool, or in the transaction of its Idempotency-Key.
+    work: Work = pool
+    known_parameters: frozenset[str] = frozenset()
+
+    @property
+    def is_accepted(self) -> bool:
+        """Tell whether PostgreSQL has accepted the token."""
+        return self.credentials is not None and self.credentials.user_id is not None
+
+
+def bearer_token(authorization: str | None) -> str | None:
+    """Return the token of an `Authorization` header (RFC 6750, section 2.1), None where it is another or malformed."""
+    match = None if authorization is None else _BEARER.fullmatch(authorization)
+    return None if match is None else match[1]

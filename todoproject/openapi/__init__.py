@@ -1,0 +1,1 @@
+"""The document of the API and how it is made readable."""

@@ -1,0 +1,244 @@
+"""The OpenAPI 3.1 document: what Django Ninja derives from the operations, completed by rules that hold for all.
+
+An operation says what is its own (`answers`): good statuses and problems. What follows from its method, its security
+or its statuses is said once, here: headers, the idempotency key, errors that anything can give, and examples.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from pydantic import WithJsonSchema
+
+from accounts.idempotency import OUTCOMES
+from todoproject.http.field_types import ProblemDocument
+from todoproject.http.problems import (
+    ANSWER_WITHHELD,
+    CATALOGUE,
+    CONFLICT,
+    IN_FLIGHT,
+    INTERNAL_ERROR,
+    INVALID,
+    KEY_REUSED,
+    MALFORMED_REQUEST,
+    MEDIA_TYPE,
+    OUTCOME_UNKNOWN,
+    TOO_LARGE,
+    TOO_MANY_REQUESTS,
+    UNAVAILABLE,
+    UNSUPPORTED_MEDIA_TYPE,
+    ProblemType,
+)
+from todoproject.openapi import examples, json_schema
+
+GUIDE = Path(__file__).with_name("guide.md")
+
+# 413: the body is read before it is known whether anybody wants it. 422: an unknown query parameter.
+_ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, INTERNAL_ERROR, UNAVAILABLE)
+_WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
+_WRITING = (OUTCOME_UNKNOWN,)
+_WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, CONFLICT, KEY_REUSED)
+_CODES = "x-codes"  # a response's problems on their way through Ninja; not in the finished document
+
+_TAGS = {
+    "accounts": "Registering, logging in and out, and the account itself.",
+    "tokens": "Personal access tokens for scripts and devices, each with the scopes it needs.",
+    "tasks": "The tasks of the account that the token belongs to.",
+    "health": "For monitors and load balancers; no token needed.",
+}
+_SECURITY = (
+    "A token from register, log in or `POST /v1/tokens`. It is shown once, and ends when it is revoked or expires."
+)
+_TEXT = {"type": "string"}
+_HEADERS = {
+    "X-Request-ID": ("The request's id, to find it in the logs: the client's own, or a new one.", _TEXT),
+    "WWW-Authenticate": ("How to authenticate (RFC 6750).", {"const": "Bearer", "type": "string"}),
+    "Retry-After": ("After how many seconds to try again.", {"type": "integer", "minimum": 1}),
+    "RateLimit": ("What is left of the limit.", _TEXT),
+    "RateLimit-Policy": ("The limit.", _TEXT),
+    "ETag": ("The version in quotes, for `If-Match` and `If-None-Match`.", _TEXT),
+    "Location": ("Where the new object is.", {"type": "string", "format": "uri-reference"}),
+    "Idempotency-Replayed": ("Only there, and `true`, where this answer was stored under the key before.", _TEXT),
+}
+_OPTIONAL_HEADERS = {"Idempotency-Replayed", "RateLimit", "RateLimit-Policy"}
+_HEADERS_OF_STATUS = {
+    304: ("ETag",),
+    401: ("WWW-Authenticate",),
+    412: ("ETag",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+_PARAMETERS = {
+    "X-Request-ID": {
+        "description": "An id of yours for this request, 1 to 128 printable ASCII characters; any other is replaced.",
+        "schema": _TEXT,
+    },
+    "Idempotency-Key": {
+        "description": "New for each write, the same when it is sent again: the write happens once. Kept for 24 hours.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+        "example": "7b5f4a52-6c52-4bd9-9d5a-0d7e6a7d5c11",
+    },
+}
+
+Operation = dict[str, Any]
+
+
+def answers(good: Mapping[int, Any], *problems: ProblemType) -> dict[int, Any]:
+    """Declare what an operation answers: its good statuses, its own problems, and those that any operation has."""
+    codes: dict[int, list[str]] = {}
+    for problem in (*problems, *_ALWAYS):
+        if problem.code not in codes.setdefault(problem.status, []):
+            codes[problem.status].append(problem.code)
+    return {
+        **good,
+        **{status: Annotated[ProblemDocument, WithJsonSchema({_CODES: codes[status]})] for status in sorted(codes)},
+    }
+
+
+def complete(document: dict[str, Any]) -> bytes:
+    """Complete Ninja's document by what holds for all operations; return it as JSON."""
+    components = document["components"]
+    components["schemas"] |= _problem_schemas()
+    components["headers"] = {name: _header(name) for name in _HEADERS}
+    components["parameters"] = {name: {"in": "header", "name": name, **of} for name, of in _PARAMETERS.items()}
+    components["examples"] = {code: _problem_example(problem) for code, problem in CATALOGUE.items()}
+    for scheme in components["securitySchemes"].values():
+        scheme |= {"bearerFormat": "todo_…", "description": _SECURITY}
+    document["info"] |= {
+        "description": GUIDE.read_text("utf-8"),
+        "license": {"name": "MIT", "identifier": "MIT"},
+        "contact": {"name": "The operators of this server"},
+    }
+    document["servers"] = [{"url": "/", "description": "This server"}]
+    operations = list(_operations(document))
+    json_schema.schemas(document)
+    for method, operation in operations:
+        _complete(method, operation, components["schemas"])
+    used = dict.fromkeys(tag for _, operation in operations for tag in operation["tags"])
+    document["tags"] = [{"name": tag, "description": _TAGS.get(tag, "")} for tag in used]
+    json_schema.drop_unused(document)
+    return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
+    for path in document["paths"].values():
+        yield from path.items()
+
+
+def _problem_schemas() -> dict[str, Any]:
+    schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs"), "ProblemDocument": schema}
+
+
+def _header(name: str) -> dict[str, Any]:
+    description, schema = _HEADERS[name]
+    return {"description": description, "required": name not in _OPTIONAL_HEADERS, "schema": schema}
+
+
+def _problem_example(problem: ProblemType) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "type": problem.uri,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.description,
+        "instance": "/v1/tasks",
+        "code": problem.code,
+        "request_id": "01991f3e-7c00-7000-8000-00000000beef",
+        "errors": [],
+    }
+    if problem.code == INVALID.code:
+        detail = "Unknown member; did you mean title?"
+        document |= {"detail": detail, "errors": [{"pointer": "#/titel", "code": "unknown", "detail": detail}]}
+    return {"summary": problem.title, "value": document}
+
+
+# --- One operation --------------------------------------------------------------------------------
+
+
+def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> None:
+    takes_key = method in ("post", "patch") and "security" in operation
+    names = ["X-Request-ID", *(["Idempotency-Key"] if takes_key else [])]
+    operation["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in names]
+    if "requestBody" in operation:
+        _complete_body(method, operation["requestBody"], schemas)
+    more = (
+        *(_WITH_BODY if "requestBody" in operation else ()),
+        *(_WRITING if method != "get" else ()),
+        *(_WITH_KEY if takes_key else ()),
+    )
+    operation["responses"] = _responses(operation["responses"], more)
+    always = ["X-Request-ID", *(["RateLimit", "RateLimit-Policy"] if 429 in operation["responses"] else [])]
+    for status, response in operation["responses"].items():
+        if status < 400:
+            _complete_good(response, schemas)
+        names = [*always, *_header_names(status, response, schemas, takes_key=takes_key)]
+        headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+        response["headers"] = headers | response.get("headers", {})
+
+
+def _complete_body(method: str, body: dict[str, Any], schemas: dict[str, Any]) -> None:
+    is_patch = method == "patch"
+    for content in body["content"].values():
+        content.setdefault("example", examples.request(content["schema"], schemas, is_patch=is_patch))
+    if is_patch:
+        body["content"]["application/merge-patch+json"] = body["content"]["application/json"]
+
+
+def _responses(declared: dict[int, Any], more: Iterable[ProblemType]) -> dict[int, Any]:
+    """Return the responses in order, each error with the problems it may be."""
+    codes = {status: _codes(response) for status, response in declared.items() if status >= 400}
+    for problem in more:
+        codes[problem.status] = [*dict.fromkeys([*codes.get(problem.status, []), problem.code])]
+    problems = {status: _problem_response(codes[status]) for status in codes}
+    return dict(sorted({**declared, **problems}.items()))
+
+
+def _codes(response: dict[str, Any]) -> list[str]:
+    schema = response["content"]["application/json"]["schema"]
+    codes: list[str] = schema[_CODES]
+    return codes
+
+
+def _problem_response(codes: list[str]) -> dict[str, Any]:
+    return {
+        "description": "; ".join(f"{CATALOGUE[code].title} (`{code}`)" for code in codes),
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/ProblemDocument"},
+                "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
+            }
+        },
+    }
+
+
+def _complete_good(response: dict[str, Any], schemas: dict[str, Any]) -> None:
+    for content in response.get("content", {}).values():
+        content.setdefault("example", examples.answer(content["schema"], schemas))
+
+
+def _header_names(status: int, response: dict[str, Any], schemas: dict[str, Any], *, takes_key: bool) -> list[str]:
+    names = [*_HEADERS_OF_STATUS.get(status, ())]
+    if status < 300 and _has_version(response, schemas):
+        names += ["ETag", *(["Location"] if status == 201 else [])]
+    if takes_key and status in OUTCOMES:
+        names.append("Idempotency-Replayed")
+    return names
+
+
+def _has_version(response: dict[str, Any], schemas: dict[str, Any]) -> bool:
+    """Whether the answer is one object with a version: its ETag says the same, and a new one has a place of its own."""
+    contents = response.get("content", {}).values()
+    members = [examples.resolve(content["schema"], schemas).get("required", []) for content in contents]
+    return any({"id", "version"} <= {*required} for required in members)
+
+
+def query_parameters(document: bytes) -> dict[str, dict[str, frozenset[str]]]:
+    """Return the names of each operation's query parameters, by path template and method."""
+    return {
+        path: {
+            method.upper(): frozenset(p["name"] for p in operation.get("parameters", ()) if p.get("in") == "query")
+            for method, operation in operations.items()
+        }
+        for path, operations in orjson.loads(document)["paths"].items()
+    }

@@ -1,0 +1,1 @@
+"""What people open in a browser goes through this: access log, headers, error pages, documentation."""

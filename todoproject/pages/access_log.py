@@ -1,0 +1,117 @@
+"""The admin and the documentation, seen as the API is: a request id, an access line, the count."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.core.exceptions import RequestAborted
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from todoproject.http import body, problems
+from todoproject.http.middleware import log, request_id
+from todoproject.http.problems import Problem
+from todoproject.http.routing import template
+from todoproject.observability import logs, metrics
+
+
+class AccessMiddleware:
+    """Log and count the requests that Django's own handler answers. Static files are counted, and not worth a line."""
+
+    sync_capable = async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self._get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self._is_async:
+            return self._answer(request)
+        with _watched(request) as done:
+            return done(self._get_response(request))
+
+    async def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        with _watched(request) as done:
+            return done(await self._get_response(request))
+
+    def process_view(self, request: HttpRequest, *_: object) -> None:
+        """Note the route and, where the view will ask for them anyway, the member of staff: before any slow query."""
+        match = request.resolver_match
+        if match is None:
+            return
+        logs.note_route(template(match.route))
+        if match.app_name == "admin" and settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.pk:
+            logs.name_user(str(request.user.pk))
+
+
+@contextmanager
+def _watched(request: HttpRequest) -> Iterator[Callable[[HttpResponseBase], HttpResponseBase]]:
+    """Give the lines of a request its context; what is yielded takes the answer, to log and count it."""
+    started = time.perf_counter()
+    current = logs.RequestContext(
+        request_id({b"x-request-id": request.headers.get("X-Request-ID", "").encode("latin-1", "replace")})
+    )
+    token = logs.context.set(current)
+
+    def done(response: HttpResponseBase) -> HttpResponseBase:
+        response.headers["X-Request-ID"] = current.request_id
+        is_static = request.path.startswith(settings.STATIC_URL)
+        route = settings.STATIC_URL + "{path}" if is_static else current.route
+        seconds, method = time.perf_counter() - started, request.method or ""
+        metrics.count_request(method, route, response.status_code, seconds, current.database_seconds)
+        if not is_static:
+            scope = {"client": (request.META.get("REMOTE_ADDR"), 0), "method": method}
+            log(scope, route, response.status_code, seconds, current)
+        return response
+
+    try:
+        yield done
+    finally:
+        logs.context.reset(token)
+
+
+Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+
+
+def bounded(application: Application) -> Application:
+    """Return Django's door with the API's limit on bodies: by itself it writes any size to disk, for any path."""
+
+    async def run(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        try:
+            body.refuse_length(scope["headers"])
+            content = await body.read(receive)
+        except RequestAborted:
+            return  # the client left before it had sent its request
+        except Problem as problem:
+            await _refuse(problem, scope, send)
+            return
+        messages = iter([{"type": "http.request", "body": content, "more_body": False}])
+
+        async def receive_again() -> Any:
+            return next(messages, None) or await receive()
+
+        await application(scope, receive_again, send)
+
+    return run
+
+
+async def _refuse(problem: Problem, scope: dict[str, Any], send: Any) -> None:
+    started = time.perf_counter()
+    current = logs.RequestContext(request_id(dict(scope["headers"])))
+    token = logs.context.set(current)
+    try:
+        response = problems.respond(problem, scope["path"])
+        seconds = time.perf_counter() - started
+        metrics.count_request(scope["method"], None, response.status_code, seconds, 0.0)
+        log(scope, None, response.status_code, seconds, current)
+    finally:
+        logs.context.reset(token)
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.items()]
+    headers += [(b"x-request-id", current.request_id.encode()), (b"content-length", b"%d" % len(response.content))]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.content})

@@ -1,0 +1,44 @@
+"""What Django's door answers when something is wrong: a small page to a browser, a problem document to a program."""
+
+import sys
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import get_template
+
+from todoproject.http import problems
+from todoproject.http.problems import FORBIDDEN, MALFORMED_REQUEST, Problem
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 400."""
+    return _answer(request, Problem(MALFORMED_REQUEST, "The request could not be read."))
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 403."""
+    return _answer(request, Problem(FORBIDDEN, "This account may not do that."))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer 403 to a form whose CSRF token is missing or out of date."""
+    return _answer(request, Problem(FORBIDDEN, "The form was too old, or came from elsewhere. Open it again."))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 404."""
+    return _answer(request, problems.not_found())
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer 500, or 503 where the reason is a database that is away."""
+    is_away = isinstance(sys.exception(), OperationalError | InterfaceError)
+    return _answer(request, problems.unavailable() if is_away else problems.internal_error())
+
+
+def _answer(request: HttpRequest, problem: Problem) -> HttpResponse:
+    if not request.accepts("text/html") or request.headers.get("Accept", "*/*") == "*/*":
+        return problems.respond(problem, request.path)  # curl's */* is a program's
+    # Without the request: its context would ask a database that may be the very thing that is broken.
+    page = get_template(f"{problem.type.status}.html").render({"problem": problem})
+    return HttpResponse(page, status=problem.type.status, headers=problem.headers)

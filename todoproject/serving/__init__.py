@@ -1,0 +1,1 @@
+"""The process: socket, server, workers, start and end."""

@@ -1,0 +1,46 @@
+"""What happens when a worker starts and stops."""
+
+import asyncio
+import gc
+import logging
+from typing import Any
+
+from todoproject.database.client.pool import pool
+from todoproject.database.client.replica import replica
+from todoproject.database.engine import base as postgres
+from todoproject.mail.outbox import outbox
+from todoproject.monitoring import sampler
+from todoproject.observability import telemetry
+from todoproject.serving import startup
+from todoproject.version import VERSION
+
+logger = logging.getLogger("todoproject")
+
+
+async def run(receive: Any, send: Any) -> None:
+    """Answer the server's lifespan messages: open the pool at start, close it at the end."""
+    await receive()
+    try:
+        if not startup.is_done:
+            await asyncio.to_thread(startup.prepare_database)
+        await pool.open()
+        await replica.open()
+        postgres.open_pool()
+    except startup.StartFailed as error:
+        await send({"type": "lifespan.startup.failed", "message": f"todoproject: {error}"})
+        return
+    sampling = sampler.start()
+    # What is there now stays until the end: the garbage collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    logger.info("started", extra={"version": VERSION})
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await outbox.drain()
+    sampling.cancel()
+    await replica.close()
+    await pool.close()
+    await asyncio.to_thread(postgres.close_pool)
+    await asyncio.to_thread(telemetry.stop)
+    logger.info("stopped")
+    await send({"type": "lifespan.shutdown.complete"})

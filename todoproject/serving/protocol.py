@@ -1,0 +1,363 @@
+"""The server's side of a connection: one request at a time is read, answered in one packet, and waited for no longer
+than is decent.
+
+uvicorn runs the application and writes its answers; reading is ours (framing.py). Its parser ends a request at the
+head where that asks for an upgrade, and takes the body for the next request.
+"""
+
+import asyncio
+import select
+from http import HTTPStatus
+from typing import Any, cast
+from urllib.parse import unquote
+
+from uuid_utils import uuid7
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from todoproject.http import framing, problems
+from todoproject.http.framing import Body, Head, Refused
+from todoproject.http.problems import REQUEST_TIMEOUT, UNAVAILABLE, Problem
+from todoproject.observability import logs
+from todoproject.serving import admission
+
+HEAD_SECONDS = 15.0  # from the connection, or the first byte, to the end of a head
+BODY_SECONDS = 120.0  # for a whole body
+PROGRESS_SECONDS = 30.0  # for its next byte
+WRITE_SECONDS = 60.0  # for a client to take something of an answer; the system's buffers empty in leaps
+LINGER_SECONDS = 2.0  # how long a refused client may go on sending: to close at once would destroy the answer
+
+
+class _Gathering:
+    """A transport that sends in one piece what is written in one turn of the event loop: an answer's head and body.
+
+    ASGI hands them over one after the other, and uvicorn writes each as it comes: two system calls, two packets.
+    """
+
+    def __init__(self, transport: Any, protocol: "Protocol") -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._pieces: list[bytes] = []
+        self._sent = 0
+        self.is_lingering = False
+
+    def write(self, data: bytes) -> None:
+        if not self._pieces:
+            self._protocol.loop.call_soon(self.flush)
+        self._pieces.append(data)
+
+    def close(self) -> None:
+        """Close; where the client has more to send, say so first, and read on without listening."""
+        self.flush()
+        if not self._protocol.has_more_to_send or self._transport.is_closing():
+            self._transport.close()
+        elif not self.is_lingering:
+            self.is_lingering = True
+            self._transport.write_eof()
+            self._protocol.linger()
+
+    def is_closing(self) -> bool:
+        return self.is_lingering or bool(self._transport.is_closing())
+
+    def taken(self) -> tuple[int, bool]:
+        """Return how many bytes the client's system has taken, and whether there are more for it."""
+        waiting = self._transport.get_write_buffer_size()
+        return self._sent - waiting, waiting > 0
+
+    def flush(self) -> None:
+        """Send what has been gathered, unless nobody can receive it any more."""
+        if self._pieces:
+            data = b"".join(self._pieces)
+            self._pieces = []
+            if not self.is_closing():
+                self._sent += len(data)
+                self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class Protocol(HttpToolsProtocol):
+    """What reads requests from a socket and writes the answers."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._input = b""  # what has come in and belongs to no request yet
+        self._looked_at = 0  # how much of it has been searched for the end of a head
+        self._unread: Body | None = None  # what is still to come of the present request
+        self._is_half_closed = False
+        self._is_refused = False
+        self._since = self._progress_at = self.loop.time()  # of the head, the body, or the silence between requests
+        self._taken = 0, 0.0  # what the client had taken of our answers, and when that was last more
+        self.held_bytes = 0  # of an unfinished body
+        self.address = ""
+        self.is_reserved = False  # one more than there should be: for health only
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin with a new client, or turn it away."""
+        super().connection_made(_Gathering(transport, self))  # type: ignore[arg-type]  # it is one in all but name
+        self.parser = None  # type: ignore[assignment]  # uvicorn's
+        if (problem := admission.enter(self)) is not None:
+            self._answer(problem)
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        admission.leave(self)
+        super().connection_lost(exc)
+
+    # --- What admission and the server ask ---
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way: read in part, waiting for its answer, or being answered."""
+        return bool(self._input) or self._unread is not None or self._is_answering
+
+    @property
+    def has_request(self) -> bool:
+        """Whether the head of a request was read whose answer or body is not over."""
+        return self._unread is not None or self._is_answering
+
+    @property
+    def has_served(self) -> bool:
+        """Whether there was a request at all."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None
+
+    @property
+    def is_reading_head(self) -> bool:
+        """Whether a head has come in in part."""
+        return bool(self._input) and not self.has_request
+
+    @property
+    def has_more_to_send(self) -> bool:
+        """Whether the client is in the middle of something that will never be read."""
+        return not self._is_half_closed and (self._is_refused or self._unread is not None or bool(self._input))
+
+    @property
+    def since(self) -> float:
+        """When the present state of affairs began: a body, a head, or silence."""
+        return self._since
+
+    @property
+    def _is_answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def close_if_idle(self) -> None:
+        """Close a connection that has no request, unless one has just come in and is about to be read."""
+        if not self.is_busy and not self.transport.is_closing() and not self.has_input():
+            self.transport.close()
+
+    def cut_off(self) -> None:
+        """Close a connection whatever it does; a request without an answer is told to come again."""
+        if self.is_busy and not self.transport.is_closing():
+            self.refuse(Problem(UNAVAILABLE, "The server is ending.", headers={"Retry-After": "1"}))
+        else:
+            self.transport.abort()
+
+    def has_input(self) -> bool:
+        """Whether something has come in that was not read so far."""
+        poller = select.poll()
+        poller.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poller.poll(0))
+
+    # --- Reading ---
+
+    def data_received(self, data: bytes) -> None:
+        if self._gathering.is_lingering:
+            return
+        self._progress_at = self.loop.time()
+        if not self._input:
+            self._input = data
+            if not self.has_request:
+                self._since = self._progress_at
+        else:
+            self._input += data
+        self._read()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio.Protocol allows both
+        """Tell whether the connection stays: a client that says no more may wait for its answer still."""
+        self._is_half_closed = True
+        self._gathering.flush()
+        if self._gathering.is_lingering or self._unread is not None or not self._is_answering:
+            return False  # nothing that was begun can be completed
+        if not self._input:
+            self.cycle.keep_alive = False
+        return True
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, which may have come in already."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self._unread is None:
+            self._since = self._progress_at = self.loop.time()
+        self.flow.resume_reading()
+        self._read()
+        if self._is_half_closed and not self.has_request:
+            self.transport.close()
+
+    def _read(self) -> None:
+        """Read on, one request at a time: the next one waits, unread, until this one is answered."""
+        try:
+            while self._input and not self.transport.is_closing():
+                if self._unread is not None:
+                    self._read_body(self._unread)
+                    if self._unread is not None:
+                        return
+                elif self._is_answering:
+                    self._wait_with_the_next()
+                    return
+                elif not self._read_head():
+                    return
+        except Refused as refused:
+            self.refuse(refused.problem)
+
+    def _wait_with_the_next(self) -> None:
+        if framing.may_begin(self._input):
+            self.flow.pause_reading()
+        else:  # of no use, and the client may take the refusal for the answer to what it sends later
+            self._is_refused, self.cycle.keep_alive = True, False
+
+    def _read_head(self) -> bool:
+        if self._input.startswith(b"\r\n"):  # after a body, from old clients (RFC 9112, section 2.2)
+            self._input, self._looked_at = self._input[2:], 0
+        end = framing.find_head(self._input, self._looked_at)
+        self._looked_at = len(self._input)
+        if not end:
+            return False
+        head = framing.parse_head(self._input[:end])
+        self._input, self._looked_at = self._input[end:], 0
+        self._begin(head)
+        return True
+
+    def _read_body(self, body: Body) -> None:
+        piece, self._input = body.take(self._input)
+        if not self.cycle.response_complete:
+            self.cycle.body += piece
+            if len(self.cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+        if body.is_complete:
+            self._unread = None
+            self.cycle.more_body = False
+            admission.release(self)
+        elif not self.cycle.response_complete:
+            admission.hold(self, len(piece))
+        self.cycle.message_event.set()
+
+    def _begin(self, head: Head) -> None:
+        """Hand a request to the application; its body follows."""
+        body = Body(head.length)
+        self._since = self.loop.time()
+        self._unread = None if body.is_complete else body
+        self.cycle = RequestResponseCycle(
+            scope=self._scope_of(head),  # type: ignore[arg-type]  # a plain dict
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=head.expects_continue and not body.is_complete,
+            keep_alive=head.keep_alive and not (self._is_half_closed and not self._input),
+            on_response=self.on_response_complete,
+        )
+        self.cycle.more_body = self._unread is not None
+        self.cycle.message_event.set()
+        self._start_asgi_task(self.cycle, cast(Any, admission.refuse) if self._is_turned_away(head) else self.app)
+
+    def _is_turned_away(self, head: Head) -> bool:
+        return self.is_reserved and not head.path.startswith(b"/health")
+
+    def _scope_of(self, head: Head) -> dict[str, Any]:
+        path = head.path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": head.version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": head.method,
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": head.path,
+            "query_string": head.query,
+            "headers": head.headers,
+            "state": self.app_state.copy(),
+        }
+
+    # --- Limits of time ---
+
+    def check(self, now: float) -> None:
+        """Close the connection if it has kept us waiting too long; called about once a second."""
+        if self._gathering.is_lingering:
+            if now - self._since > LINGER_SECONDS:
+                self.transport.abort()
+        elif self._is_stuck(now):
+            self.transport.abort()
+        elif self.flow.read_paused:
+            self._progress_at = now  # it is we who do not read
+        elif self._unread is not None:
+            if now - self._since > BODY_SECONDS or now - self._progress_at > PROGRESS_SECONDS:
+                self.refuse(Problem(REQUEST_TIMEOUT, REQUEST_TIMEOUT.description))
+        elif not self._is_answering:
+            self._check_silence(now)
+
+    def _check_silence(self, now: float) -> None:
+        if self._input:
+            if now - self._since > HEAD_SECONDS:
+                self.refuse(Problem(REQUEST_TIMEOUT, REQUEST_TIMEOUT.description))
+        elif now - self._since > (self.timeout_keep_alive if self.has_served else HEAD_SECONDS):
+            self.close_if_idle()  # a request that came in the last moment is answered
+
+    def _is_stuck(self, now: float) -> bool:
+        """Whether there is an answer of which the client takes nothing."""
+        taken, is_waiting = self._gathering.taken()
+        if not is_waiting or taken > self._taken[0]:
+            self._taken = taken, now
+        return now - self._taken[1] > WRITE_SECONDS
+
+    # --- Refusing ---
+
+    def linger(self) -> None:
+        """Let what the client still sends come in, and look at none of it."""
+        self._since = self.loop.time()
+        self._input = b""
+        admission.release(self)
+        self.flow.resume_reading()
+
+    def refuse(self, problem: Problem) -> None:
+        """Answer what cannot be read to its end, and close: where the next request begins, nobody knows."""
+        self._is_refused = True
+        if not self._is_answering:
+            if self._unread is None:  # else this one has its answer
+                self._answer(problem)
+        elif not self.cycle.response_started:
+            self.cycle.disconnected = True  # for the application the client is gone
+            self.cycle.message_event.set()
+            self._answer(problem)
+        self.transport.close()
+
+    def _answer(self, problem: Problem) -> None:
+        """Write an answer by hand, where there is no request, or nobody who answers it."""
+        request_id = str(uuid7())
+        token = logs.context.set(logs.RequestContext(request_id))
+        try:
+            response = problems.respond(problem, "/")
+        finally:
+            logs.context.reset(token)
+        status = HTTPStatus(response.status_code)
+        head = [
+            f"HTTP/1.1 {status} {status.phrase}",
+            *(f"{name}: {value}" for name, value in response.items()),
+            f"X-Request-ID: {request_id}",
+            f"Content-Length: {len(response.content)}",
+            "Connection: close",
+        ]
+        self.transport.write("\r\n".join([*head, "", ""]).encode("latin-1") + response.content)
+
+    @property
+    def _gathering(self) -> _Gathering:
+        return cast(_Gathering, self.transport)
