@@ -9,13 +9,13 @@ import pytest
 import pytest_asyncio
 from django.test import override_settings
 
-from tests.played import Answer, PlayedServer
-from tests.test_protocol import READ, SHAPES, playing
-from todoproject.database.connection import Connection
+from tests.database.test_wire_protocol import READ, SHAPES, playing
+from tests.support.played import Answer, PlayedServer
+from todoproject.database.client.connection import Connection
+from todoproject.database.client.pool import _LIFETIME_SECONDS, Pool
+from todoproject.database.client.statement import Credentials
+from todoproject.database.client.transaction import Transaction
 from todoproject.database.errors import DatabaseUnavailable, NotUnique, Undone
-from todoproject.database.pool import _LIFETIME_SECONDS, Pool
-from todoproject.database.transaction import Transaction
-from todoproject.database.unit import Credentials
 
 STALE = "cached plan must not change result type"
 

@@ -115,9 +115,9 @@ async def test_database_has_the_rules_itself(alice: Person, column: str, value: 
 async def test_row_from_before_the_rule_can_be_read_completed_and_mended(alice: Person) -> None:
     task = await alice.task()
     with connect() as connection:
-        connection.execute("ALTER TABLE tasks DISABLE TRIGGER tasks_title_one_line_still")
+        connection.execute("ALTER TABLE tasks DISABLE TRIGGER tasks_plain_text_still")
         connection.execute("UPDATE tasks SET title = E'two\\nlines' WHERE id = %s", [task["id"]])
-        connection.execute("ALTER TABLE tasks ENABLE TRIGGER tasks_title_one_line_still")
+        connection.execute("ALTER TABLE tasks ENABLE TRIGGER tasks_plain_text_still")
     url = f"/v1/tasks/{task['id']}"
 
     assert (await alice.http.get(url)).json()["title"] == "two\nlines"
