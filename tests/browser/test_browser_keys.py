@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import add_task, log_in, register, visit
-from tests.servers import Server
+from tests.support.browser import add_task, log_in, register, visit
+from tests.support.processes.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
