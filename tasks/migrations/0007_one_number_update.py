@@ -29,7 +29,9 @@ BEGIN
     END IF;
     IF counted <> '' AND left(counted, 36) = NEW.user_id::pg_catalog.text THEN
         counted := concat(left(counted, 37), substr(counted, 38)::bigint + 1);
-        SELECT change_no + substr(counted, 38)::bigint, changed_at INTO NEW.change_no, NEW.updated_at
+        SELECT change_no + substr(counted, 38)::bigint,
+               greatest(clock_timestamp(), changed_at + substr(counted, 38)::bigint * interval '1 microsecond')
+          INTO NEW.change_no, NEW.updated_at
           FROM {schema}.users WHERE id = NEW.user_id;
     ELSE
         IF counted <> '' THEN -- rows of another owner came before
@@ -72,7 +74,10 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
     IF right(counted, 2) <> ' 0' THEN
-        UPDATE {schema}.users SET change_no = change_no + substr(counted, 38)::bigint
+        UPDATE {schema}.users
+           SET change_no = change_no + substr(counted, 38)::bigint,
+               changed_at = greatest(clock_timestamp(),
+                                     changed_at + substr(counted, 38)::bigint * interval '1 microsecond')
          WHERE id = left(counted, 36)::pg_catalog.uuid;
     END IF;
 END $$;

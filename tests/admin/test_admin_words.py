@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from tests.staff import make_task, make_token, make_user, page, root_client, seen
+from tests.support.staff import make_task, make_token, make_user, page, root_client, seen
 
 pytestmark = pytest.mark.usefixtures("orm")
 

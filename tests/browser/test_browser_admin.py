@@ -179,7 +179,7 @@ def export_lists(server: Server, folder: Path) -> None:
         page = log_in(visitor, server)
         visitor.open(f"/admin/tasks/task/?q={word}")
         page.get_by_role("link", name="Export this list").click()
-        (row,) = csv.DictReader(io.StringIO(export(page, "CSV", folder).decode()))
+        (row,) = csv.DictReader(io.StringIO(export(page, "CSV", folder).decode("utf-8-sig")))
         assert (row["title"], row["priority"]) == (f"Taken along {word}", "high")
         (entry,) = json.loads(export(page, "JSON", folder))
         assert entry["id"] == row["id"]

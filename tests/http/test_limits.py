@@ -24,9 +24,9 @@ from tests.support.people import PASSWORD, Person
 from tests.support.postgres.databases import connect
 from tests.support.processes.servers import Server
 from todoproject import settings as settings_module
-from todoproject.addresses import limited_as
 from todoproject.database import embedded
 from todoproject.database.client.pool import pool
+from todoproject.http.client_address import limited_as
 from todoproject.http.rate_limits import Buckets, Limiter, Policy
 from todoproject.http.request import bearer_token
 
@@ -497,7 +497,7 @@ def test_networks_of_one_site_have_a_limit_together() -> None:
 async def test_pages_are_within_the_limit_and_apart_from_the_api(app: httpx.ASGITransport) -> None:
     from django.core.handlers.asgi import ASGIHandler
 
-    from todoproject.access import BoundedPages
+    from todoproject.pages.access_log import BoundedPages
 
     pages = BoundedPages(ASGIHandler())
     pages._limiter = Limiter(Policy("default", 100, 60), Policy("anonymous", 3, 60))
@@ -513,7 +513,7 @@ async def test_pages_are_within_the_limit_and_apart_from_the_api(app: httpx.ASGI
 
 
 async def test_few_pages_are_made_at_a_time() -> None:
-    from todoproject import access
+    from todoproject.pages import access_log as access
 
     under_way, most = 0, 0
 

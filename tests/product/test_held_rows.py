@@ -9,12 +9,12 @@ import httpx
 from django.test import Client
 
 from accounts import tokens
-from tests.databases import connect, lock_queue
-from tests.people import PASSWORD, Person
-from tests.staff import root_client
-from tests.test_owner_first import NEW, belongings
-from todoproject.database.pool import pool
-from todoproject.database.unit import Credentials, Statement
+from tests.product.test_owner_first import NEW, belongings
+from tests.support.people import PASSWORD, Person
+from tests.support.postgres.databases import connect, lock_queue
+from tests.support.staff import root_client
+from todoproject.database.client.pool import pool
+from todoproject.database.client.statement import Credentials, Statement
 
 # --- Staff ----------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ import pytest
 from django.core.management import call_command
 
 from accounts import tokens
-from tests.databases import connect, lock_queue
-from tests.people import PASSWORD, Person
+from tests.support.people import PASSWORD, Person
+from tests.support.postgres.databases import connect, lock_queue
 from todoproject.database import errors
 from todoproject.database.client.pool import pool
 from todoproject.database.client.statement import Credentials, Statement
