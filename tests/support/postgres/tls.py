@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from tests.environment import FOLDER
 from tests.support.processes.servers import free_port
 from todoproject.database.embedded import binaries
-from todoproject.database.embedded.account import Account, server_account
+from todoproject.database.embedded.account import Account, listed, server_account
 from todoproject.database.embedded.binaries import Binaries
 
 Key = ec.EllipticCurvePrivateKey
@@ -58,7 +58,7 @@ class TlsServer:
 def tls_server() -> Iterator[TlsServer]:
     """Start a server whose certificate is for the name localhost and no other; it ends with the context."""
     folder = FOLDER / "tls"
-    account = server_account(FOLDER / "postgres")
+    account = listed(server_account(FOLDER / "postgres"))  # initdb runs only for a user that the system knows
     programs = _with_tls(account)
     for path in (folder, folder / "data"):
         path.mkdir(mode=0o755)
