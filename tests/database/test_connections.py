@@ -220,23 +220,24 @@ async def test_waiting_for_a_turn_and_then_for_a_connection_takes_no_longer_than
     gate: Gate, alice: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = {"operations": [{"op": "create", "data": {"title": "x" * 50}}] * 100}
-    with override_settings(DATABASE_POOL_SIZE=1, DATABASE_STATEMENT_TIMEOUT=20, DATABASE_POOL_TIMEOUT=2):
+    with override_settings(DATABASE_POOL_SIZE=1, DATABASE_STATEMENT_TIMEOUT=20, DATABASE_POOL_TIMEOUT=1):
         await pool.close()
         await pool.open()
         await alice.task()
         with connect(autocommit=False) as other, caplog.at_level(logging.WARNING, "todoproject.api"):
             other.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
+            # It waits for its owner for two seconds, and has the one connection meanwhile.
             small = asyncio.create_task(alice.http.post("/v1/tasks", json={"title": "Has the connection"}))
             await until(lambda: pool.standing()["pool_idle"] == 0)
             first = asyncio.create_task(timed(alice.http.post("/v1/tasks/batch", json=body)))
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.25)
             second = asyncio.create_task(timed(alice.http.post("/v1/tasks/batch", json=body)))
             (one, _), (two, seconds) = await first, await second
             other.rollback()
             assert (await small).status_code == 201
 
     assert (one.status_code, two.status_code) == (503, 503)
-    assert seconds < 2.5  # 1.5 for its turn, and the rest for a connection
+    assert seconds < 1.5  # 0.75 for its turn, and the rest for a connection
     assert sum("are in use" in reason for reason in reasons(caplog)) == 2
 
 
