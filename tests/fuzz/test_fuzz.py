@@ -13,8 +13,8 @@ from tests.support.people import PASSWORD
 from tests.support.processes.servers import Server
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
-HOOKS = Path(__file__).with_name("fuzzing.py")
-DOCUMENT = Path(__file__).with_name("openapi.json")
+TESTS = Path(__file__).parent.parent
+HOOKS, DOCUMENT = TESTS / "support" / "fuzzing.py", TESTS / "openapi.json"
 IDS = ("batch", "batches", "0197c2d5-5a44-7abc-8def-000000000000")
 # They would end the token that the others are tried with.
 ENDING = ("logout", "revoke_token")
