@@ -39,8 +39,12 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def replaced(server: Server, before: set[int], count: int = 2) -> set[int]:
     """Wait until that many workers serve, and none of those before."""
-    await until(lambda: len(workers(server)) == count and not workers(server) & before)
-    return workers(server)
+    while True:
+        await until(lambda: len(workers(server)) == count and not workers(server) & before)
+        found = workers(server)
+        await asyncio.sleep(0.5)  # a child that only begins, or prepares something, is none of them
+        if workers(server) == found:
+            return found
 
 
 def persisted(ids: list[str]) -> int:
