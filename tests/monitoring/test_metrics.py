@@ -179,7 +179,14 @@ def test_counting_a_request_takes_no_more_than_a_few_microseconds() -> None:
             metrics.count_request("GET", "/v1/tasks", 200, 0.0003, 0.0002)
         return (time.perf_counter() - started) / 1000
 
-    assert min(count() for _ in range(20)) < 3e-6  # 0.4 µs on a quiet machine
+    tracer = sys.gettrace()  # of the coverage, which takes ten times as long as what it looks at
+    sys.settrace(None)
+    try:
+        fastest = min(count() for _ in range(20))
+    finally:
+        sys.settrace(tracer)
+
+    assert fastest < 3e-6  # 0.4 µs on a quiet machine
 
 
 # --- Routes, for the admin ------------------------------------------------------------------------
