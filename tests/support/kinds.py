@@ -9,8 +9,20 @@ KINDS = ("browser", "clients", "versions", "fuzz", "slow", "faults")
 # They play long, or start so much that a change can be proved right without waiting for them.
 LONG_KINDS = frozenset({"browser", "clients", "versions", "fuzz", "slow"})
 
-# Each of their tests makes, copies or kills whole servers: minutes, of which a change elsewhere learns nothing.
-SLOW_FILES = frozenset({"test_backup.py", "test_embedded.py", "test_restore.py", "test_rolling.py"})
+# Each of their tests makes, copies or kills whole servers, or waits for real timeouts of them: minutes, of which a
+# change elsewhere learns nothing.
+SLOW_FILES = frozenset(
+    {
+        "test_backup.py",
+        "test_embedded.py",
+        "test_replica.py",
+        "test_restore.py",
+        "test_rolling.py",
+        "test_shutdown.py",
+        "test_slow_clients.py",
+        "test_supervisor.py",
+    }
+)
 
 
 def kind_of(marks: Container[str]) -> str:
