@@ -290,15 +290,17 @@ def let_time_pass(seconds: float) -> None:
 async def test_failed_logins_count_and_time_heals(alice: Person, settings: Settings) -> None:
     settings.LOGIN_LIMIT = (3, 900)
     async with api_client(address()) as http:
+        began = time.monotonic()
         failed = await statuses(http, alice.email, 3)
         refused = await attempt(http, alice.email, PASSWORD)
+        took = time.monotonic() - began  # the bucket fills meanwhile, and hashing on a busy machine takes its time
         let_time_pass(310)
         after = [await attempt(http, alice.email, PASSWORD), await attempt(http, alice.email, PASSWORD)]
 
     assert failed == [401, 401, 401]
     problem = assert_problem(refused, 429)
     assert problem["code"] == "too-many-requests"
-    assert 298 <= int(refused.headers["Retry-After"]) <= 300
+    assert 299 - took <= int(refused.headers["Retry-After"]) <= 300
     assert parameters(refused.headers["RateLimit-Policy"])["login"] == {"q": 3, "w": 900}
     assert parameters(refused.headers["RateLimit"])["login"]["r"] == 0
     assert "anonymous" in parameters(refused.headers["RateLimit"])
