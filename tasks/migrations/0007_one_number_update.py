@@ -116,7 +116,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0006_quick_words"), ("accounts", "0020_owner_first")]
+    dependencies = [("tasks", "0006_quick_words"), ("accounts", "0014_owner_first")]
 
     operations = [
         run(WRITE_COUNTED, "DROP FUNCTION {schema}.write_counted(text);"),

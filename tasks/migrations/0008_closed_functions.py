@@ -85,7 +85,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0007_one_number_update"), ("accounts", "0031_confirm_email_change")]
+    dependencies = [("tasks", "0007_one_number_update"), ("accounts", "0016_confirm_email_change")]
 
     operations = [
         run(TASK_WORDS, _WORDS.TASK_WORDS),

@@ -11,7 +11,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0020_owner_first"),
+        ("accounts", "0014_owner_first"),
     ]
 
     operations = [

@@ -65,7 +65,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0030_staff_email_changes")]
+    dependencies = [("accounts", "0015_staff_email_changes")]
 
     operations = [
         run(FENCE, UNFENCE),
