@@ -28,6 +28,7 @@ from tasks.models import (
     validate_description,
     validate_title,
 )
+from tasks.read_only import ReadOnlyMembers
 from todoproject.http.field_types import (
     Day,
     Instant,
@@ -137,7 +138,11 @@ def _patch_schema(schema: dict[str, Any]) -> None:
     schema |= _one_due_schema | {"example": {"priority": "low", "due_on": None}}
 
 
-class TaskPatch(_OneDue):
+class TaskReplacement(TaskCreate, ReadOnlyMembers):
+    """A whole task. What only the server writes may come back as it was given, and is compared."""
+
+
+class TaskPatch(_OneDue, ReadOnlyMembers):
     """A JSON merge patch (RFC 7396): absent means unchanged, null means cleared. A title cannot be cleared."""
 
     model_config = ConfigDict(json_schema_extra=_patch_schema)

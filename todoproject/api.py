@@ -32,6 +32,7 @@ from accounts.throttling import TooManyAttempts
 from tasks.api.tasks import router as tasks_router
 from tasks.queries import BatchFailed, InvalidCursor, TaskChanged, TaskDeleted, TaskNotFound
 from tasks.queries import account_export as tasks_exports
+from tasks.read_only import ReadOnlyDiffers
 from todoproject.database.client.pool import Work, pool
 from todoproject.database.errors import (
     ConstraintViolated,
@@ -219,6 +220,13 @@ def _task_changed(request: HttpRequest, error: TaskChanged) -> HttpResponse:
     detail = "The task is not what the request expects; `task` is what it is now."
     task = orjson.Fragment(error.row.json)
     return _answer(request, Problem(problems.PRECONDITION_FAILED, detail, headers=headers, task=task))
+
+
+@api.exception_handler(ReadOnlyDiffers)
+def _read_only_differs(request: HttpRequest, error: ReadOnlyDiffers) -> HttpResponse:
+    detail = "Only the server writes this member, and it is not what you have sent. Leave it out."
+    errors = [{"pointer": f"#/{name}", "code": "read-only", "detail": detail} for name in error.members]
+    return _answer(request, validation.invalid(errors))
 
 
 @api.exception_handler(BatchFailed)

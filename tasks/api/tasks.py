@@ -20,6 +20,7 @@ from tasks.schemas import (
     TaskListQuery,
     TaskPage,
     TaskPatch,
+    TaskReplacement,
 )
 from todoproject.http.converters import AnyCaseUUID
 from todoproject.http.preconditions import etag, headers, if_match, is_creation, is_not_modified
@@ -121,7 +122,7 @@ async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRespon
     response=answers({200: Task, 201: Task}, *CHANGES, TASK_DELETED, INVALID, PRECONDITION_REQUIRED),
     openapi_extra=headers("If-Match", "If-None-Match: *"),
 )
-async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], task: TaskCreate) -> HttpResponse:
+async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], task: TaskReplacement) -> HttpResponse:
     logs.note(task_id=task_id)
     if is_creation(request):
         return _task(await queries.create_as(request.work, request.auth, task_id, task), 201, f"/v1/tasks/{task_id}")
