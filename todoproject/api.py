@@ -337,8 +337,8 @@ def document() -> bytes:
 
 
 @functools.cache
-def query_parameters() -> dict[str, dict[str, frozenset[str]]]:
+def query_parameters() -> dict[str, dict[str, dict[str, bool]]]:
     """Return which query parameters each operation knows, by path template and method."""
     return openapi.query_parameters(document()) | {
-        path: {"GET": frozenset[str]()} for path in ("/v1/openapi.json", "/metrics")
+        path: {"GET": dict[str, bool]()} for path in ("/v1/openapi.json", "/metrics")
     }

@@ -8,6 +8,7 @@ from django.urls import register_converter
 from ninja import Path, Query, Router
 
 from tasks import queries
+from tasks.list_query import TaskListQuery
 from tasks.queries import TaskRow
 from tasks.schemas import (
     Batch,
@@ -17,7 +18,6 @@ from tasks.schemas import (
     NewTaskId,
     Task,
     TaskCreate,
-    TaskListQuery,
     TaskPage,
     TaskPatch,
     TaskReplacement,

@@ -1,7 +1,7 @@
 """Validation errors, from pydantic's words to ours: a pointer, a code and a sentence, never the input."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -63,8 +63,8 @@ def from_pydantic(contexts: Iterable[ValidationErrorContext[Any]]) -> Problem:
     return invalid([_field_error(model, error) for model, error in found[:_MOST_ERRORS]], count)
 
 
-def refuse_odd_parameters(request: HttpRequest, known: frozenset[str]) -> None:
-    """Raise Problem where the query has a parameter that the operation does not, or one twice."""
+def refuse_odd_parameters(request: HttpRequest, known: Mapping[str, bool]) -> None:
+    """Raise Problem where the query has a parameter that the operation does not, or one twice that it takes once."""
     if not request.META["QUERY_STRING"]:
         return
     try:
@@ -72,7 +72,7 @@ def refuse_odd_parameters(request: HttpRequest, known: frozenset[str]) -> None:
     except TooManyFieldsSent:
         raise Problem(MALFORMED_REQUEST, "The query string has too many parameters.") from None
     unknown = [name for name in query if name not in known]
-    repeated = [name for name, values in query.lists() if len(values) > 1]
+    repeated = [name for name, values in query.lists() if len(values) > 1 and not known.get(name)]
     errors = [
         *((name, "unknown", _unknown("parameter", name, known)) for name in unknown[:_MOST_ERRORS]),
         *((name, "repeated", "This may be given once.") for name in repeated[:_MOST_ERRORS]),
@@ -90,7 +90,8 @@ def _field_error(model: Any, error: Any) -> dict[str, str]:
     else:
         detail = sentence.format(**error.get("ctx", {})) if code in _SENTENCES else sentence
     if source != "body":
-        return {"parameter": str(location[-1]), "code": code, "detail": detail}
+        name = next(part for part in reversed(location) if isinstance(part, str))  # an item of a list has a number
+        return {"parameter": name, "code": code, "detail": detail}
     return {"pointer": _pointer(location[1:]), "code": code, "detail": detail}
 
 
