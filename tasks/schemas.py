@@ -1,16 +1,20 @@
 """Tasks as the API takes and gives them."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
-from django.core.exceptions import ValidationError
+from django.core import exceptions
 from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -46,7 +50,7 @@ def _kept(rule: Callable[[str], None]) -> AfterValidator:
     def check(value: str) -> str:
         try:
             rule(value)
-        except ValidationError as error:
+        except exceptions.ValidationError as error:
             raise PydanticCustomError(error.code or "invalid", str(error.message)) from None
         return value
 
@@ -219,14 +223,39 @@ class BatchStateChange(_OnOneTask):
 
 
 BatchOperation = BatchCreate | BatchChange | BatchStateChange
+# By the value of `op`, as pydantic names them in an error.
+OPERATIONS: dict[str, type[Strict]] = {
+    word: kind
+    for kind in (BatchCreate, BatchChange, BatchStateChange)
+    for word in get_args(kind.model_fields["op"].annotation)
+}
+
+
+@dataclass(frozen=True)
+class UnreadableOperation:
+    """An operation that breaks a rule: the others may be carried out all the same."""
+
+    failure: ValidationError
+
+
+def _for_itself(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError as failure:
+        return UnreadableOperation(failure)
 
 
 class Batch(Strict):
     """Operations on tasks, carried out in order."""
 
     operations: Annotated[
-        list[Annotated[BatchOperation, Field(discriminator="op")]], Field(min_length=1, max_length=BATCH_LIMIT)
+        list[Annotated[BatchOperation, Field(discriminator="op"), WrapValidator(_for_itself)]],
+        Field(min_length=1, max_length=BATCH_LIMIT),
     ]
+
+    def read(self) -> list[BatchOperation | UnreadableOperation]:
+        """Return the operations, those that cannot be carried out among them."""
+        return [*self.operations]
 
 
 class BatchQuery(Strict):

@@ -137,7 +137,7 @@ def values(query: TaskListQuery, resolved: Mapping[str, str]) -> dict[str, Any]:
         numbers = [Priority[word.upper()].value for word in query.priority]
         parameters |= {"priority": numbers[0]} if len(numbers) == 1 else {"priorities": numbers}
     if resolved:
-        return parameters | resolved
+        return {**parameters, **resolved}
     return parameters | {name: _plain(given[name]) for name in _MOMENTS if name in given}
 
 

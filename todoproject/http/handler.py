@@ -78,7 +78,9 @@ class ApiHandler(ASGIHandler):
 
     def _resolve(self, request: ApiRequest) -> tuple[Any, dict[str, Any], Mapping[str, Parameters]]:
         if (found := self._routes.find(request.path_info)) is None:
-            raise problems.not_found()
+            # What could be somebody's is answered as if it were.
+            could_be = self._routes.could_be(request.path_info)
+            raise problems.not_found() if could_be else problems.no_such_path(self._routes.nearest(request.path_info))
         (request.route, view), arguments = found
         logs.note_route(request.route)
         return view, arguments, self._operations[request.route]

@@ -47,6 +47,7 @@ class ApiRequest(Request):
     work: Work = pool
     # Each with whether it may be given more than once.
     known_parameters: Mapping[str, bool] = MappingProxyType({})
+    takes_body: bool = True
 
     @property
     def is_accepted(self) -> bool:
