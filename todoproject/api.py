@@ -324,6 +324,9 @@ _RULES = {
 
 @api.exception_handler(ConstraintViolated)
 def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> HttpResponse:
+    if error.constraint == "search_for_something":
+        detail = "There is nothing in this to search for: give a word, a sign or an emoji that is not excluded by a -."
+        return _answer(request, validation.invalid([{"parameter": "q", "code": "nothing", "detail": detail}]))
     unknown = ("#", error.constraint, "The input breaks a rule of the database.")
     pointer, code, detail = _RULES.get(error.constraint, unknown)
     return _answer(request, validation.invalid([{"pointer": pointer, "code": code, "detail": detail}]))
