@@ -29,6 +29,7 @@ from accounts.queries import (
     verify,
 )
 from accounts.throttling import TooManyAttempts
+from tasks.api.statistics import router as statistics_router
 from tasks.api.tasks import router as tasks_router
 from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable, TaskChanged, TaskDeleted, TaskNotFound
 from tasks.queries import account_export as tasks_exports
@@ -161,6 +162,7 @@ api.add_decorator(_run_once_for_a_key, mode="view")
 api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
 api.add_router("/v1/tasks", tasks_router)
+api.add_router("/v1/me/statistics", statistics_router)
 api.add_router("/health", health_router)
 account_export.add("tasks", tasks_exports.tasks)
 
