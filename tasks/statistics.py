@@ -1,6 +1,6 @@
 """What an account's statistics look like."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
@@ -9,7 +9,7 @@ from todoproject.http.field_types import Output
 
 Count = Annotated[int, Field(ge=0)]
 _BY_PRIORITY = {"none": 21, "low": 7, "medium": 8, "high": 5, "urgent": 1}
-_EXAMPLE = {
+_EXAMPLE: dict[str, Any] = {
     "open": 42,
     "overdue": 3,
     "due_today": 5,
