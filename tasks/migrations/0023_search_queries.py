@@ -19,6 +19,7 @@ CREATE FUNCTION {schema}.asked(string text, OUT template text, OUT phrases text[
 LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, {schema}, pg_temp
 AS $$
 DECLARE
+    parts text[];
     part text[];
     word text;
     characters text[];
@@ -33,8 +34,14 @@ DECLARE
 BEGIN
     phrases := '{}';
     unwanted := '{}';
-    FOR part IN SELECT regexp_matches(translate(normalize(string, NFKC), '“”„«»', repeat('"', 5)),
-                                      '(-?)"([^"]*)"|(-(?=[^-[:space:]"]))?([^[:space:]"]+)', 'g') LOOP
+    IF string !~ '[-"“”„«»\uff02\uff0d]' THEN
+        parts := ARRAY[ARRAY[NULL, NULL, NULL, string]];
+    ELSE
+        SELECT array_agg(match) INTO parts
+          FROM regexp_matches(translate(normalize(string, NFKC), '“”„«»', repeat('"', 5)),
+                              '(-?)"([^"]*)"|(-(?=[^-[:space:]"]))?([^[:space:]"]+)', 'g') AS match;
+    END IF;
+    FOREACH part SLICE 1 IN ARRAY coalesce(parts, ARRAY[ARRAY[NULL, NULL, NULL, '']]) LOOP
         is_unwanted := coalesce(part[1], part[3], '') = '-';
         asked_words := array_remove(string_to_array(search_text(coalesce(part[2], part[4])), ' '), '');
         CONTINUE WHEN cardinality(asked_words) = 0;
@@ -42,18 +49,18 @@ BEGIN
         lexemes := '{}';
         FOREACH word IN ARRAY asked_words LOOP
             begun := CASE WHEN is_unwanted THEN begun END;
-            IF word !~ '^[UNSPACED]' THEN
-                lexemes := lexemes || format('''%%%s''', left(word, 50));
+            IF ascii(word) <= 3584 OR word !~ '^[UNSPACED]' THEN
+                lexemes := lexemes || ('''%' || left(word, 50) || '''');
                 IF NOT is_unwanted AND part[2] IS NULL THEN
                     begun := cardinality(wanted) + cardinality(lexemes);
                 END IF;
             ELSIF char_length(word) <= 2 THEN
-                lexemes := lexemes || format('''%%%s''%s', word, CASE WHEN char_length(word) = 1 THEN ':*' END);
+                lexemes := lexemes || concat('''%', word, '''', CASE WHEN char_length(word) = 1 THEN ':*' END);
             ELSE
                 is_phrase := is_phrase OR is_unwanted OR part[2] IS NOT NULL OR cardinality(asked_words) = 1;
                 characters := string_to_array(word, NULL);
                 FOR place IN 1 .. cardinality(characters) - 1 LOOP
-                    lexemes := lexemes || format('''%%%s''', characters[place] || characters[place + 1]);
+                    lexemes := lexemes || ('''%' || characters[place] || characters[place + 1] || '''');
                 END LOOP;
                 IF NOT is_phrase THEN -- among other words of one that is none: 2026年度予算
                     phrases := phrases || word;
@@ -85,17 +92,24 @@ REVOKE EXECUTE ON FUNCTION {schema}.asked(text) FROM PUBLIC;
 # Words next to one another; title and description are not.
 SAYS = """
 CREATE FUNCTION {schema}.says(title text, description text, phrases text[], unwanted text[]) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE STRICT COST 1000 SET search_path = pg_catalog, {schema}, pg_temp
+LANGUAGE plpgsql IMMUTABLE STRICT COST 1000
 AS $$
 DECLARE
-    words text;
+    words pg_catalog.text := {schema}.search_text(title) || ' | ' || {schema}.search_text(description);
+    phrase pg_catalog.text;
 BEGIN
-    IF phrases = '{}' AND unwanted = '{}' THEN
-        RETURN true;
-    END IF;
-    words := regexp_replace(concat(' ', search_text(title), ' | ', search_text(description), ' '), ' +', ' ', 'g');
-    RETURN NOT EXISTS (SELECT FROM unnest(phrases) AS phrase WHERE strpos(words, phrase) = 0)
-       AND NOT EXISTS (SELECT FROM unnest(unwanted) AS phrase WHERE strpos(words, phrase) > 0);
+    words := ' ' || array_to_string(array_remove(string_to_array(words, ' '), ''), ' ') || ' ';
+    FOREACH phrase IN ARRAY phrases LOOP
+        IF strpos(words, phrase) = 0 THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+    FOREACH phrase IN ARRAY unwanted LOOP
+        IF strpos(words, phrase) > 0 THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+    RETURN true;
 END $$;
 REVOKE EXECUTE ON FUNCTION {schema}.says(text, text, text[], text[]) FROM PUBLIC;
 """
@@ -107,7 +121,9 @@ CREATE FUNCTION {schema}.searchable(string text) RETURNS text
 LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, {schema}, pg_temp
 AS $$
 BEGIN
-    IF (SELECT template FROM asked(string)) IS NULL THEN
+    IF string ~ '[0-9A-Za-z]' AND string !~ '[-"“”„«»]' THEN -- most are like that, and need not be read twice
+        RETURN string;
+    ELSIF (SELECT template FROM asked(string)) IS NULL THEN
         RAISE EXCEPTION 'nothing to search for' USING ERRCODE = '23514', CONSTRAINT = 'search_for_something';
     END IF;
     RETURN string;
@@ -126,7 +142,8 @@ AS $$
      WHERE {schema}.task_words(task.user_id, task.title, task.description)
            @@ (SELECT replace(template, '%', right({schema}.current_user_id()::text, 4))::tsquery FROM asked)
        AND task.user_id IS NOT DISTINCT FROM (SELECT {schema}.current_user_id())
-       AND {schema}.says(task.title, task.description, (SELECT phrases FROM asked), (SELECT unwanted FROM asked));
+       AND ((SELECT phrases = '{}' AND unwanted = '{}' FROM asked)
+            OR {schema}.says(task.title, task.description, (SELECT phrases FROM asked), (SELECT unwanted FROM asked)));
 $$;
 """
 SEARCH_QUERY = """
