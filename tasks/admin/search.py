@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
+from django.db import connection
 from django.db.models import BooleanField, F, Func, Q, QuerySet, Value
 from django.db.models.functions import Lower
 
@@ -45,6 +46,17 @@ def search(tasks: "QuerySet[Task]", text: str, *, most: int | None = None) -> "Q
         newest = None if most is None else _newest_with_common(tasks, words, most)
         return tasks.filter(_with_words(words) if newest is None else Q(pk__in=newest))
     return tasks.filter(Q(id=key) | Q(key=key))
+
+
+def is_searchable(text: str) -> bool:
+    """Tell whether there is anything in a text to search for; of exclusions alone there is not."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT template IS NOT NULL FROM asked(%s)", [text.replace("\0", " ")])
+            return "@" in text or cursor.fetchone() == (True,)
+    return True
 
 
 def _newest_with_common(tasks: "QuerySet[Task]", text: str, most: int) -> list[Any] | None:
