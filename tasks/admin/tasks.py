@@ -114,7 +114,10 @@ class TaskAdmin(ModelAdmin):
     )
     ordering = ("-key",)  # UUIDv7: by creation, and by the primary key's index
     search_fields = ("title",)  # what is searched is in get_search_results
-    search_help_text = "Words of the title or text, “a phrase”, -without, the beginning of an owner’s e-mail (with its @), or a whole id"
+    search_help_text = (
+        "Words of the title or text, “a phrase”, -without, the beginning of an owner’s e-mail (with its @), or a"
+        " whole id"
+    )
     autocomplete_fields = ("user",)
     is_list_watched = True
     readonly_fields = ("id", "version", "number", "created_at", "updated_at", "completed_at", "deleted_at")
