@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from tasks.queries import writes
-from tasks.queries.documents import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
-from tasks.queries.writes import Plan
+from tasks.queries.resource import Changed, Deleted, NotFound, Plan
+from tasks.queries.resource import Row as TaskRow
 from tasks.schemas import BatchChange, BatchCreate, BatchOperation
 from todoproject.database.client.pool import Work
 from todoproject.database.client.statement import Credentials, Rows
@@ -53,7 +53,7 @@ def _result(plan: Plan, outcome: Rows | Exception) -> TaskRow | Exception:
         return outcome
     try:
         return plan.read(outcome)
-    except (TaskNotFound, TaskChanged, TaskDeleted) as error:
+    except (NotFound, Changed, Deleted) as error:
         return error
 
 

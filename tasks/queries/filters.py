@@ -10,9 +10,9 @@ from typing import Any
 from django.db.models import Expression, Q
 from django.db.models.functions import Now
 
-from tasks.models import UNDATED, Priority
+from tasks.models import UNDATED, Priority, TaskList
 from tasks.schemas import TaskListQuery
-from todoproject.database.client.sql import Parameter
+from todoproject.database.client.sql import CurrentUser, Parameter
 
 _RESOLUTION = timedelta(microseconds=1)
 
@@ -29,6 +29,8 @@ class _OwnerToday(Expression):
 _OVERDUE = Q(is_completed=False) & Q(sort_due__lt=Now()) & (Q(due_on=None) | Q(due_on__lt=_OwnerToday()))
 _NOT_OVERDUE = Q(is_completed=True) | Q(sort_due__gte=Now()) | Q(due_on__gte=_OwnerToday())
 
+_ARCHIVED = TaskList.objects.filter(user=CurrentUser(), is_archived=True).values("id")
+
 # Each condition that has no value is a filter of its own: `overdue` and `deleted` choose between two.
 CONDITIONS: Mapping[str, Q] = {
     "is_completed": Q(is_completed=Parameter("is_completed")),
@@ -40,6 +42,11 @@ CONDITIONS: Mapping[str, Q] = {
     "not overdue": _NOT_OVERDUE,
     "created_after": Q(created_at__gt=Parameter("created_after")),
     "updated_after": Q(updated_at__gt=Parameter("updated_after")),
+    "list_id": Q(list_id=Parameter("list_id")),
+    "inbox": Q(list_id=None),
+    # Read once for a page, not once a task.
+    "in archived list": Q(list_id__in=_ARCHIVED),
+    "not in archived list": Q(list_id=None) | ~Q(list_id__in=_ARCHIVED),
     "live": Q(deleted_at=None),
     "deleted": ~Q(deleted_at=None),
 }
@@ -48,6 +55,10 @@ CONDITIONS: Mapping[str, Q] = {
 def conditions(query: TaskListQuery) -> frozenset[str]:
     """Return the names of the conditions that the rows must meet."""
     switches = {"deleted" if query.deleted else "live"}
+    if query.list_id == "null":
+        switches.add("inbox")
+    if query.in_archived_list is not None:
+        switches.add("in archived list" if query.in_archived_list else "not in archived list")
     if query.overdue is not None:
         switches.add("overdue" if query.overdue else "not overdue")
     return frozenset(switches | _VALUES.keys() & _given(query).keys())
@@ -63,7 +74,7 @@ def values(query: TaskListQuery) -> dict[str, Any]:
 
 
 def _given(query: TaskListQuery) -> dict[str, Any]:
-    return {name: value for name, value in vars(query).items() if value is not None}
+    return {name: value for name, value in vars(query).items() if value is not None and value != "null"}
 
 
 def _itself(name: str) -> Callable[[Any], dict[str, Any]]:
@@ -76,6 +87,7 @@ _VALUES: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "due_on": lambda day: {"due_on": day, "due_on_begins": _begin(day)},
     "due_before": lambda moment: {"due_before": _begin(moment)},
     "due_after": lambda moment: {"due_after": _end(moment)},
+    "list_id": _itself("list_id"),
     "created_after": _itself("created_after"),
     "updated_after": _itself("updated_after"),
 }
