@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from ninja import Path, Query, Router
 
 from tasks import queries
+from tasks.list_query import TaskListQuery
 from tasks.queries import TaskRow
 from tasks.schemas import (
     Batch,
@@ -16,10 +17,10 @@ from tasks.schemas import (
     NewTaskId,
     Task,
     TaskCreate,
-    TaskListQuery,
     TaskPage,
     TaskPatch,
     TaskReplacement,
+    UnreadableOperation,
 )
 from todoproject.http.preconditions import etag, headers, if_match, is_creation, is_not_modified
 from todoproject.http.problems import (
@@ -80,18 +81,21 @@ async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> Http
     operation_id="batch_tasks",
     summary="Write up to 100 tasks at once",
     description="All or nothing by default: the first operation that fails is the answer, with its number as"
-    " `operation`, and nothing is done. With `atomic=false` the answer is 207 with one result for each operation.",
+    " `operation`, and nothing is done. With `atomic=false` the answer is 207 with one result for each operation, also"
+    " where one breaks a rule of the input.",
     response=answers({200: BatchResults, 207: BatchResults}, *CHANGES, TASK_DELETED, LIST_DELETED, INVALID),
 )
 async def batch_tasks(request: "AuthenticatedRequest", batch: Batch, query: Query[BatchQuery]) -> HttpResponse:
-    results = await queries.run_batch(request.work, request.auth, batch.operations, is_atomic=query.atomic)
-    body = b",".join(_result(request, *pair) for pair in zip(batch.operations, results, strict=True))
+    results = await queries.run_batch(request.work, request.auth, batch.read(), is_atomic=query.atomic)
+    body = b",".join(_result(request, *pair) for pair in zip(batch.read(), results, strict=True))
     return json_response(b'{"results":[%b]}' % body, 200 if query.atomic else 207)
 
 
-def _result(request: "AuthenticatedRequest", operation: BatchOperation, result: TaskRow | Exception) -> bytes:
+def _result(
+    request: "AuthenticatedRequest", operation: BatchOperation | UnreadableOperation, result: TaskRow | Exception
+) -> bytes:
     """Return what the operation would have been answered as a request of its own."""
-    if isinstance(result, Exception):
+    if isinstance(result, Exception) or isinstance(operation, UnreadableOperation):
         refusal = request.respond_to(request, result)
         return b'{"status":%d,"body":%b}' % (refusal.status_code, refusal.content)
     if operation.op == "delete":

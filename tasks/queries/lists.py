@@ -15,7 +15,18 @@ from tasks.list_schemas import TaskList as ListDocument
 from tasks.models import Task, TaskList
 from tasks.queries import cursors
 from tasks.queries.cursors import InvalidCursor, Position
-from tasks.queries.resource import Changed, Deleted, NotFound, Plan, Resource, Row, Versions
+from tasks.queries.resource import (
+    Changed,
+    Conditions,
+    Deleted,
+    NotFound,
+    Plan,
+    Resource,
+    Row,
+    Versions,
+    conditions,
+    sql_of,
+)
 from todoproject.database.client import sql as statements
 from todoproject.database.client.pool import Work
 from todoproject.database.client.replica import replica
@@ -65,7 +76,7 @@ async def list_page(credentials: Credentials, query: ListsQuery) -> bytes:
     last = None if query.cursor is None else cursors.read(query.cursor, made_for)
     values: dict[str, object] = {"limit": query.limit + 1}
     if last is not None:
-        values |= {"last_key": last.key, "last_id": last.id}
+        values |= dict(zip(("last_key", "last_id"), last.keys, strict=True))
     rows = await replica.execute(_page(query.is_archived, query.deleted, last is not None), values, credentials)
     if last is not None and last.user_id != rows.user_id:
         raise InvalidCursor
@@ -76,7 +87,7 @@ def _body(rows: Rows, limit: int, made_for: Sequence[object]) -> bytes:
     items = b",".join([rows.bytes(row, 0) for row in range(min(len(rows), limit))])
     cursor = b"null"
     if len(rows) > limit:
-        end = Position(str(rows.user_id), rows.text(limit - 1, 1), rows.text(limit - 1, 2))
+        end = Position(str(rows.user_id), [rows.text(limit - 1, 1), rows.text(limit - 1, 2)], {})
         cursor = b'"%b"' % cursors.write(end, made_for).encode()
     return b'{"items":[%b],"next_cursor":%b}' % (items, cursor)
 
@@ -125,47 +136,47 @@ def creation_as(list_id: UUID, new: ListCreate) -> Plan:
 
 
 @lru_cache
-def _change(changed: frozenset[str], conditional: bool) -> Statement:
-    return LISTS.update(LISTS.live(), statements.placeholders(sorted(changed)), conditional)
+def _change(changed: frozenset[str], conditions: Conditions) -> Statement:
+    return LISTS.update(LISTS.live(), statements.placeholders(sorted(changed)), conditions)
 
 
 @lru_cache
-def _leave(conditional: bool) -> Statement:
-    return LISTS.leave(conditional)
+def _leave(conditions: Conditions) -> Statement:
+    return LISTS.leave(conditions)
 
 
 def replacement(list_id: UUID, new: ListCreate, if_match: Versions | None) -> Plan:
     """Give the list these members and no others."""
-    return LISTS.plan(_change(frozenset(_MEMBERS), if_match is not None), list_id, if_match, **vars(new))
+    return LISTS.plan(_change(frozenset(_MEMBERS), conditions(if_match)), list_id, if_match, **vars(new))
 
 
 def change(list_id: UUID, patch: ListPatch, if_match: Versions | None) -> Plan:
     """Change the members that the patch names; an empty patch changes nothing."""
     changes = {name: getattr(patch, name) for name in patch.model_fields_set}
-    statement = _change(frozenset(changes), if_match is not None) if changes else _leave(if_match is not None)
+    statement = _change(frozenset(changes), conditions(if_match)) if changes else _leave(conditions(if_match))
     return LISTS.plan(statement, list_id, if_match, **changes)
 
 
 @lru_cache
-def _move(conditional: bool) -> Statement:
+def _move(conditions: Conditions) -> Statement:
     place = sql.SQL("place_list(%(id)s, %(side)s, %(neighbour)s)")
-    return LISTS.update(LISTS.live(), {"position": place}, conditional)
+    return LISTS.update(LISTS.live(), {"position": place}, conditions)
 
 
 def move(list_id: UUID, to: ListMove, if_match: Versions | None) -> Plan:
     """Put the list before or after another, or first."""
     side, neighbour = to.place
-    return LISTS.plan(_move(if_match is not None), list_id, if_match, side=side, neighbour=neighbour)
+    return LISTS.plan(_move(conditions(if_match)), list_id, if_match, side=side, neighbour=neighbour)
 
 
 @lru_cache
-def _restore(conditional: bool) -> Statement:
-    return LISTS.update(LISTS.live_or_deleted(), {"deleted_at": sql.NULL}, conditional, repeatable=True)
+def _restore(conditions: Conditions) -> Statement:
+    return LISTS.update(LISTS.live_or_deleted(), {"deleted_at": sql.NULL}, conditions, repeatable=True)
 
 
 def restoration(list_id: UUID, if_match: Versions | None) -> Plan:
     """Take the list back from the trash, if it is there, with the tasks that it took along."""
-    return LISTS.plan(_restore(if_match is not None), list_id, if_match)
+    return LISTS.plan(_restore(conditions(if_match)), list_id, if_match)
 
 
 # What happens to the tasks of a list that is deleted. What is left in it, a trigger refuses.
@@ -176,9 +187,9 @@ _OF_TASKS: dict[str, dict[str, sql.Composable]] = {
 
 
 @lru_cache
-def _delete(tasks: str | None, conditional: bool) -> Statement:
+def _delete(tasks: str | None, conditions: Conditions) -> Statement:
     """Write tasks and list in one statement; the list's version is looked at once, for both."""
-    matching = "version = ANY (%(if_match)s)" if conditional else "true"
+    matching = sql_of(conditions) or "true"
     members, right = statements.columns(TaskList, FIELDS), "EXISTS (SELECT FROM matching)"
     in_list = Task.objects.filter(user=CurrentUser(), list_id=Parameter("id"), deleted_at=None)
     of_tasks = f"of_tasks AS ({statements.update(in_list, _OF_TASKS[tasks], ['key'], right)})," if tasks else ""
@@ -199,4 +210,4 @@ def _delete(tasks: str | None, conditional: bool) -> Statement:
 
 def deletion(list_id: UUID, tasks: str | None, if_match: Versions | None) -> Plan:
     """Put the list away, with its tasks or without them; a purge removes it later."""
-    return LISTS.plan(_delete(tasks, if_match is not None), list_id, if_match)
+    return LISTS.plan(_delete(tasks, conditions(if_match)), list_id, if_match)

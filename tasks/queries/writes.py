@@ -10,9 +10,10 @@ from psycopg import sql
 from uuid_utils.compat import uuid7
 
 from accounts.models import Scope
+from tasks import read_only
 from tasks.queries.documents import TASKS, in_columns
-from tasks.queries.resource import Plan, Versions
-from tasks.schemas import KEPT, TaskCreate, TaskPatch
+from tasks.queries.resource import Conditions, Plan, Versions, conditions
+from tasks.schemas import KEPT, TaskCreate, TaskPatch, TaskReplacement
 from todoproject.database.client import sql as statements
 from todoproject.database.client.statement import Statement
 
@@ -40,59 +41,76 @@ def _create_as() -> Statement:
 
 def creation_as(task_id: UUID, task: TaskCreate) -> Plan:
     """Store a new task under an id that the client has made."""
-    return Plan(TASKS, _create_as(), {"key": uuid7(), "id": task_id, **in_columns(vars(task))}, creates=True)
+    sent = {name: value for name, value in read_only.sent(task).items() if name != "id" or value != task_id}
+    if sent:
+        return Plan(TASKS, _look(), {"id": task_id}, creates=True, sent=sent)
+    return Plan(TASKS, _create_as(), {"key": uuid7(), "id": task_id, **in_columns(_members(task))}, creates=True)
+
+
+@lru_cache
+def _look() -> Statement:
+    return TASKS.look()
+
+
+def _members(task: TaskCreate) -> dict[str, object]:
+    return {name: getattr(task, name) for name in _MEMBERS}
 
 
 # --- Change ---------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=512)  # one shape for each set of changed members that clients send, with and without a condition
-def _change(changed: frozenset[str], conditional: bool) -> Statement:
-    return TASKS.update(TASKS.live(), statements.placeholders(sorted(changed)), conditional)
+@lru_cache(maxsize=512)  # one shape for each set of changed members and of conditions that clients really send
+def _change(changed: frozenset[str], conditions: Conditions) -> Statement:
+    return TASKS.update(TASKS.live(), statements.placeholders(sorted(changed)), conditions)
 
 
-@lru_cache
-def _leave(conditional: bool) -> Statement:
-    return TASKS.leave(conditional)
+@lru_cache(maxsize=128)
+def _leave(conditions: Conditions) -> Statement:
+    return TASKS.leave(conditions)
 
 
-def replacement(task_id: UUID, task: TaskCreate, if_match: Versions | None) -> Plan:
+def replacement(task_id: UUID, task: TaskReplacement, if_match: Versions | None) -> Plan:
     """Give the task these members; of those that are younger than the contract, the ones that are left out stay."""
-    changed = {name: value for name, value in vars(task).items() if name not in KEPT or name in task.model_fields_set}
-    return TASKS.plan(_change(frozenset(changed), if_match is not None), task_id, if_match, **in_columns(changed))
+    sent = read_only.sent(task)
+    left_out = KEPT - task.model_fields_set
+    values = {name: value for name, value in _members(task).items() if name not in left_out}
+    statement = _change(frozenset(values), conditions(if_match, sent))
+    return TASKS.plan(statement, task_id, if_match, sent, **in_columns(values))
 
 
 def change(task_id: UUID, task: TaskPatch, if_match: Versions | None) -> Plan:
     """Change the members that the patch names; an empty patch changes nothing."""
-    changes = {name: getattr(task, name) for name in task.model_fields_set}
+    sent = read_only.sent(task)
+    expected = conditions(if_match, sent)
+    changes = {name: getattr(task, name) for name in task.model_fields_set - sent.keys()}
     if not changes:
-        return TASKS.plan(_leave(if_match is not None), task_id, if_match)
-    return TASKS.plan(_change(frozenset(changes), if_match is not None), task_id, if_match, **in_columns(changes))
+        return TASKS.plan(_leave(expected), task_id, if_match, sent)
+    return TASKS.plan(_change(frozenset(changes), expected), task_id, if_match, sent, **in_columns(changes))
 
 
 # --- State changes: the trigger leaves a task alone that already is in the wanted state ------------
 
 
 @lru_cache
-def _set_completed(completed: bool, conditional: bool) -> Statement:
-    return TASKS.update(TASKS.live(), {"is_completed": sql.Literal(completed)}, conditional, repeatable=True)
+def _set_completed(completed: bool, conditions: Conditions) -> Statement:
+    return TASKS.update(TASKS.live(), {"is_completed": sql.Literal(completed)}, conditions, repeatable=True)
 
 
 def completion(task_id: UUID, if_match: Versions | None) -> Plan:
     """Complete the task, if it is not yet."""
-    return TASKS.plan(_set_completed(True, if_match is not None), task_id, if_match)
+    return TASKS.plan(_set_completed(True, conditions(if_match)), task_id, if_match)
 
 
 def reopening(task_id: UUID, if_match: Versions | None) -> Plan:
     """Open the task again, if it is completed."""
-    return TASKS.plan(_set_completed(False, if_match is not None), task_id, if_match)
+    return TASKS.plan(_set_completed(False, conditions(if_match)), task_id, if_match)
 
 
 @lru_cache
-def _delete(conditional: bool) -> Statement:
+def _delete(conditions: Conditions) -> Statement:
     values = {"deleted_at": sql.SQL("statement_timestamp()")}
-    if conditional:
-        return TASKS.update(TASKS.live(), values, conditional)
+    if conditions:
+        return TASKS.update(TASKS.live(), values, conditions)
     # The answer has no body, so there is no JSON to be built.
     deleted = statements.update(TASKS.live(), values, ["version"])
     text = f"WITH result AS ({deleted}) SELECT 'null', version, true FROM result"  # noqa: S608 -- composed of our own statements
@@ -101,14 +119,14 @@ def _delete(conditional: bool) -> Statement:
 
 def deletion(task_id: UUID, if_match: Versions | None) -> Plan:
     """Put the task away; a purge removes it later."""
-    return TASKS.plan(_delete(if_match is not None), task_id, if_match)
+    return TASKS.plan(_delete(conditions(if_match)), task_id, if_match)
 
 
 @lru_cache
-def _restore(conditional: bool) -> Statement:
-    return TASKS.update(TASKS.live_or_deleted(), {"deleted_at": sql.NULL}, conditional, repeatable=True)
+def _restore(conditions: Conditions) -> Statement:
+    return TASKS.update(TASKS.live_or_deleted(), {"deleted_at": sql.NULL}, conditions, repeatable=True)
 
 
 def restoration(task_id: UUID, if_match: Versions | None) -> Plan:
     """Take the task back from the trash, if it is there."""
-    return TASKS.plan(_restore(if_match is not None), task_id, if_match)
+    return TASKS.plan(_restore(conditions(if_match)), task_id, if_match)
