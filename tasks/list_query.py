@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import PydanticCustomError
 
 from tasks.models import FIRST_DATE, FIRST_INSTANT, LAST_DATE, LAST_INSTANT
-from tasks.schemas import Flag, PriorityWord
+from tasks.schemas import DueDay, ExternalId, Flag, Label, PriorityWord
 from todoproject.http.field_types import Instant, Storable, Strict, parse_date, parse_instant
 
 _DAYS = {"today": 0, "tomorrow": 1}
@@ -126,6 +126,12 @@ Priorities = Annotated[
 
 
 ListFilter = Annotated[UUID, Field(strict=False)] | Literal["null"]
+_LABEL = {"type": "string", "minLength": 1, "maxLength": 50, "pattern": r"\S"}
+LabelsFilter = Annotated[
+    list[Label] | None,
+    Field(max_length=20),
+    WithJsonSchema({"anyOf": [_LABEL, {"type": "array", "items": _LABEL, "minItems": 1, "maxItems": 20}]}),
+]
 
 
 class TaskListQuery(Strict):
@@ -168,6 +174,9 @@ class TaskListQuery(Strict):
         description="Tasks with all these words in title or description; the last one may be only begun. Words are"
         " runs of letters and digits, whatever their case.",
     )
+    label: LabelsFilter = Field(None, description="All of these, whatever their case; may be given more than once.")
+    external_id: ExternalId | None = None
+    starts_before: DueDay | None = Field(None, description="Starts before this day.")
     list_id: ListFilter | None = Field(None, description="In this list; `null`: in the inbox.")
     in_archived_list: Flag | None = Field(
         None, description="`false` leaves out the tasks of archived lists, `true` all others."

@@ -118,10 +118,21 @@ class TaskAdmin(ModelAdmin):
     autocomplete_fields = ("user",)
     is_list_watched = True
     linked_lookups = ("list_id",)
-    readonly_fields = ("id", "kept_in", "version", "number", "created_at", "updated_at", "completed_at", "deleted_at")
+    readonly_fields = (
+        "id",
+        "kept_in",
+        "labelled",
+        "external_id",
+        "version",
+        "number",
+        "created_at",
+        "updated_at",
+        "completed_at",
+        "deleted_at",
+    )
     fieldsets = (
         (None, {"fields": ("title", "description", "user")}),
-        ("State", {"fields": ("is_completed", "priority", "due_on", "due_at")}),
+        ("State", {"fields": ("is_completed", "priority", "due_on", "due_at", "starts_on")}),
         (
             "Details",
             {
@@ -141,6 +152,7 @@ class TaskAdmin(ModelAdmin):
         name: name
         for name in (
             *("title", "description", "is_completed", "completed_at", "priority", "list_id", "due_on", "due_at"),
+            *("starts_on", "labels", "external_id"),
             *("created_at", "updated_at", "deleted_at", "version", "change_no"),
         )
     }
@@ -175,6 +187,10 @@ class TaskAdmin(ModelAdmin):
     )
     def state(self, task: Task) -> str:
         return _state(task)
+
+    @display(description="Labels")
+    def labelled(self, task: Task) -> str:
+        return ", ".join(task.labels)
 
     @display(description="List")
     def kept_in(self, task: Task) -> str:

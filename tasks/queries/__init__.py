@@ -6,7 +6,19 @@ Handlers pass credentials, never a user: whose rows are meant is decided by the 
 from tasks.queries.batch import BatchFailed, OperationUnreadable, run_batch
 from tasks.queries.cursors import InvalidCursor
 from tasks.queries.documents import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
-from tasks.queries.one import complete, create, create_as, delete, get, patch, reopen, replace, restore
+from tasks.queries.one import (
+    change_labels,
+    complete,
+    create,
+    create_as,
+    delete,
+    get,
+    patch,
+    reopen,
+    replace,
+    restore,
+    upsert,
+)
 from tasks.queries.pages import list_page
 
 __all__ = [
@@ -17,6 +29,7 @@ __all__ = [
     "TaskDeleted",
     "TaskNotFound",
     "TaskRow",
+    "change_labels",
     "complete",
     "create",
     "create_as",
@@ -28,4 +41,5 @@ __all__ = [
     "replace",
     "restore",
     "run_batch",
+    "upsert",
 ]

@@ -3,6 +3,7 @@
 A write is carried out alone (`one`) or among others (`batch`). `if_match` is as in `resource`.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from uuid import UUID
 
@@ -11,10 +12,12 @@ from uuid_utils.compat import uuid7
 
 from accounts.models import Scope
 from tasks import read_only
-from tasks.queries.documents import TASKS, in_columns
+from tasks.label_schemas import LabelChange
+from tasks.queries.documents import TASKS, in_columns, own
 from tasks.queries.resource import Conditions, Plan, Versions, conditions
 from tasks.schemas import KEPT, TaskCreate, TaskPatch, TaskReplacement
 from todoproject.database.client import sql as statements
+from todoproject.database.client.sql import Parameter
 from todoproject.database.client.statement import Statement
 
 _MEMBERS = tuple(TaskCreate.model_fields)
@@ -86,6 +89,40 @@ def change(task_id: UUID, task: TaskPatch, if_match: Versions | None) -> Plan:
     if not changes:
         return TASKS.plan(_leave(expected), task_id, if_match, sent)
     return TASKS.plan(_change(frozenset(changes), expected), task_id, if_match, sent, **in_columns(changes))
+
+
+@lru_cache(maxsize=512)
+def _upsert(changed: frozenset[str], new: tuple[str, ...] | None, conditions: Conditions) -> Statement:
+    return TASKS.upsert(own().filter(external_id=Parameter("external_id")), changed, new, conditions)
+
+
+def upsert(
+    external_id: str, task: TaskReplacement | TaskPatch, if_match: Versions | None, *, creates: bool = True
+) -> Plan:
+    """Change the task that is called so elsewhere, or create it: by a patch the members that it names, else all."""
+    sent, expected = read_only.sent(task), conditions(if_match, read_only.sent(task))
+    if isinstance(task, TaskPatch):
+        new = {name: getattr(task, name) for name in task.model_fields_set - sent.keys()}
+        changed = new
+    else:
+        new, left_out = _members(task), KEPT - task.model_fields_set
+        changed = {name: value for name, value in new.items() if name not in left_out}
+    can_create = creates and "title" in new and not sent
+    members = tuple(sorted({*new, "external_id"})) if can_create else None
+    statement = _upsert(frozenset(changed) - {"external_id"}, members, expected)
+    values = {**in_columns(new), "external_id": external_id, "key": uuid7()}
+    return replace(TASKS.plan(statement, values["key"], if_match, sent, **values), upserts=True, creates=creates)
+
+
+@lru_cache
+def _change_labels(conditions: Conditions) -> Statement:
+    labels = sql.SQL("change_labels(labels, %(remove)s::text[], %(add)s::text[])")
+    return TASKS.update(TASKS.live(), {"labels": labels}, conditions)
+
+
+def change_of_labels(task_id: UUID, labels: LabelChange, if_match: Versions | None) -> Plan:
+    """Take labels off the task and add others, whatever else it has."""
+    return TASKS.plan(_change_labels(conditions(if_match)), task_id, if_match, add=labels.add, remove=labels.remove)
 
 
 # --- State changes: the trigger leaves a task alone that already is in the wanted state ------------
