@@ -4,12 +4,13 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from tasks.models import FIRST_DATE, FIRST_INSTANT, LAST_DATE, LAST_INSTANT
-from tasks.schemas import Flag, PriorityWord
+from tasks.schemas import DueDay, ExternalId, Flag, Label, PriorityWord
 from todoproject.http.field_types import Instant, Storable, Strict, parse_date, parse_instant
 
 _DAYS = {"today": 0, "tomorrow": 1}
@@ -124,6 +125,15 @@ Priorities = Annotated[
 ]
 
 
+ListFilter = Annotated[UUID, Field(strict=False)] | Literal["null"]
+_LABEL = {"type": "string", "minLength": 1, "maxLength": 50, "pattern": r"\S"}
+LabelsFilter = Annotated[
+    list[Label] | None,
+    Field(max_length=20),
+    WithJsonSchema({"anyOf": [_LABEL, {"type": "array", "items": _LABEL, "minItems": 1, "maxItems": 20}]}),
+]
+
+
 class TaskListQuery(Strict):
     """Which tasks to list, in which order, and how many of them at a time. All filters must hold."""
 
@@ -161,9 +171,16 @@ class TaskListQuery(Strict):
     completed_before: Instant | None = None
     q: Annotated[str, StringConstraints(min_length=1, max_length=200), Storable] | None = Field(
         None,
-        description="Tasks with all these words in title or description; the last one may be only begun. Case, accents"
-        " and width do not matter. Chinese, Japanese, Korean, Thai and the like are found by any of their characters"
-        ' that follow one another. `"two words"` are a phrase, `-word` must not be there, and signs such as `C++` and'
-        " emoji count. A query without anything to search for is a 422.",
+        description="Tasks with all these words in title, description or labels; the last one may be only begun. Case,"
+        " accents and width do not matter. Chinese, Japanese, Korean, Thai and the like are found by any of their"
+        ' characters that follow one another. `"two words"` are a phrase, `-word` must not be there, and signs such as'
+        " `C++` and emoji count. A query without anything to search for is a 422.",
+    )
+    label: LabelsFilter = Field(None, description="All of these, whatever their case; may be given more than once.")
+    external_id: ExternalId | None = None
+    starts_before: DueDay | None = Field(None, description="Starts before this day.")
+    list_id: ListFilter | None = Field(None, description="In this list; `null`: in the inbox.")
+    in_archived_list: Flag | None = Field(
+        None, description="`false` leaves out the tasks of archived lists, `true` all others."
     )
     deleted: Flag = Field(False, description="`true` lists the deleted tasks, and only those.")

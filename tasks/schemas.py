@@ -1,5 +1,6 @@
 """Tasks as the API takes and gives them."""
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
@@ -22,12 +23,17 @@ from pydantic_core import PydanticCustomError
 
 from tasks.models import (
     DESCRIPTION_MAX_LENGTH,
+    EXTERNAL_ID_MAX_LENGTH,
     FIRST_DATE,
     FIRST_INSTANT,
+    LABEL_MAX_LENGTH,
     LAST_DATE,
     LAST_INSTANT,
+    MOST_LABELS,
     TITLE_MAX_LENGTH,
     validate_description,
+    validate_label,
+    validate_segment,
     validate_title,
 )
 from tasks.read_only import ReadOnlyMembers
@@ -42,9 +48,12 @@ from todoproject.http.field_types import (
 from todoproject.http.preconditions import is_entity_tags, strong_versions
 
 PriorityWord = Literal["none", "low", "medium", "high", "urgent"]
+# Members that are younger than the contract. Where a PUT leaves one out it stays: a client that has never heard of it
+# would wipe it.
+KEPT = frozenset({"list_id", "labels", "starts_on", "external_id"})
 
 
-def _kept(rule: Callable[[str], None]) -> AfterValidator:
+def kept_rule(rule: Callable[[str], None]) -> AfterValidator:
     """Return a rule of the model as one of the schema: same code, same sentence."""
 
     def check(value: str) -> str:
@@ -61,11 +70,11 @@ Title = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_MAX_LENGTH),
     Storable,
-    _kept(validate_title),
+    kept_rule(validate_title),
     Field(json_schema_extra={"pattern": r"\S"}),
 ]
 Description = Annotated[
-    str, StringConstraints(max_length=DESCRIPTION_MAX_LENGTH), Storable, _kept(validate_description)
+    str, StringConstraints(max_length=DESCRIPTION_MAX_LENGTH), Storable, kept_rule(validate_description)
 ]
 DueDay = Annotated[Day, Field(ge=FIRST_DATE, le=LAST_DATE)]
 DueInstant = Annotated[Instant, Field(ge=FIRST_INSTANT, le=LAST_INSTANT)]
@@ -86,7 +95,9 @@ NewTaskId = Annotated[UUID, AfterValidator(_is_an_id), Field(json_schema_extra={
 
 # What every task of the document's examples is like.
 _EXAMPLE = {"title": "Buy milk", "description": "Two litres", "priority": "high", "due_on": "2026-12-01"}
-_NEW = {"is_completed": False, "completed_at": None, "due_at": None, "deleted_at": None, "version": 1}
+_ELSEWHERE: dict[str, Any] = {"labels": ["errand"], "starts_on": None, "external_id": None}
+_NEW: dict[str, Any] = {"is_completed": False, "completed_at": None, "list_id": None, **_ELSEWHERE, "due_at": None}
+_NEW |= {"deleted_at": None, "version": 1}
 _TIMES = dict.fromkeys(("created_at", "updated_at"), "2026-11-22T08:00:00.000000Z")
 _STORED: dict[str, Any] = {"id": "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04", **_EXAMPLE, **_NEW, **_TIMES}
 
@@ -95,7 +106,36 @@ _STORED: dict[str, Any] = {"id": "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04", **_EXAM
 _one_due_schema: dict[str, Any] = {"anyOf": [{"properties": {name: {"type": "null"}}} for name in ("due_on", "due_at")]}
 
 
+ListId = Annotated[UUID, Field(strict=False, description="The list that it is in; null is the inbox.")]
+Label = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=LABEL_MAX_LENGTH),
+    Storable,
+    kept_rule(validate_label),
+    Field(json_schema_extra={"pattern": r"\S"}),
+]
+
+
+def _distinct(labels: list[str]) -> list[str]:
+    if len({unicodedata.normalize("NFKC", label).lower() for label in labels}) < len(labels):
+        raise PydanticCustomError("distinct", "A label stands on a task once, whatever its case.")
+    return labels
+
+
+Labels = Annotated[list[Label], Field(max_length=MOST_LABELS), AfterValidator(_distinct)]
+ExternalId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=EXTERNAL_ID_MAX_LENGTH),
+    Storable,
+    kept_rule(validate_segment),
+]
+
+
 class _OneDue(Strict):
+    list_id: ListId | None = None
+    labels: Labels | None = []
+    starts_on: DueDay | None = Field(None, description="Not before this day.")
+    external_id: ExternalId | None = Field(None, description="What it is called where it comes from; yours alone.")
     due_on: DueDay | None = None
     due_at: DueInstant | None = None
 
@@ -105,7 +145,7 @@ class _OneDue(Strict):
             raise PydanticCustomError("one_due", "Give due_on (a day) or due_at (an instant), not both.")
         return self
 
-    @field_validator("description", "is_completed", "priority", check_fields=False)
+    @field_validator("description", "is_completed", "priority", "labels", check_fields=False)
     @classmethod
     def _cleared(cls, value: object, field: ValidationInfo) -> object:
         """Return what a member is when it is cleared: what it is in a new task that does not name it."""
@@ -123,6 +163,13 @@ class TaskCreate(_OneDue):
     priority: PriorityWord | None = "none"
 
 
+def _replacement_schema(schema: dict[str, Any]) -> None:
+    """Take out the defaults of what stays where it is left out: generated clients send defaults."""
+    for name in KEPT:
+        schema["properties"][name].pop("default", None)
+    schema |= _one_due_schema | {"example": _EXAMPLE}
+
+
 def _patch_schema(schema: dict[str, Any]) -> None:
     """Take out the defaults: what a patch leaves out stays as it is, and generated clients must not fill it in."""
     for member in schema["properties"].values():
@@ -131,7 +178,12 @@ def _patch_schema(schema: dict[str, Any]) -> None:
 
 
 class TaskReplacement(TaskCreate, ReadOnlyMembers):
-    """A whole task. What only the server writes may come back as it was given, and is compared."""
+    """A whole task. What is left out takes its default; `list_id`, `labels`, `starts_on` and `external_id` stay.
+
+    What only the server writes may come back as it was given, and is compared.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_replacement_schema)
 
 
 class TaskPatch(_OneDue, ReadOnlyMembers):
@@ -156,6 +208,10 @@ class Task(Output):
     is_completed: bool
     completed_at: str | None = Field(json_schema_extra={"format": "date-time"})
     priority: PriorityWord
+    list_id: UUID | None
+    labels: list[str]
+    starts_on: str | None = Field(json_schema_extra={"format": "date"})
+    external_id: str | None
     due_on: str | None = Field(json_schema_extra={"format": "date"})
     due_at: str | None = Field(json_schema_extra={"format": "date-time"})
     created_at: str = Field(json_schema_extra={"format": "date-time"})

@@ -29,10 +29,16 @@ from accounts.queries import (
     verify,
 )
 from accounts.throttling import TooManyAttempts
+from tasks.api.external_ids import router as external_ids_router
+from tasks.api.labels import router as labels_router
+from tasks.api.lists import router as lists_router
 from tasks.api.statistics import router as statistics_router
 from tasks.api.tasks import router as tasks_router
-from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable, TaskChanged, TaskDeleted, TaskNotFound
+from tasks.models import MOST_LABELS
+from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable
 from tasks.queries import account_export as tasks_exports
+from tasks.queries.lists import ListDeleted
+from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound
 from tasks.read_only import ReadOnlyDiffers
 from tasks.schemas import OPERATIONS
 from todoproject.database.client.pool import Work, pool
@@ -161,10 +167,14 @@ def _fingerprint(request: ApiRequest) -> bytes:
 api.add_decorator(_run_once_for_a_key, mode="view")
 api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
+api.add_router("/v1/tasks/by-external-id", external_ids_router)
 api.add_router("/v1/tasks", tasks_router)
+api.add_router("/v1/lists", lists_router)
+api.add_router("/v1/labels", labels_router)
 api.add_router("/v1/me/statistics", statistics_router)
 api.add_router("/health", health_router)
 account_export.add("tasks", tasks_exports.tasks)
+account_export.add("lists", tasks_exports.lists)
 
 
 # --- Errors ---------------------------------------------------------------------------------------
@@ -190,10 +200,9 @@ for _error, _handler in {
     AuthenticationError: _NO_TOKEN,
     InvalidToken: _NO_TOKEN,
     WrongCredentials: _fixed(problems.WRONG_CREDENTIALS, "The e-mail or the password is wrong."),
-    TaskNotFound: _NOTHING_HERE,
+    NotFound: _NOTHING_HERE,
     TokenNotFound: _NOTHING_HERE,
     InvalidCursor: _fixed(problems.INVALID_CURSOR, "The cursor does not belong to this list. Start without one."),
-    TaskDeleted: _fixed(problems.TASK_DELETED, "A deleted task has this id. It can be restored."),
     TokenRotated: _fixed(problems.TOKEN_ROTATED, "The token has a successor already."),
     TooManyTokens: _fixed(problems.TOO_MANY_TOKENS, "The account has as many live tokens as it may. Revoke one first."),
     LinkInvalid: _fixed(problems.INVALID_LINK, "The code is unknown, used or too old."),
@@ -211,7 +220,6 @@ for _error, _handler in {
     idempotency.AnswerUnreadable: _fixed(
         problems.CONFLICT, "The write has happened, but its stored answer can no longer be read."
     ),
-    NotUnique: _fixed(problems.CONFLICT, "Something with this identity exists already."),
 }.items():
     api.add_exception_handler(_error, _handler)
 
@@ -226,12 +234,25 @@ def _problem(request: HttpRequest, error: Problem) -> HttpResponse:
     return _answer(request, error)
 
 
-@api.exception_handler(TaskChanged)
-def _task_changed(request: HttpRequest, error: TaskChanged) -> HttpResponse:
+@api.exception_handler(Changed)
+def _changed(request: HttpRequest, error: Changed) -> HttpResponse:
     headers = {"ETag": preconditions.etag(error.row.version)}
-    detail = "The task is not what the request expects; `task` is what it is now."
-    task = orjson.Fragment(error.row.json)
-    return _answer(request, Problem(problems.PRECONDITION_FAILED, detail, headers=headers, task=task))
+    detail = f"The {error.noun} is not what the request expects; `{error.noun}` is what it is now."
+    present = {error.noun: orjson.Fragment(error.row.json)}
+    return _answer(request, Problem(problems.PRECONDITION_FAILED, detail, headers=headers, **present))
+
+
+@api.exception_handler(Incomplete)
+def _incomplete(request: HttpRequest, error: Incomplete) -> HttpResponse:
+    detail = "There is no such task, and without a title none is made."
+    return _answer(request, validation.invalid([{"pointer": "#/title", "code": "missing", "detail": detail}]))
+
+
+@api.exception_handler(Deleted)
+def _deleted(request: HttpRequest, error: Deleted) -> HttpResponse:
+    is_list = isinstance(error, ListDeleted)
+    state, noun = (problems.LIST_DELETED, "list") if is_list else (problems.TASK_DELETED, "task")
+    return _answer(request, Problem(state, f"A deleted {noun} has this id. It can be restored.", id=error.id))
 
 
 @api.exception_handler(ReadOnlyDiffers)
@@ -320,7 +341,22 @@ _RULES = {
     "tasks_one_due": ("#", "one_due", "Give due_on (a day) or due_at (an instant), not both."),
     "tasks_due_on_range": ("#/due_on", "range", "The date is out of range."),
     "tasks_due_at_range": ("#/due_at", "range", "The time is out of range."),
+    "tasks_list_exists": ("#/list_id", "list", "There is no such list."),
+    "tasks_labels_count": ("#/labels", "too_long", f"A task has at most {MOST_LABELS} labels."),
+    "tasks_labels_distinct": ("#/labels", "distinct", "A label stands on a task once, whatever its case."),
+    "lists_name_one_line": ("#/name", "one_line", "A name is one line, without control characters."),
+    "lists_name_visible": ("#/name", "blank", "The name must not be blank."),
+    "lists_neighbour_before": ("#/before", "neighbour", "There is no such list beside it."),
+    "lists_neighbour_after": ("#/after", "neighbour", "There is no such list beside it."),
     "users_email_shape": ("#/email", "email", "This is not an e-mail address."),
+}
+
+
+# A rule about other rows, which may change: what stands in the way, and how to go on.
+_STATES = {
+    "tasks_list_live": (problems.LIST_DELETED, "The list is deleted. It can be restored."),
+    "tasks_external_id_unique": (problems.EXTERNAL_ID_TAKEN, "Another task has this external id."),
+    "lists_empty": (problems.LIST_NOT_EMPTY, "The list holds tasks: say with tasks= what becomes of them."),
 }
 
 
@@ -329,6 +365,12 @@ def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> Htt
     if error.constraint == "search_for_something":
         detail = "There is nothing in this to search for: give a word, a sign or an emoji that is not excluded by a -."
         return _answer(request, validation.invalid([{"parameter": "q", "code": "nothing", "detail": detail}]))
+    if error.constraint in _STATES:
+        state, sentence = _STATES[error.constraint]
+        named: dict[str, Any] = {"id": error.subject} if error.subject else {}
+        return _answer(request, Problem(state, sentence, **named))
+    if isinstance(error, NotUnique):
+        return _answer(request, Problem(problems.CONFLICT, "Something with this identity exists already."))
     unknown = ("#", error.constraint, "The input breaks a rule of the database.")
     pointer, code, detail = _RULES.get(error.constraint, unknown)
     return _answer(request, validation.invalid([{"pointer": pointer, "code": code, "detail": detail}]))

@@ -1,11 +1,8 @@
-"""What a task is found by: its words without accents, pairs of characters where words have no spaces, signs, emoji.
+"""What a task is found by: words without accents, pairs of characters where words have no spaces, signs, emoji, labels.
 
-`task_words` is what the index holds. It goes on to give the words that it gave before as well, so that the index serves
-the queries of the last release and of this one, whichever of its rows were written when; the next migration makes it
-anew, and the one after that lets the queries ask for the new words. (A release after the next one may drop the others.)
+`task_terms` is what the next migration's index holds. The words of before, and their index, stay until the queries ask for
+these.
 """
-
-from importlib import import_module
 
 from django.conf import settings
 from django.db import migrations
@@ -99,12 +96,12 @@ END $$;
 
 # The cost: as in 0003. A text whose words are just that, as most are, has the digits put before each at once; the others
 # are gone through. Characters are taken from an array: in a text, each would be looked for from its beginning.
-TASK_WORDS = f"""
-CREATE OR REPLACE FUNCTION {{schema}}.task_words(owner uuid, title text, description text) RETURNS tsvector
+TASK_TERMS = f"""
+CREATE FUNCTION {{schema}}.task_terms(owner uuid, title text, description text, labels text[]) RETURNS tsvector
 LANGUAGE plpgsql IMMUTABLE STRICT COST 10000
 AS $$
 DECLARE
-    string pg_catalog.text := title || ' ' || description;
+    string pg_catalog.text := concat(title, ' ', description, ' ', array_to_string(labels, ' '));
     digits pg_catalog.text := right(owner::pg_catalog.text, 4);
     words pg_catalog.text;
     word pg_catalog.text;
@@ -136,19 +133,19 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
-    IF octet_length(string) > char_length(string) THEN
-        FOREACH word IN ARRAY tsvector_to_array({{schema}}.words(string)) LOOP
-            owned := owned || {{schema}}.owned_word(owner, word);
-        END LOOP;
-    END IF;
     RETURN array_to_tsvector(owned);
 END $$;
 """
 
-GRANT = "GRANT EXECUTE ON FUNCTION {schema}.search_text(text) TO todo_api;"
-REVOKE = "REVOKE EXECUTE ON FUNCTION {schema}.search_text(text) FROM PUBLIC;"
-
-_BEFORE = import_module("tasks.migrations.0008_closed_functions").TASK_WORDS
+# The index is kept in the role of whoever writes.
+RIGHTS = """
+REVOKE EXECUTE ON FUNCTION {schema}.search_text(text), {schema}.task_terms(uuid, text, text, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {schema}.search_text(text), {schema}.task_terms(uuid, text, text, text[]) TO todo_api;
+"""
+DROP = """
+DROP FUNCTION {schema}.task_terms(uuid, text, text, text[]);
+DROP FUNCTION {schema}.search_text(text);
+"""
 
 
 def run(forward: str, backward: str) -> migrations.RunSQL:
@@ -158,7 +155,4 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 class Migration(migrations.Migration):
     dependencies = [("tasks", "0020_owner_days")]
 
-    operations = [
-        run(SEARCH_TEXT + REVOKE + GRANT, "DROP FUNCTION {schema}.search_text(text);"),
-        run(TASK_WORDS, _BEFORE.format(schema=SCHEMA)),
-    ]
+    operations = [run(SEARCH_TEXT + TASK_TERMS + RIGHTS, DROP)]

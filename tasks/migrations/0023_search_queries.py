@@ -89,29 +89,33 @@ END $$;
 REVOKE EXECUTE ON FUNCTION {schema}.asked(text) FROM PUBLIC;
 """.replace("UNSPACED", _UNSPACED)
 
-# Words next to one another; title and description are not.
+# Words next to one another; title, description and each label are apart.
 SAYS = """
-CREATE FUNCTION {schema}.says(title text, description text, phrases text[], unwanted text[]) RETURNS boolean
+CREATE FUNCTION {schema}.says(title text, description text, labels text[], phrases text[], unwanted text[])
+RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE STRICT COST 1000
 AS $$
 DECLARE
     words pg_catalog.text := {schema}.search_text(title) || ' | ' || {schema}.search_text(description);
-    phrase pg_catalog.text;
+    part pg_catalog.text;
 BEGIN
+    FOREACH part IN ARRAY labels LOOP
+        words := words || ' | ' || {schema}.search_text(part);
+    END LOOP;
     words := ' ' || array_to_string(array_remove(string_to_array(words, ' '), ''), ' ') || ' ';
-    FOREACH phrase IN ARRAY phrases LOOP
-        IF strpos(words, phrase) = 0 THEN
+    FOREACH part IN ARRAY phrases LOOP
+        IF strpos(words, part) = 0 THEN
             RETURN false;
         END IF;
     END LOOP;
-    FOREACH phrase IN ARRAY unwanted LOOP
-        IF strpos(words, phrase) > 0 THEN
+    FOREACH part IN ARRAY unwanted LOOP
+        IF strpos(words, part) > 0 THEN
             RETURN false;
         END IF;
     END LOOP;
     RETURN true;
 END $$;
-REVOKE EXECUTE ON FUNCTION {schema}.says(text, text, text[], text[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION {schema}.says(text, text, text[], text[], text[]) FROM PUBLIC;
 """
 
 # The API's statement calls it before anything else. The code of the last release does not know the error, and goes on to
@@ -132,29 +136,29 @@ REVOKE EXECUTE ON FUNCTION {schema}.searchable(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {schema}.searchable(text) TO todo_api;
 """
 
-# As in 0003, in the words of 0021.
+# As in 0003, in the words of 0021. The last release calls it, too.
 SEARCH_TASKS = """
 CREATE OR REPLACE FUNCTION {schema}.search_tasks(string text) RETURNS SETOF {schema}.tasks
 LANGUAGE sql STABLE STRICT SECURITY DEFINER ROWS 100 SET search_path = pg_catalog, {schema}, pg_temp
 AS $$
     WITH asked AS MATERIALIZED (SELECT * FROM {schema}.asked(string))
     SELECT task.* FROM {schema}.tasks AS task
-     WHERE {schema}.task_words(task.user_id, task.title, task.description)
+     WHERE {schema}.task_terms(task.user_id, task.title, task.description, task.labels)
            @@ (SELECT replace(template, '%', right({schema}.current_user_id()::text, 4))::tsquery FROM asked)
        AND task.user_id IS NOT DISTINCT FROM (SELECT {schema}.current_user_id())
        AND ((SELECT phrases = '{}' AND unwanted = '{}' FROM asked)
-            OR {schema}.says(task.title, task.description, (SELECT phrases FROM asked), (SELECT unwanted FROM asked)));
+            OR {schema}.says(task.title, task.description, task.labels,
+                             (SELECT phrases FROM asked), (SELECT unwanted FROM asked)));
 $$;
 """
-SEARCH_QUERY = """
-CREATE OR REPLACE FUNCTION {schema}.search_query(owner uuid, string text) RETURNS tsquery
+# For staff: as search_query and staff_queries, which stay for the last release and its words.
+STAFF = """
+CREATE FUNCTION {schema}.query_terms(owner uuid, string text) RETURNS tsquery
 LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, {schema}, pg_temp
 AS $$
     SELECT replace(template, '%', right(owner::text, 4))::tsquery FROM {schema}.asked(string);
 $$;
-"""
-STAFF_QUERIES = """
-CREATE OR REPLACE FUNCTION {schema}.staff_queries(string text) RETURNS tsquery[]
+CREATE FUNCTION {schema}.staff_terms(string text) RETURNS tsquery[]
 LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, {schema}, pg_temp
 AS $$
     SELECT array_agg(replace(asked.template, '%', owner.digits)::tsquery)
@@ -162,22 +166,14 @@ AS $$
      CROSS JOIN (SELECT DISTINCT right(id::text, 4) AS digits FROM {schema}.users) AS owner
      WHERE asked.template IS NOT NULL;
 $$;
+REVOKE EXECUTE ON FUNCTION {schema}.query_terms(uuid, text), {schema}.staff_terms(text) FROM PUBLIC;
 """
 
-_SEARCH = import_module("tasks.migrations.0003_search").SEARCH.split("CREATE FUNCTION ")
-_PATH = " SET search_path = pg_catalog, {schema}, pg_temp"
-
-
-def _before(function: str, head: str) -> str:
-    """Return how a function was made, with the search_path that it was given later (0008)."""
-    body = function.split("REVOKE")[0]
-    return "CREATE OR REPLACE FUNCTION " + body.replace(head, head + _PATH, 1)
-
-
-SEARCH_QUERY_BEFORE = "CREATE OR REPLACE FUNCTION " + _SEARCH[1].split("-- NOT DISTINCT")[0]
-SEARCH_TASKS_BEFORE = _before(_SEARCH[2], "ROWS 100")
-STAFF_QUERIES_BEFORE = _before(
-    import_module("tasks.migrations.0004_staff_search").STAFF_QUERIES.split("CREATE FUNCTION ")[1], "STABLE STRICT"
+SEARCH_TASKS_BEFORE = (
+    import_module("tasks.migrations.0003_search")
+    .SEARCH.split("CREATE FUNCTION ")[2]
+    .split("REVOKE")[0]
+    .replace("ROWS 100", "ROWS 100 SET search_path = pg_catalog, {schema}, pg_temp")  # that it was given in 0008
 )
 
 
@@ -186,13 +182,12 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0022_words_anew")]
+    dependencies = [("tasks", "0022_terms_index")]
 
     operations = [
         run(ASKED, "DROP FUNCTION {schema}.asked(text);"),
-        run(SAYS, "DROP FUNCTION {schema}.says(text, text, text[], text[]);"),
+        run(SAYS, "DROP FUNCTION {schema}.says(text, text, text[], text[], text[]);"),
         run(SEARCHABLE, "DROP FUNCTION {schema}.searchable(text);"),
-        run(SEARCH_QUERY, SEARCH_QUERY_BEFORE),
-        run(SEARCH_TASKS, SEARCH_TASKS_BEFORE),
-        run(STAFF_QUERIES, STAFF_QUERIES_BEFORE),
+        run(STAFF, "DROP FUNCTION {schema}.staff_terms(text); DROP FUNCTION {schema}.query_terms(uuid, text);"),
+        run(SEARCH_TASKS, f"CREATE OR REPLACE FUNCTION {SEARCH_TASKS_BEFORE}"),
     ]

@@ -6,7 +6,19 @@ Handlers pass credentials, never a user: whose rows are meant is decided by the 
 from tasks.queries.batch import BatchFailed, OperationUnreadable, run_batch
 from tasks.queries.cursors import InvalidCursor
 from tasks.queries.documents import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
-from tasks.queries.one import complete, create, create_as, delete, get, patch, reopen, replace, restore
+from tasks.queries.one import (
+    change_labels,
+    complete,
+    create,
+    create_as,
+    delete,
+    get,
+    patch,
+    reopen,
+    replace,
+    restore,
+    upsert,
+)
 from tasks.queries.pages import list_page
 from tasks.queries.statistics import statistics
 
@@ -18,6 +30,7 @@ __all__ = [
     "TaskDeleted",
     "TaskNotFound",
     "TaskRow",
+    "change_labels",
     "complete",
     "create",
     "create_as",
@@ -30,4 +43,5 @@ __all__ = [
     "restore",
     "run_batch",
     "statistics",
+    "upsert",
 ]

@@ -4,10 +4,11 @@ from functools import lru_cache
 from uuid import UUID
 
 from accounts.models import Scope
+from tasks.label_schemas import LabelChange
 from tasks.models import Task
 from tasks.queries import writes
-from tasks.queries.documents import FIELDS, TaskNotFound, TaskRow
-from tasks.queries.writes import Plan, Versions
+from tasks.queries.documents import FIELDS, TASKS, TaskNotFound, TaskRow
+from tasks.queries.resource import Plan, Versions
 from tasks.schemas import TaskCreate, TaskPatch, TaskReplacement
 from todoproject.database.client import sql
 from todoproject.database.client.pool import Work
@@ -16,7 +17,7 @@ from todoproject.database.client.statement import Credentials, Statement
 
 @lru_cache
 def _get() -> Statement:
-    text = sql.as_json(sql.select(writes.live()), Task, FIELDS, ["version"])
+    text = sql.as_json(sql.select(TASKS.live()), Task, FIELDS, ["version"])
     return Statement.fenced(text, scope=Scope.TASKS_READ, repeatable=True)
 
 
@@ -36,7 +37,7 @@ async def create(work: Work, credentials: Credentials, task: TaskCreate) -> tupl
     """Store a new task of the user and return its id and itself."""
     plan = writes.creation(task)
     row = await _carry_out(work, credentials, plan)
-    return UUID(str(plan.task_id)), row
+    return UUID(str(plan.id)), row
 
 
 async def create_as(work: Work, credentials: Credentials, task_id: UUID, task: TaskCreate) -> TaskRow:
@@ -79,3 +80,23 @@ async def delete(work: Work, credentials: Credentials, task_id: UUID, if_match: 
 async def restore(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:
     """Take the task back from the trash, if it is there. Raises TaskNotFound, TaskChanged."""
     return await _carry_out(work, credentials, writes.restoration(task_id, if_match))
+
+
+async def change_labels(
+    work: Work, credentials: Credentials, task_id: UUID, labels: LabelChange, if_match: Versions | None = None
+) -> TaskRow:
+    """Add labels to the task and take others off. Raises TaskNotFound, TaskChanged."""
+    return await _carry_out(work, credentials, writes.change_of_labels(task_id, labels, if_match))
+
+
+async def upsert(
+    work: Work,
+    credentials: Credentials,
+    external_id: str,
+    task: TaskReplacement | TaskPatch,
+    if_match: Versions | None = None,
+    *,
+    creates: bool = True,
+) -> TaskRow:
+    """Change or create the task of an external id. Raises TaskNotFound, TaskChanged, TaskDeleted, Incomplete."""
+    return await _carry_out(work, credentials, writes.upsert(external_id, task, if_match, creates=creates))
