@@ -10,8 +10,8 @@ from django.utils import timezone
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from accounts.models import Scope, validate_timezone
-from todoproject.http.field_types import Instant, Output, Storable, Strict
+from accounts.models import AccessToken, Scope, validate_timezone
+from todoproject.http.field_types import Instant, Output, Storable, Strict, open_words
 
 
 def _email(text: str) -> str:
@@ -162,7 +162,8 @@ class Token(Output):
     """A token, without its secret."""
 
     id: UUID
-    kind: str
+    # Open: other kinds may come, and a client must not fall over one.
+    kind: str = Field(json_schema_extra=open_words(AccessToken.Kind.values))
     name: str
     scopes: list[Scope]
     created_at: str = Field(json_schema_extra={"format": "date-time"})
