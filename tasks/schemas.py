@@ -302,7 +302,7 @@ def _for_itself(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 
 
 _SOME_ID = "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04"
-_EXAMPLE_BATCH = [
+_EXAMPLE_BATCH: list[Any] = [
     {"op": "create", "data": _EXAMPLE},
     {"op": "update", "id": _SOME_ID, "if_match": '"1"', "data": {"priority": "low"}},
     {"op": "complete", "id": _SOME_ID},
@@ -339,7 +339,11 @@ class BatchResult(Output):
 
 _CHANGED = _STORED | {"priority": "low", "version": 2}
 _DONE = _CHANGED | {"is_completed": True, "completed_at": _STORED["updated_at"], "version": 3}
-_EXAMPLE_RESULTS = [{"status": 201, "body": _STORED}, {"status": 200, "body": _CHANGED}, {"status": 200, "body": _DONE}]
+_EXAMPLE_RESULTS: list[Any] = [
+    {"status": 201, "body": _STORED},
+    {"status": 200, "body": _CHANGED},
+    {"status": 200, "body": _DONE},
+]
 
 
 class BatchResults(Output):
