@@ -409,8 +409,10 @@ def test_second_signal_kills_what_does_not_want_to_go() -> None:
 def test_telling_to_go_twice_says_it_once() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        worker = Worker(subprocess.Popen(["true"]), ours, 0)
+        worker = Worker(subprocess.Popen(["true"]), ours, 0, is_ready=True)
         worker.end(retire=True)
         worker.end(retire=True)
+        ours.close()  # or what is missing would be waited for
         assert theirs.recv(16) == b"-"
+        assert theirs.recv(16) == b""
         worker.process.wait()
