@@ -285,7 +285,7 @@ def pooled(healthy: str) -> Iterator[str]:
 
 
 def _wait(address: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             psycopg.connect(address).close()
