@@ -108,9 +108,7 @@ class UserAdmin(ModelAdmin):
         change = getattr(user, "email_change", None)
         if change is None:
             return "none asked for"
-        return (
-            f"{change.email}, asked for on {person_panels.when(change.created_at)}, waits for the code mailed to both"
-        )
+        return f"{change.email}, asked for on {person_panels.when(change.created_at)}, waits for the code from a mail"
 
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
@@ -180,8 +178,8 @@ class UserAdmin(ModelAdmin):
         elif "email" in form.changed_data and obj.email.lower() != form.initial["email"].lower():
             new, obj.email = obj.email, form.initial["email"]
             form.changed_data.remove("email")  # it is written when somebody has proved to read one of the two
-            email_changes.ask(request, obj, new)
-            text = f"The e-mail is still {obj.email}. A code was mailed there and to {new}; using either changes it."
+            asked = " and to ".join(email_changes.ask(request, obj, new))
+            text = f"The e-mail is still {obj.email}, until somebody uses the code that was mailed to {asked}."
             self.message_user(request, text, messages.WARNING)
         super().save_model(request, obj, form, change)
 
