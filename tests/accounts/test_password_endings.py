@@ -12,7 +12,7 @@ from django.core import mail
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from accounts import audit
 from accounts.models import AccessToken, EmailChange, EmailLink, User
@@ -89,7 +89,7 @@ def test_whoever_has_a_new_password_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     assert not held.exists()
 
 
-def test_a_stolen_session_does_not_find_out_the_password(settings: SettingsWrapper) -> None:
+def test_a_stolen_session_does_not_find_out_the_password(settings: Settings) -> None:
     """The page took as many guesses as one had; the API's limit counts the same account's."""
     settings.LOGIN_LIMIT = (2, 900)
     user, here, elsewhere = somebody()
