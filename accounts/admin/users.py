@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelect2Widget
 
+from accounts import audit
 from accounts.admin import email_changes, person_panels
 from accounts.admin.person_actions import DEEDS, Deed
 from accounts.models import User
@@ -193,6 +194,13 @@ class UserAdmin(ModelAdmin):
             extra_context = {**(extra_context or {}), **shown, "deeds": _open(request, user)}
         response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
         return response
+
+    def history_of(self, request: HttpRequest, row: Model) -> "QuerySet[Any]":
+        """Leave out when staff sign in, unless one may see the audit: as the person's page does."""
+        events = super().history_of(request, row)
+        if isinstance(row, User) and not person_panels.may_see_sign_ins(request, row):
+            return events.exclude(action__in=[audit.SIGN_IN, audit.SIGN_IN_FAILED, audit.SIGN_OUT])
+        return events
 
     def get_urls(self) -> list[URLPattern]:
         page = path("<uuid:user_id>/do/<slug:name>/", self.admin_site.admin_view(self.do), name="accounts_user_do")
