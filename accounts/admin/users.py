@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelect2Widget
 
+from accounts import audit
 from accounts.admin import email_changes, person_panels
 from accounts.admin.person_actions import DEEDS, Deed
 from accounts.models import User
@@ -108,9 +109,7 @@ class UserAdmin(ModelAdmin):
         change = getattr(user, "email_change", None)
         if change is None:
             return "none asked for"
-        return (
-            f"{change.email}, asked for on {person_panels.when(change.created_at)}, waits for the code mailed to both"
-        )
+        return f"{change.email}, asked for on {person_panels.when(change.created_at)}, waits for the code from a mail"
 
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
@@ -180,8 +179,8 @@ class UserAdmin(ModelAdmin):
         elif "email" in form.changed_data and obj.email.lower() != form.initial["email"].lower():
             new, obj.email = obj.email, form.initial["email"]
             form.changed_data.remove("email")  # it is written when somebody has proved to read one of the two
-            email_changes.ask(request, obj, new)
-            text = f"The e-mail is still {obj.email}. A code was mailed there and to {new}; using either changes it."
+            asked = " and to ".join(email_changes.ask(request, obj, new))
+            text = f"The e-mail is still {obj.email}, until somebody uses the code that was mailed to {asked}."
             self.message_user(request, text, messages.WARNING)
         super().save_model(request, obj, form, change)
 
@@ -195,6 +194,13 @@ class UserAdmin(ModelAdmin):
             extra_context = {**(extra_context or {}), **shown, "deeds": _open(request, user)}
         response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
         return response
+
+    def history_of(self, request: HttpRequest, row: Model) -> "QuerySet[Any]":
+        """Leave out when staff sign in, unless one may see the audit: as the person's page does."""
+        events = super().history_of(request, row)
+        if isinstance(row, User) and not person_panels.may_see_sign_ins(request, row):
+            return events.exclude(action__in=[audit.SIGN_IN, audit.SIGN_IN_FAILED, audit.SIGN_OUT])
+        return events
 
     def get_urls(self) -> list[URLPattern]:
         page = path("<uuid:user_id>/do/<slug:name>/", self.admin_site.admin_view(self.do), name="accounts_user_do")

@@ -132,11 +132,23 @@ async def verify_email(work: Work, secret: str, password: str | None, origin: Or
         outbox.post(mails.email_changed(done.text(0, 2), done.text(0, 1)))
 
 
-_RESET = Statement.unfenced("SELECT * FROM reset_password(%(digest)s, %(password)s, %(revoke_tokens)s)", writes=True)
+# Until somebody has proved to read the address, an account may be a stranger's who was the first to register it: what
+# they have made ends with the first proof, whether or not that is asked for.
+_UNPROVED = """
+SELECT FROM email_links AS link JOIN users ON lower(users.email) = lower(link.email)
+ WHERE link.digest = %(digest)s AND users.email_verified_at IS NULL
+"""
+_RESET = Statement.unfenced(
+    f"SELECT * FROM reset_password(%(digest)s, %(password)s, %(revoke_tokens)s OR EXISTS ({_UNPROVED}))",  # noqa: S608 -- ours
+    writes=True,
+)
 
 
 async def confirm_reset(work: Work, secret: str, password: str, *, revoke_tokens: bool) -> None:
-    """Set a new password, and end every session, with `revoke_tokens` every token. Raises LinkInvalid."""
+    """Set a new password, and end every session, with `revoke_tokens` every token. Raises LinkInvalid.
+
+    Every token, too, where it is this code that proves the account's address for the first time.
+    """
     digest = tokens.digest(secret)
     if not await _is_live(work, EmailLink.Purpose.RESET, digest):
         raise LinkInvalid

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME, login, update_session_auth_hash
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
@@ -96,7 +97,16 @@ class StaffSite(UnfoldAdminSite):
             return super().logout(request, extra_context)
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Let staff change their own password, and record that they did."""
+        """Let staff change their own password, and record that they did.
+
+        Tries are counted with the API's, in no transaction: a stolen session must not find out the password.
+        """
+        if request.method == "POST" and request.user.is_authenticated:
+            try:
+                count(request, throttling.PASSWORD, str(request.user.pk))
+            except ValidationError as refusal:
+                messages.error(request, refusal.message)
+                return HttpResponseRedirect(reverse("admin:password_change"))
         with transaction.atomic():
             if isinstance(request.user, User):
                 request.user.sets_own_password = True

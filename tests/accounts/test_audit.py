@@ -198,6 +198,17 @@ def test_looking_at_somebody_is_recorded(staff: Client) -> None:
         assert [event.action for event in audit.events_for(row)] == ["view"]
 
 
+def test_whichever_page_shows_what_is_somebodys_own_is_recorded(staff: Client) -> None:
+    """A form that is refused shows all of it again; so do the history and the question before a deletion."""
+    task = make_task(make_user())
+    pages = [(task, "tasks_task", view) for view in ("change", "history", "delete")]
+    for row, model, view in [*pages, (task.user, "accounts_user", "change"), (task.user, "accounts_user", "history")]:
+        before = audit.events_for(row).filter(action="view").count()
+        address = reverse(f"admin:{model}_{view}", args=[row.pk])
+        page(staff.post(address, {"email": "none", "timezone": "none"}) if view == "change" else staff.get(address))
+        assert audit.events_for(row).filter(action="view").count() == before + 1, (model, view)
+
+
 def test_an_action_that_fails_leaves_no_record(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     task = make_task(make_user())
 

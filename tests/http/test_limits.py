@@ -514,6 +514,22 @@ async def test_pages_are_within_the_limit_and_apart_from_the_api(app: httpx.ASGI
     assert (refused.json()["code"], "retry-after" in refused.headers) == ("too-many-requests", True)
 
 
+async def test_files_have_a_limit_too_four_times_as_wide(app: httpx.ASGITransport, settings: Settings) -> None:
+    """One that is not there goes through all of Django, as a page does: nobody may ask for them without end."""
+    from django.core.handlers.asgi import ASGIHandler
+
+    from todoproject.pages.access_log import BoundedPages
+
+    settings.RATE_LIMIT, settings.RATE_LIMIT_ANONYMOUS = (100, 60), (2, 60)
+    pages = BoundedPages(ASGIHandler())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(pages), base_url="http://testserver") as client:
+        statuses = [(await client.get(f"/static/{number}.css")).status_code for number in range(9)]
+        page = await client.get("/docs/errors/")
+
+    assert statuses == [404] * 8 + [429]
+    assert page.status_code != 429
+
+
 async def test_few_pages_are_made_at_a_time() -> None:
     from todoproject.pages import access_log as access
 

@@ -121,11 +121,12 @@ def _constant_headers() -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
-def limiter() -> Limiter | None:
-    """Return a limiter as the settings want it; None: off."""
+def limiter(times: int = 1) -> Limiter | None:
+    """Return a limiter as the settings want it, or of so many times what they allow without a token; None: off."""
     if settings.RATE_LIMIT is None or settings.RATE_LIMIT_ANONYMOUS is None:
         return None
-    return Limiter(Policy("default", *settings.RATE_LIMIT), Policy("anonymous", *settings.RATE_LIMIT_ANONYMOUS))
+    quota, window = settings.RATE_LIMIT_ANONYMOUS
+    return Limiter(Policy("default", *settings.RATE_LIMIT), Policy("anonymous", times * quota, window))
 
 
 def _is_free(scope: dict[str, Any]) -> bool:
