@@ -26,6 +26,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils.crypto import salted_hmac
 
+from accounts.addresses import mailbox
 from todoproject.database.client.pool import pool
 from todoproject.database.client.statement import Statement
 from todoproject.http.rate_limits import Policy
@@ -64,7 +65,7 @@ class _Bucket:
     policy: Policy
 
 
-# lower() is PostgreSQL's because the login's is: two spellings of one account must be one key.
+# Of the mailbox, else by as many names as it has forms; lower() is PostgreSQL's because the login's is.
 _BOTH = "'both ' || %(address)s || ' ' || lower(%(email)s)"
 _ADDRESS = "'address ' || %(address)s"
 _ACCOUNT = "'account ' || lower(%(email)s)"
@@ -99,7 +100,7 @@ def _query(kind: str, buckets: list[_Bucket]) -> str:
 def _parameters(buckets: list[_Bucket], email: str, address: str) -> dict[str, Any]:
     return {
         "pepper": _pepper(),
-        "email": email,
+        "email": mailbox(email),
         "address": address,
         "quotas": [bucket.policy.quota for bucket in buckets],
         "windows": [bucket.policy.window for bucket in buckets],
@@ -145,6 +146,7 @@ def lift(email: str, addresses: list[str]) -> int:
         for address in ["", *addresses]:
             for kind in _SETTINGS:
                 query = f"DELETE FROM attempt_buckets WHERE key = ANY ({_keys(kind, [_ACCOUNT, _BOTH])})"  # noqa: S608 -- ours
-                cursor.execute(query, {"pepper": _pepper(), "email": email, "address": address})
+                values: dict[str, Any] = {"pepper": _pepper(), "email": mailbox(email), "address": address}
+                cursor.execute(query, values)
                 lifted += cursor.rowcount
     return lifted

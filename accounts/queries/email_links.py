@@ -15,7 +15,7 @@ from django.db.models.functions import Lower, Now
 from psycopg import sql
 from uuid_utils.compat import uuid7
 
-from accounts import mails, passwords, tokens
+from accounts import addresses, mails, passwords, tokens
 from accounts.audit import Origin
 from accounts.models import EmailLink, User
 from accounts.problems import LinkInvalid
@@ -27,20 +27,26 @@ from todoproject.database.client.sql import Parameter
 from todoproject.database.client.statement import Rows, Statement
 from todoproject.mail.outbox import outbox
 
-_NEW_LINK = ("id", "purpose", "email", "digest", "password")
+_NEW_LINK = ("id", "purpose", "digest", "password")
+# In the account's own spelling, where there is one: so a link is found by its account, and the other way round.
+_ADDRESS = {
+    "email": sql.SQL("coalesce((SELECT email FROM owner), %(email)s)"),
+    "mailbox": sql.SQL("coalesce((SELECT mailbox FROM owner), %(stored_mailbox)s)"),
+}
 
 
 @lru_cache
 def _new_link() -> Statement:
     """Write a link, forget some that have expired, and return who has the address, if anybody."""
     expiry = sql.SQL("statement_timestamp() + make_interval(secs => %(lifetime)s)")
-    link = statements.insert(EmailLink, statements.placeholders(_NEW_LINK) | {"expires_at": expiry}, ["email"])
-    known = User.objects.annotate(lower_email=Lower("email")).filter(lower_email=Lower(Parameter("email")))
-    owner = statements.select(known.values("id", "email", "is_active"))
+    values = {**statements.placeholders(_NEW_LINK), **_ADDRESS, "expires_at": expiry}
+    link = statements.insert(EmailLink, values, ["email"])
+    known = User.objects.at(Lower(Parameter("email")), Parameter("mailbox"))
+    owner = statements.select(known.values("id", "email", "mailbox", "is_active"))
     expired = statements.select(EmailLink.objects.filter(expires_at__lte=Now()).values("id"))
     purge = f"DELETE FROM email_links WHERE id IN ({expired} LIMIT 100 FOR UPDATE SKIP LOCKED)"  # noqa: S608 -- ours
     return Statement.unfenced(
-        f"WITH link AS ({link}), purged AS ({purge}), owner AS ({owner})"  # noqa: S608 -- ours
+        f"WITH owner AS ({owner}), link AS ({link}), purged AS ({purge})"  # noqa: S608 -- ours
         " SELECT owner.id, owner.email FROM link LEFT JOIN owner ON owner.is_active OR %(purpose)s = 'verify'",
         writes=True,
     )
@@ -54,6 +60,8 @@ async def _write_link(
         "id": uuid7(),
         "purpose": purpose.value,
         "email": email,
+        "mailbox": addresses.mailbox(email),
+        "stored_mailbox": addresses.stored_mailbox(email),
         "digest": tokens.digest(secret),
         "password": password,
         "lifetime": lifetime,
@@ -88,11 +96,12 @@ def _open_account() -> Statement:
     """Use up a link and make the account it is for; of two links for an address, one does."""
     live = EmailLink.objects.filter(Q(expires_at__gt=Now()), digest=Parameter("digest"), purpose="verify")
     condition = statements.select(live.values("id")).split(" WHERE ", 1)[1]
-    link = f"DELETE FROM email_links WHERE {condition} RETURNING email"  # noqa: S608 -- ours
-    given = {**statements.placeholders(["id", "password"]), "email": sql.SQL("(SELECT email FROM link)")}
+    link = f"DELETE FROM email_links WHERE {condition} RETURNING email, mailbox"  # noqa: S608 -- ours
+    address = {name: sql.SQL("(SELECT {} FROM link)").format(sql.Identifier(name)) for name in ("email", "mailbox")}
+    given = {**statements.placeholders(["id", "password"]), **address}
     values = {"email_verified_at": NOW, **given, **NEW_USER}
     user = statements.insert(User, values, ["id", "email"], condition="EXISTS (SELECT FROM link)")
-    once = user.replace(" RETURNING ", " ON CONFLICT (lower(email)) DO NOTHING RETURNING ")
+    once = user.replace(" RETURNING ", " ON CONFLICT DO NOTHING RETURNING ")  # by address, or by mailbox
     return Statement.unfenced(
         f"WITH link AS ({link}), opened AS ({once}), {email_changes.confirmed()}"  # noqa: S608 -- ours
         " SELECT opened.email, changed.id, changed.replaced FROM opened FULL JOIN changed ON true",
