@@ -49,6 +49,22 @@ def email_changed(to: str, user_id: str) -> Mail:
     return _mail("email-changed", to, "Your e-mail address was changed", text, user_id)
 
 
+def new_email(to: str, secret: str, user_id: str) -> Mail:
+    """Ask somebody to prove that they read the address that they want for their account."""
+    text = f"Somebody, probably you, wants this address for their account here.\n\n{_how('verify-email', secret)}"
+    lifetime = _lasts(settings.EMAIL_VERIFICATION_LIFETIME)
+    return _mail("new-email", to, "Confirm your new e-mail", f"{text}\n\n{lifetime} {_NOT_YOU}\n", user_id)
+
+
+def new_email_asked(to: str, user_id: str) -> Mail:
+    """Tell somebody at their address that another one was asked for, with their password."""
+    text = (
+        "Somebody who knows your password wants another e-mail address for your account. It is changed when the code"
+        " mailed to that address is used.\n\nIf this was not you, set a new password at once: that ends it.\n"
+    )
+    return _mail("new-email-asked", to, "Another e-mail address for your account", text, user_id)
+
+
 def email_change_asked(to: str, secret: str, user_id: str) -> Mail:
     """Ask at somebody's address, the old or the new one, whether their account shall have the new one.
 

@@ -105,6 +105,19 @@ class Erasure(Strict):
     password: Password
 
 
+class EmailChange(Strict):
+    """The password, to confirm it, and the address that the account shall have."""
+
+    password: Password
+    new_email: Email
+
+
+class LogoutEverywhere(Strict):
+    """Whether personal access tokens end, too."""
+
+    revoke_tokens: RevokeTokens = False
+
+
 class Accepted(Output):
     """A mail is on its way, if there is anything to send; the answer does not say."""
 
@@ -127,6 +140,22 @@ class Session(Output):
     token: str = Field(examples=["todo_…"])
     expires_at: str = Field(json_schema_extra={"format": "date-time"})
     user: User
+
+
+class ActiveSession(Output):
+    """A login that has neither ended nor expired."""
+
+    id: UUID
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    expires_at: str = Field(json_schema_extra={"format": "date-time"})
+    last_used_at: str | None = Field(json_schema_extra={"format": "date-time"})
+    is_current: bool = Field(description="Whether this request carries its token.")
+
+
+class SessionList(Output):
+    """The live logins of an account, newest first."""
+
+    items: list[ActiveSession]
 
 
 class MePatch(Strict):

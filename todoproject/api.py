@@ -13,6 +13,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
 
 from accounts import idempotency
 from accounts.api.accounts import router as accounts_router
+from accounts.api.sessions import router as sessions_router
 from accounts.authentication import Bearer
 from accounts.passwords import PasswordRefused, TooManyLogins
 from accounts.queries import (
@@ -134,7 +135,7 @@ def _run_once_for_a_key(run: View) -> View:
 
 
 # They hash a password before they write, and hold no connection meanwhile.
-_PREPARING = frozenset({"change_password"})
+_PREPARING = frozenset({"change_password", "change_email"})
 
 
 def _fingerprint(request: ApiRequest) -> bytes:
@@ -149,6 +150,7 @@ def _fingerprint(request: ApiRequest) -> bytes:
 api.add_decorator(_run_once_for_a_key, mode="view")
 api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
+api.add_router("/v1", sessions_router)
 api.add_router("/v1/tasks", tasks_router)
 api.add_router("/health", health_router)
 account_export.add("tasks", tasks_exports.tasks)

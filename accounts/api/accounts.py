@@ -10,6 +10,7 @@ from accounts import audit, passwords, queries, throttling
 from accounts.schemas import (
     Accepted,
     EmailAddress,
+    EmailChange,
     EmailVerification,
     Erasure,
     Export,
@@ -200,6 +201,21 @@ async def change_password(request: "AuthenticatedRequest", change: PasswordChang
     new = await passwords.hash_password(change.new_password)
     await queries.change_password(request.work, request.auth, known, new, revoke_tokens=change.revoke_tokens)
     return no_content()
+
+
+@router.post(
+    "/me/email",
+    tags=["accounts"],
+    operation_id="change_email",
+    summary="Change the e-mail; 202 where the new address has to be verified first",
+    response=answers({200: User, 202: Accepted}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, EMAIL_TAKEN, INVALID),
+)
+async def change_email(request: "AuthenticatedRequest", change: EmailChange) -> HttpResponse:
+    address = client_address.of(request)
+    await throttling.take(throttling.REGISTER, change.new_email, address)  # it may send a mail to a stranger
+    known = await queries.confirm_password(request.auth, change.password, address)
+    account = await queries.change_email(request.work, request.auth, known, change.new_email)
+    return json_response(account) if account else _accepted()
 
 
 @router.get(

@@ -157,6 +157,13 @@ END $$;
 REVOKE EXECUTE ON FUNCTION {schema}.give_back_attempt(bytea[], integer[], integer[]) FROM PUBLIC;
 """
 
+_OWNER_FIRST = import_module("accounts.migrations.0014_owner_first")
+_LINKS_END = "    DELETE FROM {schema}.email_links WHERE lower(email) = lower(address);\n"
+# Whoever had the old password may have asked for an address of theirs.
+_CHANGES_END = "    DELETE FROM {schema}.email_changes c WHERE c.user_id = owner;\n"
+CHANGE_PASSWORD = _OWNER_FIRST.CHANGE.replace(_LINKS_END, _LINKS_END + _CHANGES_END)
+RESET = _OWNER_FIRST.RESET.replace(_LINKS_END, _LINKS_END + _CHANGES_END.replace("owner", "reset_password.user_id"))
+
 _CONFIRM = import_module("accounts.migrations.0016_confirm_email_change").CONFIRM
 CONFIRM_BEFORE = _CONFIRM.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION", 1)
 
@@ -179,6 +186,8 @@ class Migration(migrations.Migration):
         migrations.AddField("emailchange", "by_owner", models.BooleanField(db_default=False, default=False)),
         run(PLAIN, DROP_PLAIN),
         run(CONFIRM, CONFIRM_BEFORE),
+        run(CHANGE_PASSWORD, _OWNER_FIRST.CHANGE),
+        run(RESET, _OWNER_FIRST.RESET),
         run(CHANGE, "DROP FUNCTION {schema}.change_email(text, text, text);"),
         run(ASK, "DROP FUNCTION {schema}.ask_email_change(text, uuid, text, text, text, bytea[], interval);"),
         run(LOGOUT, "DROP FUNCTION {schema}.logout_everywhere(boolean);"),

@@ -13,7 +13,7 @@ import pytest
 
 from accounts.models import Scope
 from tests.support.http.operations import Operation, operations
-from tests.support.people import Person, register
+from tests.support.people import PASSWORD, Person, register
 from todoproject.openapi import examples
 
 Make = Callable[[Person], Awaitable[str]]
@@ -51,8 +51,22 @@ async def _show_token(person: Person, id: str) -> Any:
     return [token for token in (await person.http.get("/v1/tokens")).json()["items"] if token["id"] == id]
 
 
+async def _make_session(person: Person) -> str:
+    login = await person.http.post("/v1/auth/login", json={"email": person.email, "password": PASSWORD})
+    assert login.status_code == 201, login.text
+    return str((await person.http.get("/v1/sessions")).json()["items"][0]["id"])
+
+
+async def _show_session(person: Person, id: str) -> Any:
+    return [session for session in (await person.http.get("/v1/sessions")).json()["items"] if session["id"] == id]
+
+
 # By the name of the path parameter.
-KINDS = {"task_id": Kind(_make_task, _show_task), "token_id": Kind(_make_token, _show_token)}
+KINDS = {
+    "task_id": Kind(_make_task, _show_task),
+    "token_id": Kind(_make_token, _show_token),
+    "session_id": Kind(_make_session, _show_session),
+}
 # By tag, for operations that take ids in the body.
 KIND_OF_BODY = {"tasks": "task_id", "tokens": "token_id"}
 

@@ -43,6 +43,7 @@ _CODES = "x-codes"  # a response's problems on their way through Ninja; not in t
 
 _TAGS = {
     "accounts": "Registering, logging in and out, and the account itself.",
+    "sessions": "The logins of the account, and how they end.",
     "tokens": "Personal access tokens for scripts and devices, each with the scopes it needs.",
     "tasks": "The tasks of the account that the token belongs to.",
     "health": "For monitors and load balancers; no token needed.",
