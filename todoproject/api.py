@@ -49,7 +49,7 @@ from todoproject.database.errors import (
 from todoproject.http import preconditions, problems, validation
 from todoproject.http.body import StrictParser
 from todoproject.http.problems import Problem
-from todoproject.http.request import ApiRequest
+from todoproject.http.request import ApiRequest, has_sent_token
 from todoproject.monitoring.health import router as health_router
 from todoproject.openapi import document as openapi
 from todoproject.version import VERSION
@@ -172,12 +172,19 @@ def _fixed(type: problems.ProblemType, detail: str, **headers: str) -> Callable[
     return handle
 
 
-_NO_TOKEN = _fixed(problems.UNAUTHENTICATED, "The token is missing, unknown, expired or revoked.")
+def _no_token(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Say the same to everybody, but in the header whether there was a token (RFC 6750, section 3.1)."""
+    was_sent = has_sent_token(request.META.get("HTTP_AUTHORIZATION"))
+    headers = {"WWW-Authenticate": problems.INVALID_TOKEN} if was_sent else {}
+    detail = "The token is missing, unknown, expired or revoked."
+    return _answer(request, Problem(problems.UNAUTHENTICATED, detail, headers=headers))
+
+
 _NOTHING_HERE = _fixed(problems.NOT_FOUND, problems.not_found().detail)
 
 for _error, _handler in {
-    AuthenticationError: _NO_TOKEN,
-    InvalidToken: _NO_TOKEN,
+    AuthenticationError: _no_token,
+    InvalidToken: _no_token,
     WrongCredentials: _fixed(problems.WRONG_CREDENTIALS, "The e-mail or the password is wrong."),
     TaskNotFound: _NOTHING_HERE,
     TokenNotFound: _NOTHING_HERE,

@@ -14,6 +14,7 @@ import pytest
 from accounts.models import Scope
 from tests.support.http.operations import Operation, operations
 from tests.support.people import PASSWORD, Person, register
+from todoproject.http.problems import INVALID_TOKEN
 from todoproject.openapi import examples
 
 Make = Callable[[Person], Awaitable[str]]
@@ -189,16 +190,13 @@ async def test_without_a_good_token_everything_is_401(
     revoked = await _new_token(alice, *Scope.values)
     assert (await alice.http.delete(f"/v1/tokens/{revoked['id']}")).status_code == 204
 
-    answers = [
-        await _call(client, operation),
-        *[
-            await _call(client, operation, Authorization=value)
-            for value in (f"Bearer {revoked['token']}", "Bearer todo_nonsense", f"Basic {alice.token}", alice.token, "")
-        ],
-    ]
+    sent = (f"Bearer {revoked['token']}", "Bearer todo_nonsense", f"Basic {alice.token}", alice.token, "")
+    answers = [await _call(client, operation, Authorization=value) for value in sent]
+    answers.append(await _call(client, operation))
 
-    for answer in answers:
-        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    challenges = [INVALID_TOKEN] * 2 + ["Bearer"] * 4
+    for answer, challenge in zip(answers, challenges, strict=True):
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, challenge)
         assert answer.json()["code"] == "unauthenticated"
 
 
