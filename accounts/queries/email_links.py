@@ -114,12 +114,16 @@ def _find_link() -> Statement:
     live = EmailLink.objects.filter(expires_at__gt=Now(), digest=Parameter("digest"), purpose=Parameter("purpose"))
     owner = User.objects.annotate(lower_email=Lower("email")).filter(lower_email=Lower(OuterRef("email")))
     useful = live.filter(Q(purpose="verify") | Exists(owner.filter(is_active=True)))
-    return Statement.unfenced(statements.select(useful.values("id")), repeatable=True)
+    return Statement.unfenced(statements.select(useful.values("email")), repeatable=True)
 
 
-async def _is_live(work: Work, purpose: EmailLink.Purpose, digest: bytes) -> bool:
-    """Look before a password is hashed: made-up codes cost nothing. Nobody guesses one, so the time tells nothing."""
-    return len(await work.execute(_find_link(), {"digest": digest, "purpose": purpose.value})) == 1
+async def _address(work: Work, purpose: EmailLink.Purpose, digest: bytes) -> str | None:
+    """Return whom a live link was mailed to.
+
+    Asked before a password is hashed: made-up codes cost nothing. Nobody guesses one, so the time tells nothing.
+    """
+    found = await work.execute(_find_link(), {"digest": digest, "purpose": purpose.value})
+    return found.text(0, 0) if found else None
 
 
 async def verify_email(work: Work, secret: str, password: str | None, origin: Origin) -> None:
@@ -129,7 +133,9 @@ async def verify_email(work: Work, secret: str, password: str | None, origin: Or
     the new account has none that works, and a code to set one is mailed. Raises LinkInvalid.
     """
     digest, encoded = tokens.digest(secret), make_password(None)
-    if password is not None and await _is_live(work, EmailLink.Purpose.VERIFY, digest):
+    address = None if password is None else await _address(work, EmailLink.Purpose.VERIFY, digest)
+    if password is not None and address is not None:
+        passwords.validate(password, email=address)
         encoded = await passwords.hash_password(password)
     parameters = {"digest": digest, "id": uuid7(), "password": encoded, **origin.parameters(email_changes.ACTION)}
     done = await work.execute(_open_account(), parameters)
@@ -147,8 +153,10 @@ _RESET = Statement.unfenced("SELECT * FROM reset_password(%(digest)s, %(password
 async def confirm_reset(work: Work, secret: str, password: str, *, revoke_tokens: bool) -> None:
     """Set a new password, and end every session, with `revoke_tokens` every token. Raises LinkInvalid."""
     digest = tokens.digest(secret)
-    if not await _is_live(work, EmailLink.Purpose.RESET, digest):
+    address = await _address(work, EmailLink.Purpose.RESET, digest)
+    if address is None:
         raise LinkInvalid
+    passwords.validate(password, email=address)
     encoded = await passwords.hash_password(password)
     parameters = {"digest": digest, "password": encoded, "revoke_tokens": revoke_tokens}
     changed = await work.execute(_RESET, parameters)
