@@ -137,8 +137,11 @@ async def confirm_password_reset(request: "ApiRequest", reset: PasswordReset) ->
     response=answers({201: Session}, WRONG_CREDENTIALS, INVALID),
 )
 async def login(request: "ApiRequest", account: Login) -> HttpResponse:
-    await throttling.take(throttling.LOGIN, account.email, client_address.of(request))
-    return _session(await queries.login(request.work, account.email, account.password, audit.origin(request)))
+    address = client_address.of(request)
+    await throttling.take(throttling.LOGIN, account.email, address)
+    session = await queries.login(request.work, account.email, account.password, audit.origin(request))
+    await throttling.give_back(throttling.LOGIN, account.email, address)
+    return _session(session)
 
 
 @router.post(

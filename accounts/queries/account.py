@@ -77,6 +77,7 @@ async def confirm_password(credentials: Credentials, password: str, address: str
     await throttling.take(throttling.PASSWORD, credentials.user_id, address)
     if not await passwords.verify_password(password, encoded.decode()):
         raise WrongPassword
+    await throttling.give_back(throttling.PASSWORD, credentials.user_id, address)
     return Confirmed(encoded.decode(), own.text(0, 1))
 
 
