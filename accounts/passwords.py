@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -11,6 +12,9 @@ from typing import TypeVar
 from django.contrib.auth.hashers import Argon2PasswordHasher, check_password, make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+
+from accounts import addresses
+from accounts.models import User
 
 T = TypeVar("T")
 
@@ -80,9 +84,36 @@ async def verify_password(password: str, encoded: str | None) -> bool:
     return correct and encoded is not None
 
 
-def validate(password: str, member: str = "password") -> None:
-    """Hold a new password to the settings' rules. Raises PasswordRefused, with the member of the body it stood in."""
+def validate(password: str, member: str = "password", *, email: str = "") -> None:
+    """Hold a new password to the settings' rules, and to its owner's address where that is known already.
+
+    Raises PasswordRefused, with the member of the body it stood in.
+    """
     try:
-        validate_password(password)
+        validate_password(password, User(email=email))
     except ValidationError as error:
         raise PasswordRefused(error.messages, member) from None
+
+
+def refuse_email(password: str, email: str, member: str) -> None:
+    """Refuse an address that is its account's password. Raises PasswordRefused."""
+    try:
+        NotTheEmailValidator().validate(password, User(email=email))
+    except ValidationError as error:
+        raise PasswordRefused(error.messages, member) from None
+
+
+class NotTheEmailValidator:
+    """Refuse a password that is the person's e-mail, or what stands before its @: it is the first to be tried."""
+
+    def validate(self, password: str, user: object = None) -> None:
+        """Raise ValidationError; of nobody known there is nothing to compare."""
+        email: str = getattr(user, "email", "")
+        forms = {form.casefold() for form in (email, addresses.mailbox(email)) if form}
+        tried = unicodedata.normalize("NFKC", password).strip().casefold()
+        if tried in forms | {form.rpartition("@")[0] for form in forms}:
+            raise ValidationError("The password must not be the e-mail, or its part before the @.", code="email")
+
+    def get_help_text(self) -> str:
+        """Say so beforehand, on the pages that ask for a new password."""
+        return "Your password can’t be your e-mail, or its part before the @."

@@ -377,6 +377,7 @@ AUTH_PASSWORD_VALIDATORS = [
     # Length and a list of common passwords, no composition rules (OWASP ASVS 5.0, 6.2).
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "accounts.passwords.NotTheEmailValidator"},
 ]
 
 AUTHENTICATION_BACKENDS = ["accounts.staff.backend.StaffBackend"]

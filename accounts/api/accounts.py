@@ -10,6 +10,7 @@ from accounts import audit, passwords, queries, throttling
 from accounts.schemas import (
     Accepted,
     EmailAddress,
+    EmailChange,
     EmailVerification,
     Erasure,
     Export,
@@ -77,7 +78,7 @@ def _new_token(secret: str, document: bytes) -> HttpResponse:
 )
 async def register(request: "ApiRequest", account: Register) -> HttpResponse:
     await throttling.take(throttling.REGISTER, account.email, client_address.of(request))
-    passwords.validate(account.password)
+    passwords.validate(account.password, email=account.email)
     session = await queries.register(request.work, account.email, account.password, audit.origin(request))
     return _session(session) if session else _accepted()
 
@@ -136,8 +137,11 @@ async def confirm_password_reset(request: "ApiRequest", reset: PasswordReset) ->
     response=answers({201: Session}, WRONG_CREDENTIALS, INVALID),
 )
 async def login(request: "ApiRequest", account: Login) -> HttpResponse:
-    await throttling.take(throttling.LOGIN, account.email, client_address.of(request))
-    return _session(await queries.login(request.work, account.email, account.password, audit.origin(request)))
+    address = client_address.of(request)
+    await throttling.take(throttling.LOGIN, account.email, address)
+    session = await queries.login(request.work, account.email, account.password, audit.origin(request))
+    await throttling.give_back(throttling.LOGIN, account.email, address)
+    return _session(session)
 
 
 @router.post(
@@ -197,9 +201,26 @@ async def erase_me(request: "AuthenticatedRequest", erasure: Erasure) -> HttpRes
 async def change_password(request: "AuthenticatedRequest", change: PasswordChange) -> HttpResponse:
     passwords.validate(change.new_password, "new_password")
     known = await queries.confirm_password(request.auth, change.current_password, client_address.of(request))
+    passwords.validate(change.new_password, "new_password", email=known.email)
     new = await passwords.hash_password(change.new_password)
     await queries.change_password(request.work, request.auth, known, new, revoke_tokens=change.revoke_tokens)
     return no_content()
+
+
+@router.post(
+    "/me/email",
+    tags=["accounts"],
+    operation_id="change_email",
+    summary="Change the e-mail; 202 where the new address has to be verified first",
+    response=answers({200: User, 202: Accepted}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, EMAIL_TAKEN, INVALID),
+)
+async def change_email(request: "AuthenticatedRequest", change: EmailChange) -> HttpResponse:
+    passwords.refuse_email(change.password, change.new_email, "new_email")
+    address = client_address.of(request)
+    await throttling.take(throttling.REGISTER, change.new_email, address)  # it may send a mail to a stranger
+    known = await queries.confirm_password(request.auth, change.password, address)
+    account = await queries.change_email(request.work, request.auth, known, change.new_email)
+    return json_response(account) if account else _accepted()
 
 
 @router.get(

@@ -23,6 +23,7 @@ from accounts import audit, mails, throttling
 from accounts.models import SecondFactor, User
 from accounts.staff import second_factor, session_limits
 from accounts.staff.forms import CodeForm, LoginForm, count
+from todoproject.http import client_address
 from todoproject.mail.outbox import send_now
 
 _PENDING, _SECRET, _NEXT = "second_factor_user", "second_factor_secret", "second_factor_next"
@@ -202,6 +203,7 @@ def _accepted(request: HttpRequest, user: User, form: CodeForm) -> str | None:
     kind = second_factor.accept(user, form.cleaned_data["code"])
     if kind is not None:
         second_factor.unlock(user)
+        throttling.give_back_in_admin(throttling.SECOND_FACTOR, str(user.pk), client_address.of(request))
         return kind
     audit.record_failed_sign_in(request, user.email)
     form.add_error("code", "This code is wrong, or was used already.")

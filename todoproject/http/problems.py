@@ -16,6 +16,8 @@ from todoproject.observability import logs, metrics
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/docs/errors/"
+# How a 401 answers a token that was sent (RFC 6750, section 3.1); to who has sent none it says only "Bearer".
+INVALID_TOKEN = 'Bearer error="invalid_token", error_description="The token is unknown, expired or revoked."'  # noqa: S105 -- none
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,7 @@ def respond(problem: Problem, instance: str) -> HttpResponse:
         orjson.dumps(document), content_type=MEDIA_TYPE, status=problem.type.status, headers=problem.headers
     )
     if problem.type.status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response.headers.setdefault("WWW-Authenticate", "Bearer")
     return response
 
 
