@@ -8,7 +8,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils import timezone
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from accounts import addresses
@@ -166,13 +166,6 @@ class MePatch(Strict):
     )
 
 
-def _scopes(value: object) -> object:
-    """Turn words into scopes; pydantic's strict mode takes only members of the enumeration."""
-    if not isinstance(value, list):
-        return value
-    return [Scope(word) if isinstance(word, str) and word in Scope.values else word for word in value]
-
-
 # No later than what can be read again in every time zone.
 LAST_EXPIRY = datetime(9999, 12, 30, tzinfo=UTC)
 
@@ -192,7 +185,7 @@ class TokenCreate(Strict):
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Storable] = Field(
         examples=["backup script"]
     )
-    scopes: Annotated[list[Scope], BeforeValidator(_scopes), Field(min_length=1, max_length=len(Scope))]
+    scopes: Annotated[list[Annotated[Scope, Field(strict=False)]], Field(min_length=1, max_length=len(Scope))]
     expires_at: Expiry | None = None
 
 

@@ -4,7 +4,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from django.http import HttpRequest, HttpResponse
@@ -31,8 +31,10 @@ from accounts.queries import (
 )
 from accounts.throttling import TooManyAttempts
 from tasks.api.tasks import router as tasks_router
-from tasks.queries import BatchFailed, InvalidCursor, TaskChanged, TaskDeleted, TaskNotFound
+from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable, TaskChanged, TaskDeleted, TaskNotFound
 from tasks.queries import account_export as tasks_exports
+from tasks.read_only import ReadOnlyDiffers
+from tasks.schemas import OPERATIONS
 from todoproject.database.client.pool import Work, pool
 from todoproject.database.errors import (
     ConstraintViolated,
@@ -59,6 +61,8 @@ logger = logging.getLogger("todoproject.api")
 View = Callable[..., Awaitable[HttpResponse]]
 
 
+_bodies = StrictParser()
+
 # What a view would be given that wants to set a cookie; ours return their own answers.
 _UNUSED = HttpResponse()
 
@@ -72,8 +76,11 @@ class API(NinjaAPI):
         return validation.from_pydantic(error_contexts)
 
     def create_temporal_response(self, request: HttpRequest) -> HttpResponse:
-        """Refuse odd query parameters: Ninja calls this after authentication, before it reads the input."""
-        validation.refuse_odd_parameters(request, request.known_parameters)  # type: ignore[attr-defined]
+        """Refuse what the operation does not take: Ninja calls this after authentication, before it reads the input."""
+        asked = cast(ApiRequest, request)
+        validation.refuse_odd_parameters(asked, asked.known_parameters)
+        if asked.body and not asked.takes_body:
+            validation.refuse_body(_bodies.parse_any(asked))
         return _UNUSED
 
 
@@ -81,7 +88,7 @@ bearer = Bearer()
 api = API(
     title="Todo",
     version=VERSION,
-    parser=StrictParser(),
+    parser=_bodies,
     auth=bearer,
     # Both are served by our own views: Ninja's would start a thread, and its document lacks the errors.
     openapi_url=None,
@@ -92,8 +99,12 @@ api = API(
 def _verify_before_complaining(run: View) -> View:
     """Answer 401 rather than a validation error where the token is bad: strangers learn nothing about the input."""
 
+    operation = inspect.unwrap(run).__self__
+    takes_body = any(model.__ninja_param_source__ == "body" for model in operation.models)
+
     @functools.wraps(run)
     async def run_then_verify(request: ApiRequest, **path: Any) -> HttpResponse:
+        request.takes_body = takes_body
         response = await run(request, **path)
         if response.status_code in (400, 415, 422, 428) and request.credentials and not request.is_accepted:
             try:
@@ -230,14 +241,38 @@ def _task_changed(request: HttpRequest, error: TaskChanged) -> HttpResponse:
     return _answer(request, Problem(problems.PRECONDITION_FAILED, detail, headers=headers, task=task))
 
 
+@api.exception_handler(ReadOnlyDiffers)
+def _read_only_differs(request: HttpRequest, error: ReadOnlyDiffers) -> HttpResponse:
+    detail = "Only the server writes this member, and it is not what you have sent. Leave it out."
+    errors = [{"pointer": f"#/{name}", "code": "read-only", "detail": detail} for name in error.members]
+    return _answer(request, validation.invalid(errors))
+
+
+@api.exception_handler(OperationUnreadable)
+def _operation_unreadable(request: HttpRequest, error: OperationUnreadable) -> HttpResponse:
+    """Tell what is wrong with the operation as if its `data` were the body."""
+    told = validation.of_part(error.failure, OPERATIONS, "#", _MOST_ERRORS_OF_OPERATION)
+    errors = [broken | {"pointer": broken["pointer"].replace("#/data", "#", 1)} for broken in told]
+    return _answer(request, validation.invalid(errors, error.failure.error_count()))
+
+
+# A hundred operations may break rules, and each member that is told may cost a search for the nearest name.
+_MOST_ERRORS_OF_OPERATION = 3
+
+
 @api.exception_handler(BatchFailed)
 def _batch_failed(request: HttpRequest, error: BatchFailed) -> HttpResponse:
     """Answer as the operation that failed, and tell which one it was."""
+    where = f"#/operations/{error.index}"
+    if isinstance(error.cause, OperationUnreadable):
+        failure = error.cause.failure
+        errors = validation.of_part(failure, OPERATIONS, where)
+        return _answer(request, validation.invalid(errors, failure.error_count(), operation=error.index))
     response = api.on_exception(request, error.cause)
     document = orjson.loads(response.content)
     document["operation"] = error.index
     for broken in document["errors"]:
-        broken["pointer"] = broken["pointer"].replace("#", f"#/operations/{error.index}/data", 1)
+        broken["pointer"] = broken["pointer"].replace("#", f"{where}/data", 1)
     response.content = orjson.dumps(document)
     return response
 
@@ -338,8 +373,8 @@ def document() -> bytes:
 
 
 @functools.cache
-def query_parameters() -> dict[str, dict[str, frozenset[str]]]:
+def query_parameters() -> dict[str, dict[str, dict[str, bool]]]:
     """Return which query parameters each operation knows, by path template and method."""
     return openapi.query_parameters(document()) | {
-        path: {"GET": frozenset[str]()} for path in ("/v1/openapi.json", "/metrics")
+        path: {"GET": dict[str, bool]()} for path in ("/v1/openapi.json", "/metrics")
     }

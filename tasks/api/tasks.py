@@ -8,6 +8,7 @@ from django.urls import register_converter
 from ninja import Path, Query, Router
 
 from tasks import queries
+from tasks.list_query import TaskListQuery
 from tasks.queries import TaskRow
 from tasks.schemas import (
     Batch,
@@ -17,9 +18,10 @@ from tasks.schemas import (
     NewTaskId,
     Task,
     TaskCreate,
-    TaskListQuery,
     TaskPage,
     TaskPatch,
+    TaskReplacement,
+    UnreadableOperation,
 )
 from todoproject.http.converters import AnyCaseUUID
 from todoproject.http.preconditions import etag, headers, if_match, is_creation, is_not_modified
@@ -81,18 +83,21 @@ async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> Http
     operation_id="batch_tasks",
     summary="Write up to 100 tasks at once",
     description="All or nothing by default: the first operation that fails is the answer, with its number as"
-    " `operation`, and nothing is done. With `atomic=false` the answer is 207 with one result for each operation.",
+    " `operation`, and nothing is done. With `atomic=false` the answer is 207 with one result for each operation, also"
+    " where one breaks a rule of the input.",
     response=answers({200: BatchResults, 207: BatchResults}, *CHANGES, TASK_DELETED, INVALID),
 )
 async def batch_tasks(request: "AuthenticatedRequest", batch: Batch, query: Query[BatchQuery]) -> HttpResponse:
-    results = await queries.run_batch(request.work, request.auth, batch.operations, is_atomic=query.atomic)
-    body = b",".join(_result(request, *pair) for pair in zip(batch.operations, results, strict=True))
+    results = await queries.run_batch(request.work, request.auth, batch.read(), is_atomic=query.atomic)
+    body = b",".join(_result(request, *pair) for pair in zip(batch.read(), results, strict=True))
     return json_response(b'{"results":[%b]}' % body, 200 if query.atomic else 207)
 
 
-def _result(request: "AuthenticatedRequest", operation: BatchOperation, result: TaskRow | Exception) -> bytes:
+def _result(
+    request: "AuthenticatedRequest", operation: BatchOperation | UnreadableOperation, result: TaskRow | Exception
+) -> bytes:
     """Return what the operation would have been answered as a request of its own."""
-    if isinstance(result, Exception):
+    if isinstance(result, Exception) or isinstance(operation, UnreadableOperation):
         refusal = request.respond_to(request, result)
         return b'{"status":%d,"body":%b}' % (refusal.status_code, refusal.content)
     if operation.op == "delete":
@@ -121,7 +126,7 @@ async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRespon
     response=answers({200: Task, 201: Task}, *CHANGES, TASK_DELETED, INVALID, PRECONDITION_REQUIRED),
     openapi_extra=headers("If-Match", "If-None-Match: *"),
 )
-async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], task: TaskCreate) -> HttpResponse:
+async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], task: TaskReplacement) -> HttpResponse:
     logs.note(task_id=task_id)
     if is_creation(request):
         return _task(await queries.create_as(request.work, request.auth, task_id, task), 201, f"/v1/tasks/{task_id}")

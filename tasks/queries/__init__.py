@@ -3,7 +3,7 @@
 Handlers pass credentials, never a user: whose rows are meant is decided by the database, from the token.
 """
 
-from tasks.queries.batch import BatchFailed, run_batch
+from tasks.queries.batch import BatchFailed, OperationUnreadable, run_batch
 from tasks.queries.cursors import InvalidCursor
 from tasks.queries.documents import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
 from tasks.queries.one import complete, create, create_as, delete, get, patch, reopen, replace, restore
@@ -12,6 +12,7 @@ from tasks.queries.pages import list_page
 __all__ = [
     "BatchFailed",
     "InvalidCursor",
+    "OperationUnreadable",
     "TaskChanged",
     "TaskDeleted",
     "TaskNotFound",

@@ -8,7 +8,7 @@ from tasks.models import Task
 from tasks.queries import writes
 from tasks.queries.documents import FIELDS, TaskNotFound, TaskRow
 from tasks.queries.writes import Plan, Versions
-from tasks.schemas import TaskCreate, TaskPatch
+from tasks.schemas import TaskCreate, TaskPatch, TaskReplacement
 from todoproject.database.client import sql
 from todoproject.database.client.pool import Work
 from todoproject.database.client.statement import Credentials, Statement
@@ -45,16 +45,19 @@ async def create_as(work: Work, credentials: Credentials, task_id: UUID, task: T
 
 
 async def replace(
-    work: Work, credentials: Credentials, task_id: UUID, task: TaskCreate, if_match: Versions | None = None
+    work: Work, credentials: Credentials, task_id: UUID, task: TaskReplacement, if_match: Versions | None = None
 ) -> TaskRow:
-    """Give the task these members and no others. Raises TaskNotFound, TaskChanged."""
+    """Give the task these members and no others. Raises TaskNotFound, TaskChanged, ReadOnlyDiffers."""
     return await _carry_out(work, credentials, writes.replacement(task_id, task, if_match))
 
 
 async def patch(
     work: Work, credentials: Credentials, task_id: UUID, task: TaskPatch, if_match: Versions | None = None
 ) -> TaskRow:
-    """Change the members that the patch names; an empty patch changes nothing. Raises TaskNotFound, TaskChanged."""
+    """Change the members that the patch names; an empty patch changes nothing.
+
+    Raises TaskNotFound, TaskChanged, ReadOnlyDiffers.
+    """
     return await _carry_out(work, credentials, writes.change(task_id, task, if_match))
 
 

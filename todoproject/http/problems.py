@@ -90,6 +90,12 @@ FORBIDDEN = _define(
 NOT_FOUND = _define(
     "not-found", 404, "Not found", "There is nothing here, or it is not yours to see: the answer is the same."
 )
+NO_SUCH_PATH = _define(
+    "no-such-path",
+    404,
+    "No such path",
+    "The API has no such path, whoever asks. `nearest` is the one that is most like it, where there is one.",
+)
 METHOD_NOT_ALLOWED = _define(
     "method-not-allowed",
     405,
@@ -275,3 +281,11 @@ def internal_error() -> Problem:
 def not_found() -> Problem:
     """Return the problem for what is not there, or not for the one who asks."""
     return Problem(NOT_FOUND, "There is nothing here, or it is not yours to see.")
+
+
+def no_such_path(nearest: str | None) -> Problem:
+    """Return the problem for a path that the API does not have."""
+    hint = "" if nearest is None else f"; did you mean {nearest}?"
+    return Problem(
+        NO_SUCH_PATH, f"There is no such path{hint or '.'}", **({} if nearest is None else {"nearest": nearest})
+    )

@@ -1,7 +1,8 @@
 """Requests: Django's, but their `Content-Type` can neither break them nor change how their URL is read."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
@@ -44,7 +45,9 @@ class ApiRequest(Request):
     credentials: Credentials | None = None
     # What its statements are executed by: each alone by the pool, or in the transaction of its Idempotency-Key.
     work: Work = pool
-    known_parameters: frozenset[str] = frozenset()
+    # Each with whether it may be given more than once.
+    known_parameters: Mapping[str, bool] = MappingProxyType({})
+    takes_body: bool = True
 
     @property
     def is_accepted(self) -> bool:
