@@ -97,12 +97,13 @@ def _result(
     request: "AuthenticatedRequest", operation: BatchOperation | UnreadableOperation, result: TaskRow | Exception
 ) -> bytes:
     """Return what the operation would have been answered as a request of its own."""
-    if isinstance(result, Exception) or isinstance(operation, UnreadableOperation):
+    if isinstance(result, Exception):
         refusal = request.respond_to(request, result)
         return b'{"status":%d,"body":%b}' % (refusal.status_code, refusal.content)
-    if operation.op == "delete":
+    op = getattr(operation, "op", None)  # what cannot be read has none, and an exception for its result
+    if op == "delete":
         return b'{"status":204,"body":null}'
-    return b'{"status":%d,"body":%b}' % (201 if operation.op == "create" else 200, result.json)
+    return b'{"status":%d,"body":%b}' % (201 if op == "create" else 200, result.json)
 
 
 @router.get(
