@@ -7,11 +7,14 @@ from accounts import tokens
 from tests.support.people import PASSWORD, Person
 
 INVALID = 'Bearer error="invalid_token", error_description="The token is unknown, expired or revoked."'
+UNKNOWN = f"Bearer {tokens.generate()}"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(
-    "sent", ["Bearer todo_nonsense", f"Bearer {tokens.generate()}", "bearer x", "Bearer a b", "Bearer \xff"]
+    "sent",
+    ["Bearer todo_nonsense", UNKNOWN, "bearer x", "Bearer a b", "Bearer \xff"],
+    ids=["nonsense", "unknown", "short", "two words", "not ASCII"],
 )
 async def test_a_token_that_was_sent_is_called_invalid(client: httpx.AsyncClient, sent: str, method: str) -> None:
     headers = {"Authorization": sent.encode("latin-1")}
