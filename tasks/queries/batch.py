@@ -45,7 +45,7 @@ async def run_batch(
                 raise BatchFailed(index, result)
         return results
 
-    return await work.transact(carry_out)
+    return await work.transact(carry_out, credentials)
 
 
 def _result(plan: Plan, outcome: Rows | Exception) -> TaskRow | Exception:
