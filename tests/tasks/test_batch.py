@@ -174,11 +174,12 @@ async def test_batch_happens_once_for_a_key(alice: Person, atomic: bool) -> None
 
 
 async def test_failed_batch_with_a_key_leaves_nothing(alice: Person) -> None:
-    key = {"Idempotency-Key": uuid.uuid4().hex}
+    key, nobody = {"Idempotency-Key": uuid.uuid4().hex}, str(uuid.uuid4())
 
-    for _ in range(2):
-        answer = await batch(alice, CREATE, {"op": "complete", "id": str(uuid.uuid4())}, **key)
-        assert answer.status_code in (404, 422)
+    for is_replayed in (None, "true"):
+        answer = await batch(alice, CREATE, {"op": "complete", "id": nobody}, **key)
+        assert (answer.status_code, answer.json()["operation"]) == (404, 1)
+        assert answer.headers.get("Idempotency-Replayed") == is_replayed
 
     assert await titles(alice) == []
 
