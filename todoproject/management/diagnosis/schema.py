@@ -30,7 +30,8 @@ UNION ALL
 SELECT format('role %%s may %%s column %%s of table %%s', %(role)s::text, lower(privilege), name, relname)
   FROM (VALUES ('users', 'password', 'SELECT'), ('users', 'email', 'UPDATE'), ('users', 'is_staff', 'UPDATE'),
                ('users', 'change_no', 'UPDATE'), ('access_tokens', 'digest', 'SELECT'),
-               ('access_tokens', 'user_id', 'UPDATE'), ('tasks', 'user_id', 'UPDATE')) AS kept (of_table, name, privilege)
+               ('access_tokens', 'user_id', 'UPDATE'), ('tasks', 'user_id', 'UPDATE'))
+          AS kept (of_table, name, privilege)
        JOIN pg_class c ON relname = of_table AND relnamespace = to_regnamespace(%(schema)s)
        JOIN pg_attribute ON attrelid = c.oid AND attname = name
  WHERE has_column_privilege(%(role)s::name, c.oid, attnum, privilege)
