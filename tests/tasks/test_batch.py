@@ -58,6 +58,7 @@ async def test_every_kind_of_operation_is_answered_as_by_itself(alice: Person) -
     [
         ({"op": "complete", "id": str(uuid.uuid4())}, 404, "not-found"),
         ({"op": "delete", "if_match": '"9"'}, 412, "precondition-failed"),
+        ({"op": "delete", "if_match": 'W/"1"'}, 412, "precondition-failed"),  # a weak tag matches no write
         ({"op": "update", "data": {"due_at": "2026-12-01T08:00:00Z"}}, 422, "invalid"),
     ],
 )
