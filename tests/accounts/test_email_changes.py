@@ -9,6 +9,7 @@ import httpx
 import pytest
 from django.contrib.auth.models import Group
 from django.core import mail
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -152,6 +153,16 @@ async def test_a_change_that_waits_goes_with_its_account(alice: Person) -> None:
     answer = await alice.http.request("DELETE", "/v1/me", json=form, headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 204
     assert not await here(lambda: EmailChange.objects.filter(user_id=alice.id).exists())
+
+
+def test_one_that_nobody_agreed_to_is_purged() -> None:
+    """It holds an address, perhaps of somebody who never had anything to do with us."""
+    late, waiting = make_user(), make_user()
+    for user in (late, waiting):
+        ask(str(user.pk), f"new-{user.email}")
+    EmailChange.objects.filter(user=late).update(expires_at="2026-01-01T00:00:00Z")
+    call_command("purge", verbosity=0)
+    assert [EmailChange.objects.filter(user=user).exists() for user in (late, waiting)] == [False, True]
 
 
 def test_another_way_to_write_the_same_address_needs_no_proof() -> None:

@@ -96,6 +96,7 @@ def done(tasks: int, *, dry_run: bool = False) -> dict[str, Any]:
         "tasks": tasks,
         "tokens": 0,
         "mail_codes": 0,
+        "email_changes": 0,
         "stored_answers": 0,
         "sessions": 0,
         "audit_events": 0,
@@ -180,7 +181,8 @@ async def test_purge_tells_how_far_it_is(alice: Person, capsys: pytest.CaptureFi
 
     assert (
         await run_purge(capsys)
-        == "  tasks: 1\nRemoved 1 tasks, 0 tokens, 0 mail codes, 0 stored answers, 0 sessions, 0 audit events.\n"
+        == "  tasks: 1\nRemoved 1 tasks, 0 tokens, 0 mail codes, 0 email changes, 0 stored answers, 0 sessions,"
+        " 0 audit events.\n"
     )
 
 
