@@ -8,14 +8,13 @@ belongs to its user and counts for a day; a repeat needs the scopes that the req
 import hashlib
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import orjson
-from django.conf import settings
 from django.http import HttpResponse
 from psycopg import sql
 
@@ -217,11 +216,11 @@ def _fenced(query: str) -> Statement:
 def _seal(key: str, response: HttpResponse, **more: object) -> bytes:
     headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
     answer = {"status": response.status_code, "headers": headers, "body": response.content.decode(), **more}
-    return encryption.seal(_cipher_key(key), orjson.dumps(answer))
+    return encryption.seal(next(_cipher_keys(key)), orjson.dumps(answer))
 
 
 def _unseal(key: str, sealed: bytes) -> dict[str, Any]:
-    content = encryption.unseal(_cipher_key(key), sealed)
+    content = encryption.unseal(_cipher_keys(key), sealed)
     if content is None:
         raise AnswerUnreadable
     answer: dict[str, Any] = orjson.loads(content)
@@ -236,10 +235,11 @@ def _response(answer: dict[str, Any]) -> HttpResponse:
     return response
 
 
-def _cipher_key(key: str) -> bytes:
-    """Return what answers under a client's key are encrypted with.
+def _cipher_keys(key: str) -> Iterator[bytes]:
+    """Return what answers under a client's key are encrypted with, and after it what they were.
 
     An answer may hold a new token, which must not lie in the database or its backups in clear. This comes from
     SECRET_KEY and the client's own key, of which the database has only a digest.
     """
-    return hmac.digest(settings.SECRET_KEY.encode(), b"idempotency:" + key.encode(), "sha256")
+    for secret in encryption.secret_keys():
+        yield hmac.digest(secret.encode(), b"idempotency:" + key.encode(), "sha256")

@@ -18,8 +18,10 @@ from accounts.models import User
 
 T = TypeVar("T")
 
-# At some 20 ms each, the last one waits for little more than a second; nobody is served by a longer queue.
-MAX_WAITING = 64
+# Two are hashed at a time (2 × 19 MiB), whoever else waits costs a few KiB: so time is the bound, not memory. At some
+# 20 ms each, the last of so many waits for about five seconds; on a busy machine, no longer than the next says.
+MAX_WAITING = 512
+LONGEST_WAIT_SECONDS = 25  # most proxies and clients give up after 30
 
 
 class BoundedArgon2PasswordHasher(Argon2PasswordHasher):
@@ -60,13 +62,20 @@ _waiting = 0
 
 
 async def _off_the_loop(work: Callable[..., T], *arguments: object) -> T:
+    """Do it when those who came before are done. Raises TooManyLogins where its turn does not come in time."""
     global _waiting  # noqa: PLW0603 -- one event loop a process, and the threads are the process's, too
     if _waiting >= MAX_WAITING:
         raise TooManyLogins
     _waiting += 1
+    turn = _threads.submit(work, *arguments)
+    done = asyncio.wrap_future(turn)
     try:
-        return await asyncio.get_running_loop().run_in_executor(_threads, work, *arguments)
+        await asyncio.wait([done], timeout=LONGEST_WAIT_SECONDS)
+        if turn.cancel():  # it had not begun
+            raise TooManyLogins
+        return await done
     finally:
+        turn.cancel()  # nobody listens any more
         _waiting -= 1
 
 

@@ -31,7 +31,7 @@ from django.utils.crypto import salted_hmac
 from accounts.addresses import mailbox
 from todoproject.database.client.pool import pool
 from todoproject.database.client.statement import Statement
-from todoproject.database.errors import DatabaseUnavailable, OutcomeUnknown
+from todoproject.database.errors import DatabaseUnavailable
 from todoproject.http.rate_limits import Policy
 
 LOGIN = "login"
@@ -136,7 +136,7 @@ async def give_back(kind: str, email: str, address: str) -> None:
     """Undo one `take` of the same attempt, which has succeeded; in one round trip."""
     if buckets := _buckets(kind):
         statement = Statement.unfenced(_gift(kind, buckets), writes=True)  # twice would be one too many
-        with suppress(DatabaseUnavailable, OutcomeUnknown):  # what has succeeded must not fail for an attempt
+        with suppress(DatabaseUnavailable):  # what has succeeded must not fail for an attempt
             await pool.execute(statement, _parameters(buckets, email, address))
 
 

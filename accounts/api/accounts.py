@@ -32,6 +32,7 @@ from todoproject.http.problems import (
     INVALID,
     INVALID_LINK,
     NOT_FOUND,
+    OVERLOADED,
     SCOPE_MISSING,
     TOKEN_ROTATED,
     TOO_MANY_TOKENS,
@@ -74,7 +75,7 @@ def _new_token(secret: str, document: bytes) -> HttpResponse:
     tags=["accounts"],
     operation_id="register",
     summary="Create an account and log in; 202 where the e-mail has to be verified first",
-    response=answers({201: Session, 202: Accepted}, EMAIL_TAKEN, INVALID),
+    response=answers({201: Session, 202: Accepted}, EMAIL_TAKEN, INVALID, OVERLOADED),
 )
 async def register(request: "ApiRequest", account: Register) -> HttpResponse:
     await throttling.take(throttling.REGISTER, account.email, client_address.of(request))
@@ -89,7 +90,7 @@ async def register(request: "ApiRequest", account: Register) -> HttpResponse:
     tags=["accounts"],
     operation_id="verify_email",
     summary="Open the account, or give it its new e-mail, with the code from the mail",
-    response=answers({204: None}, INVALID_LINK, INVALID),
+    response=answers({204: None}, INVALID_LINK, INVALID, OVERLOADED),
 )
 async def verify_email(request: "ApiRequest", verification: EmailVerification) -> HttpResponse:
     await throttling.take(throttling.CODE, "", client_address.of(request))
@@ -119,7 +120,7 @@ async def request_password_reset(request: "ApiRequest", address: EmailAddress) -
     tags=["accounts"],
     operation_id="confirm_password_reset",
     summary="Set a new password, with the code from the mail; every login ends",
-    response=answers({204: None}, INVALID_LINK, INVALID),
+    response=answers({204: None}, INVALID_LINK, INVALID, OVERLOADED),
 )
 async def confirm_password_reset(request: "ApiRequest", reset: PasswordReset) -> HttpResponse:
     await throttling.take(throttling.CODE, "", client_address.of(request))
@@ -134,7 +135,7 @@ async def confirm_password_reset(request: "ApiRequest", reset: PasswordReset) ->
     tags=["accounts"],
     operation_id="login",
     summary="Log in",
-    response=answers({201: Session}, WRONG_CREDENTIALS, INVALID),
+    response=answers({201: Session}, WRONG_CREDENTIALS, INVALID, OVERLOADED),
 )
 async def login(request: "ApiRequest", account: Login) -> HttpResponse:
     address = client_address.of(request)
@@ -183,7 +184,7 @@ async def patch_me(request: "AuthenticatedRequest", me: MePatch) -> HttpResponse
     tags=["accounts"],
     operation_id="erase_me",
     summary="Erase the account with everything in it, for good",
-    response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID),
+    response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID, OVERLOADED),
 )
 async def erase_me(request: "AuthenticatedRequest", erasure: Erasure) -> HttpResponse:
     known = await queries.confirm_password(request.auth, erasure.password, client_address.of(request))
@@ -196,7 +197,7 @@ async def erase_me(request: "AuthenticatedRequest", erasure: Erasure) -> HttpRes
     tags=["accounts"],
     operation_id="change_password",
     summary="Change the password; every other login ends",
-    response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID),
+    response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID, OVERLOADED),
 )
 async def change_password(request: "AuthenticatedRequest", change: PasswordChange) -> HttpResponse:
     passwords.validate(change.new_password, "new_password")
@@ -212,7 +213,9 @@ async def change_password(request: "AuthenticatedRequest", change: PasswordChang
     tags=["accounts"],
     operation_id="change_email",
     summary="Change the e-mail; 202 where the new address has to be verified first",
-    response=answers({200: User, 202: Accepted}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, EMAIL_TAKEN, INVALID),
+    response=answers(
+        {200: User, 202: Accepted}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, EMAIL_TAKEN, INVALID, OVERLOADED
+    ),
 )
 async def change_email(request: "AuthenticatedRequest", change: EmailChange) -> HttpResponse:
     passwords.refuse_email(change.password, change.new_email, "new_email")

@@ -198,7 +198,7 @@ OVERLOADED = _define(
     "overloaded",
     503,
     "Too many logins at once",
-    "More passwords wait to be checked than can be in good time. Try again after `Retry-After` seconds.",
+    "Passwords are checked in turn, for up to 25 seconds; this one's turn did not come. Try again after `Retry-After`.",
 )
 UNAVAILABLE = _define(
     "unavailable",
