@@ -30,6 +30,7 @@ from accounts.queries import (
     verify,
 )
 from accounts.throttling import TooManyAttempts
+from tasks.api.statistics import router as statistics_router
 from tasks.api.tasks import router as tasks_router
 from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable, TaskChanged, TaskDeleted, TaskNotFound
 from tasks.queries import account_export as tasks_exports
@@ -163,6 +164,7 @@ api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
 api.add_router("/v1", sessions_router)
 api.add_router("/v1/tasks", tasks_router)
+api.add_router("/v1/me/statistics", statistics_router)
 api.add_router("/health", health_router)
 account_export.add("tasks", tasks_exports.tasks)
 
@@ -333,6 +335,9 @@ _RULES = {
 
 @api.exception_handler(ConstraintViolated)
 def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> HttpResponse:
+    if error.constraint == "search_for_something":
+        detail = "There is nothing in this to search for: give a word, a sign or an emoji that is not excluded by a -."
+        return _answer(request, validation.invalid([{"parameter": "q", "code": "nothing", "detail": detail}]))
     unknown = ("#", error.constraint, "The input breaks a rule of the database.")
     pointer, code, detail = _RULES.get(error.constraint, unknown)
     return _answer(request, validation.invalid([{"pointer": pointer, "code": code, "detail": detail}]))

@@ -12,9 +12,11 @@ from tasks.list_query import TaskListQuery
 from tasks.queries import TaskRow
 from tasks.schemas import (
     Batch,
+    BatchCreate,
     BatchOperation,
     BatchQuery,
     BatchResults,
+    BatchStateChange,
     NewTaskId,
     Task,
     TaskCreate,
@@ -100,10 +102,9 @@ def _result(
     if isinstance(result, Exception):
         refusal = request.respond_to(request, result)
         return b'{"status":%d,"body":%b}' % (refusal.status_code, refusal.content)
-    op = getattr(operation, "op", None)  # what cannot be read has none, and an exception for its result
-    if op == "delete":
+    if isinstance(operation, BatchStateChange) and operation.op == "delete":
         return b'{"status":204,"body":null}'
-    return b'{"status":%d,"body":%b}' % (201 if op == "create" else 200, result.json)
+    return b'{"status":%d,"body":%b}' % (201 if isinstance(operation, BatchCreate) else 200, result.json)
 
 
 @router.get(

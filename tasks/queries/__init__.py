@@ -8,6 +8,7 @@ from tasks.queries.cursors import InvalidCursor
 from tasks.queries.documents import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
 from tasks.queries.one import complete, create, create_as, delete, get, patch, reopen, replace, restore
 from tasks.queries.pages import list_page
+from tasks.queries.statistics import statistics
 
 __all__ = [
     "BatchFailed",
@@ -28,4 +29,5 @@ __all__ = [
     "replace",
     "restore",
     "run_batch",
+    "statistics",
 ]
