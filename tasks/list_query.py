@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -124,6 +125,9 @@ Priorities = Annotated[
 ]
 
 
+ListFilter = Annotated[UUID, Field(strict=False)] | Literal["null"]
+
+
 class TaskListQuery(Strict):
     """Which tasks to list, in which order, and how many of them at a time. All filters must hold."""
 
@@ -165,5 +169,9 @@ class TaskListQuery(Strict):
         " and width do not matter. Chinese, Japanese, Korean, Thai and the like are found by any of their characters"
         ' that follow one another. `"two words"` are a phrase, `-word` must not be there, and signs such as `C++` and'
         " emoji count. A query without anything to search for is a 422.",
+    )
+    list_id: ListFilter | None = Field(None, description="In this list; `null`: in the inbox.")
+    in_archived_list: Flag | None = Field(
+        None, description="`false` leaves out the tasks of archived lists, `true` all others."
     )
     deleted: Flag = Field(False, description="`true` lists the deleted tasks, and only those.")

@@ -42,9 +42,12 @@ from todoproject.http.field_types import (
 from todoproject.http.preconditions import is_entity_tags, strong_versions
 
 PriorityWord = Literal["none", "low", "medium", "high", "urgent"]
+# Members that are younger than the contract. Where a PUT leaves one out it stays: a client that has never heard of it
+# would wipe it.
+KEPT = frozenset({"list_id"})
 
 
-def _kept(rule: Callable[[str], None]) -> AfterValidator:
+def kept_rule(rule: Callable[[str], None]) -> AfterValidator:
     """Return a rule of the model as one of the schema: same code, same sentence."""
 
     def check(value: str) -> str:
@@ -61,11 +64,11 @@ Title = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_MAX_LENGTH),
     Storable,
-    _kept(validate_title),
+    kept_rule(validate_title),
     Field(json_schema_extra={"pattern": r"\S"}),
 ]
 Description = Annotated[
-    str, StringConstraints(max_length=DESCRIPTION_MAX_LENGTH), Storable, _kept(validate_description)
+    str, StringConstraints(max_length=DESCRIPTION_MAX_LENGTH), Storable, kept_rule(validate_description)
 ]
 DueDay = Annotated[Day, Field(ge=FIRST_DATE, le=LAST_DATE)]
 DueInstant = Annotated[Instant, Field(ge=FIRST_INSTANT, le=LAST_INSTANT)]
@@ -86,7 +89,7 @@ NewTaskId = Annotated[UUID, AfterValidator(_is_an_id), Field(json_schema_extra={
 
 # What every task of the document's examples is like.
 _EXAMPLE = {"title": "Buy milk", "description": "Two litres", "priority": "high", "due_on": "2026-12-01"}
-_NEW = {"is_completed": False, "completed_at": None, "due_at": None, "deleted_at": None, "version": 1}
+_NEW = {"is_completed": False, "completed_at": None, "list_id": None, "due_at": None, "deleted_at": None, "version": 1}
 _TIMES = dict.fromkeys(("created_at", "updated_at"), "2026-11-22T08:00:00.000000Z")
 _STORED: dict[str, Any] = {"id": "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04", **_EXAMPLE, **_NEW, **_TIMES}
 
@@ -95,7 +98,11 @@ _STORED: dict[str, Any] = {"id": "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04", **_EXAM
 _one_due_schema: dict[str, Any] = {"anyOf": [{"properties": {name: {"type": "null"}}} for name in ("due_on", "due_at")]}
 
 
+ListId = Annotated[UUID, Field(strict=False, description="The list that it is in; null is the inbox.")]
+
+
 class _OneDue(Strict):
+    list_id: ListId | None = None
     due_on: DueDay | None = None
     due_at: DueInstant | None = None
 
@@ -123,6 +130,13 @@ class TaskCreate(_OneDue):
     priority: PriorityWord | None = "none"
 
 
+def _replacement_schema(schema: dict[str, Any]) -> None:
+    """Take out the defaults of what stays where it is left out: generated clients send defaults."""
+    for name in KEPT:
+        schema["properties"][name].pop("default", None)
+    schema |= _one_due_schema | {"example": _EXAMPLE}
+
+
 def _patch_schema(schema: dict[str, Any]) -> None:
     """Take out the defaults: what a patch leaves out stays as it is, and generated clients must not fill it in."""
     for member in schema["properties"].values():
@@ -131,7 +145,12 @@ def _patch_schema(schema: dict[str, Any]) -> None:
 
 
 class TaskReplacement(TaskCreate, ReadOnlyMembers):
-    """A whole task. What only the server writes may come back as it was given, and is compared."""
+    """A whole task. What is left out takes its default, but for `list_id`, which stays as it is.
+
+    What only the server writes may come back as it was given, and is compared.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_replacement_schema)
 
 
 class TaskPatch(_OneDue, ReadOnlyMembers):
@@ -156,6 +175,7 @@ class Task(Output):
     is_completed: bool
     completed_at: str | None = Field(json_schema_extra={"format": "date-time"})
     priority: PriorityWord
+    list_id: UUID | None
     due_on: str | None = Field(json_schema_extra={"format": "date"})
     due_at: str | None = Field(json_schema_extra={"format": "date-time"})
     created_at: str = Field(json_schema_extra={"format": "date-time"})

@@ -30,10 +30,13 @@ from accounts.queries import (
     verify,
 )
 from accounts.throttling import TooManyAttempts
+from tasks.api.lists import router as lists_router
 from tasks.api.statistics import router as statistics_router
 from tasks.api.tasks import router as tasks_router
-from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable, TaskChanged, TaskDeleted, TaskNotFound
+from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable, TaskDeleted
 from tasks.queries import account_export as tasks_exports
+from tasks.queries.lists import ListDeleted
+from tasks.queries.resource import Changed, NotFound
 from tasks.read_only import ReadOnlyDiffers
 from tasks.schemas import OPERATIONS
 from todoproject.database.client.pool import Work, pool
@@ -164,9 +167,11 @@ api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
 api.add_router("/v1", sessions_router)
 api.add_router("/v1/tasks", tasks_router)
+api.add_router("/v1/lists", lists_router)
 api.add_router("/v1/me/statistics", statistics_router)
 api.add_router("/health", health_router)
 account_export.add("tasks", tasks_exports.tasks)
+account_export.add("lists", tasks_exports.lists)
 
 
 # --- Errors ---------------------------------------------------------------------------------------
@@ -199,10 +204,11 @@ for _error, _handler in {
     AuthenticationError: _no_token,
     InvalidToken: _no_token,
     WrongCredentials: _fixed(problems.WRONG_CREDENTIALS, "The e-mail or the password is wrong."),
-    TaskNotFound: _NOTHING_HERE,
+    NotFound: _NOTHING_HERE,
     TokenNotFound: _NOTHING_HERE,
     InvalidCursor: _fixed(problems.INVALID_CURSOR, "The cursor does not belong to this list. Start without one."),
     TaskDeleted: _fixed(problems.TASK_DELETED, "A deleted task has this id. It can be restored."),
+    ListDeleted: _fixed(problems.LIST_DELETED, "A deleted list has this id. It can be restored."),
     TokenRotated: _fixed(problems.TOKEN_ROTATED, "The token has a successor already."),
     TooManyTokens: _fixed(problems.TOO_MANY_TOKENS, "The account has as many live tokens as it may. Revoke one first."),
     LinkInvalid: _fixed(problems.INVALID_LINK, "The code is unknown, used or too old."),
@@ -235,12 +241,12 @@ def _problem(request: HttpRequest, error: Problem) -> HttpResponse:
     return _answer(request, error)
 
 
-@api.exception_handler(TaskChanged)
-def _task_changed(request: HttpRequest, error: TaskChanged) -> HttpResponse:
+@api.exception_handler(Changed)
+def _changed(request: HttpRequest, error: Changed) -> HttpResponse:
     headers = {"ETag": preconditions.etag(error.row.version)}
-    detail = "The task is not what the request expects; `task` is what it is now."
-    task = orjson.Fragment(error.row.json)
-    return _answer(request, Problem(problems.PRECONDITION_FAILED, detail, headers=headers, task=task))
+    detail = f"The {error.noun} is not what the request expects; `{error.noun}` is what it is now."
+    present = {error.noun: orjson.Fragment(error.row.json)}
+    return _answer(request, Problem(problems.PRECONDITION_FAILED, detail, headers=headers, **present))
 
 
 @api.exception_handler(ReadOnlyDiffers)
@@ -329,7 +335,19 @@ _RULES = {
     "tasks_one_due": ("#", "one_due", "Give due_on (a day) or due_at (an instant), not both."),
     "tasks_due_on_range": ("#/due_on", "range", "The date is out of range."),
     "tasks_due_at_range": ("#/due_at", "range", "The time is out of range."),
+    "tasks_list_exists": ("#/list_id", "list", "There is no such list."),
+    "lists_name_one_line": ("#/name", "one_line", "A name is one line, without control characters."),
+    "lists_name_visible": ("#/name", "blank", "The name must not be blank."),
+    "lists_neighbour_before": ("#/before", "neighbour", "There is no such list beside it."),
+    "lists_neighbour_after": ("#/after", "neighbour", "There is no such list beside it."),
     "users_email_shape": ("#/email", "email", "This is not an e-mail address."),
+}
+
+
+# A rule about other rows, which may change: what stands in the way, and how to go on.
+_STATES = {
+    "tasks_list_live": (problems.LIST_DELETED, "The list is deleted. It can be restored."),
+    "lists_empty": (problems.LIST_NOT_EMPTY, "The list holds tasks: say with tasks= what becomes of them."),
 }
 
 
@@ -338,6 +356,10 @@ def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> Htt
     if error.constraint == "search_for_something":
         detail = "There is nothing in this to search for: give a word, a sign or an emoji that is not excluded by a -."
         return _answer(request, validation.invalid([{"parameter": "q", "code": "nothing", "detail": detail}]))
+    if error.constraint in _STATES:
+        state, sentence = _STATES[error.constraint]
+        named: dict[str, Any] = {"id": error.subject} if error.subject else {}
+        return _answer(request, Problem(state, sentence, **named))
     unknown = ("#", error.constraint, "The input breaks a rule of the database.")
     pointer, code, detail = _RULES.get(error.constraint, unknown)
     return _answer(request, validation.invalid([{"pointer": pointer, "code": code, "detail": detail}]))

@@ -620,7 +620,10 @@ UNFOLD = {
     "COLORS": {"primary": {str(shade): f"oklch({colour} 262)" for shade, colour in _SHADES.items()}},
     "SIDEBAR": {
         "navigation": [
-            {"title": "Tasks", "items": [_page("Tasks", "checklist", "tasks.task")]},
+            {
+                "title": "Tasks",
+                "items": [_page("Tasks", "checklist", "tasks.task"), _page("Lists", "list", "tasks.tasklist")],
+            },
             {
                 "title": "Accounts",
                 "items": [

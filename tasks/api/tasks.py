@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.http import HttpResponse
-from django.urls import register_converter
 from ninja import Path, Query, Router
 
 from tasks import queries
@@ -25,11 +24,11 @@ from tasks.schemas import (
     TaskReplacement,
     UnreadableOperation,
 )
-from todoproject.http.converters import AnyCaseUUID
 from todoproject.http.preconditions import etag, headers, if_match, is_creation, is_not_modified
 from todoproject.http.problems import (
     INVALID,
     INVALID_CURSOR,
+    LIST_DELETED,
     NOT_FOUND,
     PRECONDITION_FAILED,
     PRECONDITION_REQUIRED,
@@ -44,7 +43,6 @@ from todoproject.openapi.document import answers
 if TYPE_CHECKING:
     from accounts.authentication import AuthenticatedRequest
 
-register_converter(AnyCaseUUID, "any_case_uuid")
 router = Router(tags=["tasks"])
 
 DENIALS = (UNAUTHENTICATED, SCOPE_MISSING)
@@ -72,7 +70,7 @@ async def list_tasks(request: "AuthenticatedRequest", query: Query[TaskListQuery
     "",
     operation_id="create_task",
     summary="Create a task",
-    response=answers({201: Task}, *DENIALS, INVALID),
+    response=answers({201: Task}, *DENIALS, LIST_DELETED, INVALID),
 )
 async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> HttpResponse:
     task_id, row = await queries.create(request.work, request.auth, task)
@@ -87,7 +85,7 @@ async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> Http
     description="All or nothing by default: the first operation that fails is the answer, with its number as"
     " `operation`, and nothing is done. With `atomic=false` the answer is 207 with one result for each operation, also"
     " where one breaks a rule of the input.",
-    response=answers({200: BatchResults, 207: BatchResults}, *CHANGES, TASK_DELETED, INVALID),
+    response=answers({200: BatchResults, 207: BatchResults}, *CHANGES, TASK_DELETED, LIST_DELETED, INVALID),
 )
 async def batch_tasks(request: "AuthenticatedRequest", batch: Batch, query: Query[BatchQuery]) -> HttpResponse:
     results = await queries.run_batch(request.work, request.auth, batch.read(), is_atomic=query.atomic)
@@ -123,9 +121,10 @@ async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRespon
     "/{any_case_uuid:task_id}",
     operation_id="put_task",
     summary="Create a task under an id of yours, or replace it",
-    description="`If-None-Match: *` creates; `If-Match` replaces, and members that are left out take their defaults. "
-    "Ids are UUIDs and yours alone: make them as you like. The id of a deleted task is taken (409) until it is purged.",
-    response=answers({200: Task, 201: Task}, *CHANGES, TASK_DELETED, INVALID, PRECONDITION_REQUIRED),
+    description="`If-None-Match: *` creates; `If-Match` replaces, and members that are left out take their defaults,"
+    " but for `list_id`, which stays. Ids are UUIDs and yours alone: make them as you like. The id of a deleted task is"
+    " taken (409) until it is purged.",
+    response=answers({200: Task, 201: Task}, *CHANGES, TASK_DELETED, LIST_DELETED, INVALID, PRECONDITION_REQUIRED),
     openapi_extra=headers("If-Match", "If-None-Match: *"),
 )
 async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], task: TaskReplacement) -> HttpResponse:
@@ -139,7 +138,7 @@ async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], ta
     "/{any_case_uuid:task_id}",
     operation_id="patch_task",
     summary="Change a task (JSON merge patch)",
-    response=answers({200: Task}, *CHANGES, INVALID),
+    response=answers({200: Task}, *CHANGES, LIST_DELETED, INVALID),
     openapi_extra=headers("If-Match"),
 )
 async def patch_task(request: "AuthenticatedRequest", task_id: UUID, task: TaskPatch) -> HttpResponse:

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from accounts.models import Scope
 from tasks.queries import writes
-from tasks.queries.documents import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
-from tasks.queries.writes import Plan
+from tasks.queries.resource import Changed, Deleted, NotFound, Plan
+from tasks.queries.resource import Row as TaskRow
 from tasks.read_only import ReadOnlyDiffers
 from tasks.schemas import BatchChange, BatchCreate, BatchOperation, UnreadableOperation
 from todoproject.database.client.pool import Work
@@ -91,7 +91,7 @@ def _result(plan: Plan, outcome: Rows | Exception) -> TaskRow | Exception:
         return outcome
     try:
         return plan.read(outcome)
-    except (TaskNotFound, TaskChanged, TaskDeleted, ReadOnlyDiffers) as error:
+    except (NotFound, Changed, Deleted, ReadOnlyDiffers) as error:
         return error
 
 

@@ -16,8 +16,8 @@ from django.db.models import BooleanField, DateTimeField, Expression, F, Func, Q
 from django.db.models.functions import Now
 
 from tasks.list_query import RelativeDay, TaskListQuery
-from tasks.models import UNDATED, Priority
-from todoproject.database.client.sql import Parameter
+from tasks.models import UNDATED, Priority, TaskList
+from todoproject.database.client.sql import CurrentUser, Parameter
 
 _RESOLUTION = timedelta(microseconds=1)
 
@@ -105,6 +105,7 @@ _TODAY = _SQL("owner_today()")
 _OVERDUE = Q(is_completed=False) & Q(sort_due__lt=Now()) & (Q(due_on=None) | Q(due_on__lt=_TODAY))
 _NOT_OVERDUE = Q(is_completed=True) | Q(sort_due__gte=Now()) | Q(due_on__gte=_TODAY)
 
+_ARCHIVED = TaskList.objects.filter(user=CurrentUser(), is_archived=True).values("id")
 CONDITIONS: Mapping[str, Q] = {
     "is_completed": Q(is_completed=Parameter("is_completed")),
     "priority": Q(priority=Parameter("priority")),
@@ -118,6 +119,11 @@ CONDITIONS: Mapping[str, Q] = {
     "updated_after": Q(updated_at__gt=Parameter("updated_after")),
     "completed_after": Q(completed_at__gt=Parameter("completed_after")),
     "completed_before": Q(completed_at__lt=Parameter("completed_before")),
+    "list_id": Q(list_id=Parameter("list_id")),
+    "inbox": Q(list_id=None),
+    # Read once for a page, not once a task.
+    "in archived list": Q(list_id__in=_ARCHIVED),
+    "not in archived list": Q(list_id=None) | ~Q(list_id__in=_ARCHIVED),
     "live": Q(deleted_at=None),
     "deleted": ~Q(deleted_at=None),
     **{f"{name} {kind}": _MEETS[name](*_bounds(name, kind)) for name in _MOMENTS for kind in _KINDS},
@@ -127,17 +133,20 @@ _SWITCHES = {
     "deleted": ("deleted", "live"),
     "overdue": ("overdue", "not overdue"),
     "has_due": ("has due", "has no due"),
+    "in_archived_list": ("in archived list", "not in archived list"),
 }
-_VALUES = ("is_completed", "created_after", "updated_after", "completed_after", "completed_before")
+_NULLABLE = {"list_id": "inbox"}  # parameters that may be `null`, and what they are then
+_VALUES = ("list_id", "is_completed", "created_after", "updated_after", "completed_after", "completed_before")
 
 
 def conditions(query: TaskListQuery, *, is_continued: bool) -> frozenset[str]:
     """Return the names of the conditions that the rows must meet."""
     given = _given(query)
+    nulls = {condition for name, condition in _NULLABLE.items() if getattr(query, name) == "null"}
     switches = {on if given[name] else off for name, (on, off) in _SWITCHES.items() if name in given}
     moments = {f"{name} {'resolved' if is_continued else _kind(given[name])}" for name in _MOMENTS if name in given}
     priority = [] if query.priority is None else ["priority" if len(query.priority) == 1 else "priorities"]
-    return frozenset({*switches, *moments, *priority, *(name for name in _VALUES if name in given)})
+    return frozenset({*nulls, *switches, *moments, *priority, *(name for name in _VALUES if name in given)})
 
 
 def values(query: TaskListQuery, resolved: Mapping[str, str]) -> dict[str, Any]:
@@ -168,7 +177,8 @@ def resolving(moments: Iterable[str]) -> dict[str, str]:
 
 
 def _given(query: TaskListQuery) -> dict[str, Any]:
-    return {name: value for name, value in vars(query).items() if value is not None}
+    given = {name: value for name, value in vars(query).items() if value is not None}
+    return {name: value for name, value in given.items() if name not in _NULLABLE or value != "null"}
 
 
 def _kind(moment: date | datetime | RelativeDay) -> str:

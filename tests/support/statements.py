@@ -90,6 +90,8 @@ async def _call(person: Person, operation: Operation) -> httpx.Response:
     path = operation.path
     if "{task_id}" in path:
         path = path.replace("{task_id}", (await person.task())["id"])
+    elif "{list_id}" in path:
+        path = path.replace("{list_id}", (await person.list())["id"])
     elif "{token_id}" in path:
         made = await person.http.post("/v1/tokens", json={"name": "script", "scopes": ["account"]})
         path = path.replace("{token_id}", made.json()["id"])

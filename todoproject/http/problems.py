@@ -139,11 +139,23 @@ TASK_DELETED = _define(
     "Task deleted",
     "The id belongs to a deleted task. Restore that one, or create another under a new id.",
 )
+LIST_DELETED = _define(
+    "list-deleted",
+    409,
+    "List deleted",
+    "The list is in the trash; `id` says which. Restore that one, or choose another.",
+)
+LIST_NOT_EMPTY = _define(
+    "list-not-empty",
+    409,
+    "List not empty",
+    "The list holds tasks. `tasks=move` puts them into the inbox, `tasks=delete` deletes them with it.",
+)
 PRECONDITION_FAILED = _define(
     "precondition-failed",
     412,
     "Precondition failed",
-    "The task is not what `If-Match` or `If-None-Match` says. `ETag` and `task` are what it is now.",
+    "The task or list is not what `If-Match` or `If-None-Match` says. `ETag` and `task` or `list` are what it is now.",
 )
 TOO_LARGE = _define("too-large", 413, "Body too large", "A request body may have up to 1 MiB.")
 HEAD_TOO_LARGE = _define(

@@ -47,6 +47,7 @@ _TAGS = {
     "sessions": "The logins of the account, and how they end.",
     "tokens": "Personal access tokens for scripts and devices, each with the scopes it needs.",
     "tasks": "The tasks of the account that the token belongs to.",
+    "lists": "The lists that tasks are kept in. A task in none of them is in the inbox.",
     "health": "For monitors and load balancers; no token needed.",
 }
 _SECURITY = (
