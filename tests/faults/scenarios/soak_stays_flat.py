@@ -52,9 +52,8 @@ async def sample_until(deadline: float, lab: Lab, application: Application) -> l
     while (now := time.monotonic()) < deadline:
         connections = await lab.cluster.sessions()
         samples.append(Sample(now - started, application.memory_kib, application.descriptors, connections))
-        lab.say(
-            f"{(now - started) / 60:.1f} of {(deadline - started) / 60:.1f} minutes, {samples[-1].memory_kib // 1024} MiB"
-        )
+        of = f"{(now - started) / 60:.1f} of {(deadline - started) / 60:.1f} minutes"
+        lab.say(f"{of}, {samples[-1].memory_kib // 1024} MiB")
         await asyncio.sleep(interval)
     return samples
 
