@@ -283,6 +283,11 @@ _RULES = {
     "tasks_one_due": ("#", "one_due", "Give due_on (a day) or due_at (an instant), not both."),
     "tasks_due_on_range": ("#/due_on", "range", "The date is out of range."),
     "tasks_due_at_range": ("#/due_at", "range", "The time is out of range."),
+    "tasks_most_of_account": (
+        "#",
+        "too_many_tasks",
+        "The account, its trash included, holds as many as it may.",
+    ),
     "users_email_shape": ("#/email", "email", "This is not an e-mail address."),
 }
 
