@@ -15,6 +15,8 @@ from uuid_utils.compat import uuid7
 from todoproject import text
 
 TITLE_MAX_LENGTH = 255
+NAME_MAX_LENGTH = 100
+COLOR = r"^#[0-9a-fA-F]{6}$"
 DESCRIPTION_MAX_LENGTH = 10_000
 # What Python can hold in any time zone. PostgreSQL takes more (4713 BC, infinity), and a row
 # that can be written but never be read again is worse than one that is refused.
@@ -41,6 +43,14 @@ def validate_title(title: str) -> None:
         raise ValidationError("A title is one line, without control characters.", code="one_line")
     if not text.is_visible(title):
         raise ValidationError("The title must not be blank.", code="blank")
+
+
+def validate_name(name: str) -> None:
+    """Raise ValidationError unless a list's name is one line with something to see in it."""
+    if not text.is_one_line(name):
+        raise ValidationError("A name is one line, without control characters.", code="one_line")
+    if not text.is_visible(name):
+        raise ValidationError("The name must not be blank.", code="blank")
 
 
 def validate_description(description: str) -> None:
@@ -79,11 +89,16 @@ class Task(models.Model):
     is_completed = models.BooleanField("completed", default=False, db_default=False)
     completed_at = models.DateTimeField(null=True, blank=True, editable=False)
     priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.NONE, db_default=Priority.NONE)
+    # Null is the inbox. The reference (migrations/0012) is over the owner, too: one over the id alone is made without
+    # the fence, and tells of a stranger's list.
+    list_id = models.UUIDField("list", null=True, blank=True)
     due_on = models.DateField("due on", null=True, blank=True, help_text="A day, in whatever zone the owner is.")
     due_at = models.DateTimeField("due at", null=True, blank=True, help_text="An instant. Not together with a day.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
     deleted_at = models.DateTimeField("deleted at", null=True, blank=True, editable=False)
+    # The id of what took the task along when it was deleted: it brings the task back, too.
+    deleted_with = models.UUIDField(null=True, blank=True, editable=False)
     version = models.PositiveIntegerField(db_default=1, editable=False)
     change_no = models.BigIntegerField(db_default=0, editable=False)
     # What lists are sorted by where the column itself will not do. A trigger keeps them, not an index on an
@@ -157,9 +172,85 @@ class Task(models.Model):
             models.Index(fields=["deleted_at"], name="tasks_purge", condition=~_LIVE),
             # For staff: what was completed of late. Open tasks are not in it, so writing them costs nothing.
             models.Index(fields=["completed_at"], name="tasks_completed", condition=Q(completed_at__isnull=False)),
+            # For an owner's statistics, and lists by the time of completion: the same of one person, less the trash.
+            models.Index(
+                fields=["user", "completed_at"],
+                name="tasks_done_by_owner",
+                condition=Q(completed_at__isnull=False, deleted_at=None),
+            ),
             # Each word carries its owner (migrations/0003), so a search does not read what others wrote.
             GinIndex(Func(F("user"), F("title"), F("description"), function="task_words"), name="tasks_words"),
         ]
 
     def __str__(self) -> str:
         return self.title
+
+
+class TaskListQuerySet(models.QuerySet["TaskList"]):
+    def live(self) -> "TaskListQuerySet":
+        return self.filter(_LIVE)
+
+
+class TaskList(models.Model):
+    """A list that a user keeps tasks in. Tasks in none are in the inbox."""
+
+    key = models.UUIDField(primary_key=True, default=uuid7, editable=False)  # as a task's
+    id = models.UUIDField(default=uuid7, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="lists",
+        verbose_name="owner",
+        db_index=False,
+    )
+    name = models.CharField(max_length=NAME_MAX_LENGTH, validators=[validate_name])
+    color = models.CharField(max_length=7, null=True, blank=True, help_text="Such as #3366cc.")  # noqa: DJ001 -- in the API it is null, too
+    # Where it stands among the owner's lists, compared byte by byte; made by the database (migrations/0012).
+    position = models.TextField(db_collation="C", db_default="", editable=False)
+    is_archived = models.BooleanField("archived", default=False, db_default=False)
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+    deleted_at = models.DateTimeField("deleted at", null=True, blank=True, editable=False)
+    version = models.PositiveIntegerField(db_default=1, editable=False)
+    change_no = models.BigIntegerField(db_default=0, editable=False)
+
+    objects: ClassVar[models.Manager["TaskList"]] = TaskListQuerySet.as_manager()
+
+    class Meta:
+        db_table = "lists"
+        verbose_name = "list"
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(name__regex=text.BREAK),
+                name="lists_name_one_line",
+                violation_error_message="A name is one line, without control characters.",
+            ),
+            models.CheckConstraint(
+                condition=Q(name__regex=text.VISIBLE),
+                name="lists_name_visible",
+                violation_error_message="The name must not be blank.",
+            ),
+            models.CheckConstraint(
+                condition=Q(color__regex=COLOR),
+                name="lists_color_shape",
+                violation_error_message="A color is # and six hexadecimal digits.",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_archived=Q(archived_at__isnull=False)),
+                name="lists_archived_at_matches",
+                violation_error_message="An archived list has a time of archiving, another one has none.",
+            ),
+            # As of tasks: the id is the owner's own, and comes first for those who look one up without knowing whose.
+            models.UniqueConstraint(
+                fields=["id", "user"], name="lists_id_unique", violation_error_message="The owner has this id already."
+            ),
+        ]
+        indexes = [
+            # The one order that lists are shown in, and where the neighbours of a place are found.
+            models.Index(fields=["user", "position", "id"], name="lists_by_position"),
+            models.Index(fields=["deleted_at"], name="lists_purge", condition=~_LIVE),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,18 +1,20 @@
 """Tasks as the API takes and gives them."""
 
 from collections.abc import Callable
-from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
-from django.core.exceptions import ValidationError
+from django.core import exceptions
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -28,6 +30,7 @@ from tasks.models import (
     validate_description,
     validate_title,
 )
+from tasks.read_only import ReadOnlyMembers
 from todoproject.http.field_types import (
     Day,
     Instant,
@@ -35,21 +38,22 @@ from todoproject.http.field_types import (
     ProblemDocument,
     Storable,
     Strict,
-    parse_date,
-    parse_instant,
 )
 from todoproject.http.preconditions import is_entity_tags, strong_versions
 
 PriorityWord = Literal["none", "low", "medium", "high", "urgent"]
+# Members that are younger than the contract. Where a PUT leaves one out it stays: a client that has never heard of it
+# would wipe it.
+KEPT = frozenset({"list_id"})
 
 
-def _kept(rule: Callable[[str], None]) -> AfterValidator:
+def kept_rule(rule: Callable[[str], None]) -> AfterValidator:
     """Return a rule of the model as one of the schema: same code, same sentence."""
 
     def check(value: str) -> str:
         try:
             rule(value)
-        except ValidationError as error:
+        except exceptions.ValidationError as error:
             raise PydanticCustomError(error.code or "invalid", str(error.message)) from None
         return value
 
@@ -60,22 +64,14 @@ Title = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_MAX_LENGTH),
     Storable,
-    _kept(validate_title),
+    kept_rule(validate_title),
     Field(json_schema_extra={"pattern": r"\S"}),
 ]
 Description = Annotated[
-    str, StringConstraints(max_length=DESCRIPTION_MAX_LENGTH), Storable, _kept(validate_description)
+    str, StringConstraints(max_length=DESCRIPTION_MAX_LENGTH), Storable, kept_rule(validate_description)
 ]
 DueDay = Annotated[Day, Field(ge=FIRST_DATE, le=LAST_DATE)]
 DueInstant = Annotated[Instant, Field(ge=FIRST_INSTANT, le=LAST_INSTANT)]
-
-
-def _in_range(moment: date | datetime) -> date | datetime:
-    is_instant = isinstance(moment, datetime)
-    first, last = (FIRST_INSTANT, LAST_INSTANT) if is_instant else (FIRST_DATE, LAST_DATE)
-    if not first <= moment <= last:
-        raise PydanticCustomError("range", "This is out of range.")
-    return moment
 
 
 # The nil and the max UUID (RFC 9562, sections 5.9 and 5.10) are what a client has that lost an id.
@@ -93,7 +89,7 @@ NewTaskId = Annotated[UUID, AfterValidator(_is_an_id), Field(json_schema_extra={
 
 # What every task of the document's examples is like.
 _EXAMPLE = {"title": "Buy milk", "description": "Two litres", "priority": "high", "due_on": "2026-12-01"}
-_NEW = {"is_completed": False, "completed_at": None, "due_at": None, "deleted_at": None, "version": 1}
+_NEW = {"is_completed": False, "completed_at": None, "list_id": None, "due_at": None, "deleted_at": None, "version": 1}
 _TIMES = dict.fromkeys(("created_at", "updated_at"), "2026-11-22T08:00:00.000000Z")
 _STORED: dict[str, Any] = {"id": "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04", **_EXAMPLE, **_NEW, **_TIMES}
 
@@ -102,7 +98,11 @@ _STORED: dict[str, Any] = {"id": "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04", **_EXAM
 _one_due_schema: dict[str, Any] = {"anyOf": [{"properties": {name: {"type": "null"}}} for name in ("due_on", "due_at")]}
 
 
+ListId = Annotated[UUID, Field(strict=False, description="The list that it is in; null is the inbox.")]
+
+
 class _OneDue(Strict):
+    list_id: ListId | None = None
     due_on: DueDay | None = None
     due_at: DueInstant | None = None
 
@@ -130,6 +130,13 @@ class TaskCreate(_OneDue):
     priority: PriorityWord | None = "none"
 
 
+def _replacement_schema(schema: dict[str, Any]) -> None:
+    """Take out the defaults of what stays where it is left out: generated clients send defaults."""
+    for name in KEPT:
+        schema["properties"][name].pop("default", None)
+    schema |= _one_due_schema | {"example": _EXAMPLE}
+
+
 def _patch_schema(schema: dict[str, Any]) -> None:
     """Take out the defaults: what a patch leaves out stays as it is, and generated clients must not fill it in."""
     for member in schema["properties"].values():
@@ -137,7 +144,16 @@ def _patch_schema(schema: dict[str, Any]) -> None:
     schema |= _one_due_schema | {"example": {"priority": "low", "due_on": None}}
 
 
-class TaskPatch(_OneDue):
+class TaskReplacement(TaskCreate, ReadOnlyMembers):
+    """A whole task. What is left out takes its default, but for `list_id`, which stays as it is.
+
+    What only the server writes may come back as it was given, and is compared.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_replacement_schema)
+
+
+class TaskPatch(_OneDue, ReadOnlyMembers):
     """A JSON merge patch (RFC 7396): absent means unchanged, null means cleared. A title cannot be cleared."""
 
     model_config = ConfigDict(json_schema_extra=_patch_schema)
@@ -159,6 +175,7 @@ class Task(Output):
     is_completed: bool
     completed_at: str | None = Field(json_schema_extra={"format": "date-time"})
     priority: PriorityWord
+    list_id: UUID | None
     due_on: str | None = Field(json_schema_extra={"format": "date"})
     due_at: str | None = Field(json_schema_extra={"format": "date-time"})
     created_at: str = Field(json_schema_extra={"format": "date-time"})
@@ -177,49 +194,7 @@ class TaskPage(Output):
     total: int | None = Field(None, ge=0, description="How many tasks there are on all pages; only with include=total.")
 
 
-def _day_or_instant(value: Any) -> Any:
-    return parse_date(value) if isinstance(value, str) and len(value) == len("2026-11-22") else parse_instant(value)
-
-
-Moment = Annotated[
-    date | datetime, BeforeValidator(_day_or_instant, json_schema_input_type=date | datetime), AfterValidator(_in_range)
-]
 Flag = Annotated[bool, Field(strict=False)]
-Sort = Literal[
-    "created_at", "-created_at", "updated_at", "-updated_at", "due", "-due", "priority", "-priority", "title", "-title"
-]
-
-
-class TaskListQuery(Strict):
-    """Which tasks to list, in which order, and how many of them at a time. All filters must hold."""
-
-    limit: Annotated[int, Field(strict=False, ge=1, le=200)] = 50
-    cursor: Annotated[str, StringConstraints(max_length=4096), Storable] | None = Field(
-        None, description="`next_cursor` of the page before, with the same filters and sort."
-    )
-    sort: Sort = Field(
-        "-created_at",
-        description="`-` is the exact reverse. Ties go by id. `due`: a day stands where it begins in UTC, a task"
-        " that is never due after all others. `title`: by code point, whatever the case.",
-    )
-    include: Literal["total"] | None = Field(None, description="`total` counts the tasks on all pages.")
-    is_completed: Flag | None = None
-    priority: PriorityWord | None = None
-    due_before: Moment | None = Field(None, description="Due before this day or instant; a day begins in UTC.")
-    due_after: Moment | None = Field(None, description="Due after this day, when it is over, or after this instant.")
-    due_on: DueDay | None = Field(None, description="Due on this day: `due_on` is this.")
-    overdue: Flag | None = Field(
-        None, description="Open, and its instant or, in your time zone, its day is over; or `false` for all others."
-    )
-    created_after: Instant | None = None
-    updated_after: Instant | None = None
-    q: Annotated[str, StringConstraints(min_length=1, max_length=200), Storable] | None = Field(
-        None,
-        description="Tasks with all these words in title or description; the last one may be only begun. Words are"
-        " runs of letters and digits, whatever their case.",
-    )
-    deleted: Flag = Field(False, description="`true` lists the deleted tasks, and only those.")
-
 
 # --- Batches --------------------------------------------------------------------------------------
 
@@ -268,14 +243,39 @@ class BatchStateChange(_OnOneTask):
 
 
 BatchOperation = BatchCreate | BatchChange | BatchStateChange
+# By the value of `op`, as pydantic names them in an error.
+OPERATIONS: dict[str, type[Strict]] = {
+    word: kind
+    for kind in (BatchCreate, BatchChange, BatchStateChange)
+    for word in get_args(kind.model_fields["op"].annotation)
+}
+
+
+@dataclass(frozen=True)
+class UnreadableOperation:
+    """An operation that breaks a rule: the others may be carried out all the same."""
+
+    failure: ValidationError
+
+
+def _for_itself(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError as failure:
+        return UnreadableOperation(failure)
 
 
 class Batch(Strict):
     """Operations on tasks, carried out in order."""
 
     operations: Annotated[
-        list[Annotated[BatchOperation, Field(discriminator="op")]], Field(min_length=1, max_length=BATCH_LIMIT)
+        list[Annotated[BatchOperation, Field(discriminator="op"), WrapValidator(_for_itself)]],
+        Field(min_length=1, max_length=BATCH_LIMIT),
     ]
+
+    def read(self) -> list[BatchOperation | UnreadableOperation]:
+        """Return the operations, those that cannot be carried out among them."""
+        return [*self.operations]
 
 
 class BatchQuery(Strict):

@@ -4,7 +4,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +13,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
 
 from accounts import idempotency
 from accounts.api.accounts import router as accounts_router
+from accounts.api.sessions import router as sessions_router
 from accounts.authentication import Bearer
 from accounts.passwords import PasswordRefused, TooManyLogins
 from accounts.queries import (
@@ -29,9 +30,15 @@ from accounts.queries import (
     verify,
 )
 from accounts.throttling import TooManyAttempts
+from tasks.api.lists import router as lists_router
+from tasks.api.statistics import router as statistics_router
 from tasks.api.tasks import router as tasks_router
-from tasks.queries import BatchFailed, InvalidCursor, TaskChanged, TaskDeleted, TaskNotFound
+from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable, TaskDeleted
 from tasks.queries import account_export as tasks_exports
+from tasks.queries.lists import ListDeleted
+from tasks.queries.resource import Changed, NotFound
+from tasks.read_only import ReadOnlyDiffers
+from tasks.schemas import OPERATIONS
 from todoproject.database.client.pool import Work, pool
 from todoproject.database.errors import (
     ConstraintViolated,
@@ -48,7 +55,7 @@ from todoproject.database.errors import (
 from todoproject.http import preconditions, problems, validation
 from todoproject.http.body import StrictParser
 from todoproject.http.problems import Problem
-from todoproject.http.request import ApiRequest
+from todoproject.http.request import ApiRequest, has_sent_token
 from todoproject.monitoring.health import router as health_router
 from todoproject.openapi import document as openapi
 from todoproject.version import VERSION
@@ -57,6 +64,8 @@ logger = logging.getLogger("todoproject.api")
 
 View = Callable[..., Awaitable[HttpResponse]]
 
+
+_bodies = StrictParser()
 
 # What a view would be given that wants to set a cookie; ours return their own answers.
 _UNUSED = HttpResponse()
@@ -71,8 +80,11 @@ class API(NinjaAPI):
         return validation.from_pydantic(error_contexts)
 
     def create_temporal_response(self, request: HttpRequest) -> HttpResponse:
-        """Refuse odd query parameters: Ninja calls this after authentication, before it reads the input."""
-        validation.refuse_odd_parameters(request, request.known_parameters)  # type: ignore[attr-defined]
+        """Refuse what the operation does not take: Ninja calls this after authentication, before it reads the input."""
+        asked = cast(ApiRequest, request)
+        validation.refuse_odd_parameters(asked, asked.known_parameters)
+        if asked.body and not asked.takes_body:
+            validation.refuse_body(_bodies.parse_any(asked))
         return _UNUSED
 
 
@@ -80,7 +92,7 @@ bearer = Bearer()
 api = API(
     title="Todo",
     version=VERSION,
-    parser=StrictParser(),
+    parser=_bodies,
     auth=bearer,
     # Both are served by our own views: Ninja's would start a thread, and its document lacks the errors.
     openapi_url=None,
@@ -91,8 +103,12 @@ api = API(
 def _verify_before_complaining(run: View) -> View:
     """Answer 401 rather than a validation error where the token is bad: strangers learn nothing about the input."""
 
+    operation = inspect.unwrap(run).__self__
+    takes_body = any(model.__ninja_param_source__ == "body" for model in operation.models)
+
     @functools.wraps(run)
     async def run_then_verify(request: ApiRequest, **path: Any) -> HttpResponse:
+        request.takes_body = takes_body
         response = await run(request, **path)
         if response.status_code in (400, 415, 422, 428) and request.credentials and not request.is_accepted:
             try:
@@ -134,7 +150,7 @@ def _run_once_for_a_key(run: View) -> View:
 
 
 # They hash a password before they write, and hold no connection meanwhile.
-_PREPARING = frozenset({"change_password"})
+_PREPARING = frozenset({"change_password", "change_email"})
 
 
 def _fingerprint(request: ApiRequest) -> bytes:
@@ -149,9 +165,13 @@ def _fingerprint(request: ApiRequest) -> bytes:
 api.add_decorator(_run_once_for_a_key, mode="view")
 api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
+api.add_router("/v1", sessions_router)
 api.add_router("/v1/tasks", tasks_router)
+api.add_router("/v1/lists", lists_router)
+api.add_router("/v1/me/statistics", statistics_router)
 api.add_router("/health", health_router)
 account_export.add("tasks", tasks_exports.tasks)
+account_export.add("lists", tasks_exports.lists)
 
 
 # --- Errors ---------------------------------------------------------------------------------------
@@ -170,17 +190,25 @@ def _fixed(type: problems.ProblemType, detail: str, **headers: str) -> Callable[
     return handle
 
 
-_NO_TOKEN = _fixed(problems.UNAUTHENTICATED, "The token is missing, unknown, expired or revoked.")
+def _no_token(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Say the same to everybody, but in the header whether there was a token (RFC 6750, section 3.1)."""
+    was_sent = has_sent_token(request.META.get("HTTP_AUTHORIZATION"))
+    headers = {"WWW-Authenticate": problems.INVALID_TOKEN} if was_sent else {}
+    detail = "The token is missing, unknown, expired or revoked."
+    return _answer(request, Problem(problems.UNAUTHENTICATED, detail, headers=headers))
+
+
 _NOTHING_HERE = _fixed(problems.NOT_FOUND, problems.not_found().detail)
 
 for _error, _handler in {
-    AuthenticationError: _NO_TOKEN,
-    InvalidToken: _NO_TOKEN,
+    AuthenticationError: _no_token,
+    InvalidToken: _no_token,
     WrongCredentials: _fixed(problems.WRONG_CREDENTIALS, "The e-mail or the password is wrong."),
-    TaskNotFound: _NOTHING_HERE,
+    NotFound: _NOTHING_HERE,
     TokenNotFound: _NOTHING_HERE,
     InvalidCursor: _fixed(problems.INVALID_CURSOR, "The cursor does not belong to this list. Start without one."),
     TaskDeleted: _fixed(problems.TASK_DELETED, "A deleted task has this id. It can be restored."),
+    ListDeleted: _fixed(problems.LIST_DELETED, "A deleted list has this id. It can be restored."),
     TokenRotated: _fixed(problems.TOKEN_ROTATED, "The token has a successor already."),
     TooManyTokens: _fixed(problems.TOO_MANY_TOKENS, "The account has as many live tokens as it may. Revoke one first."),
     LinkInvalid: _fixed(problems.INVALID_LINK, "The code is unknown, used or too old."),
@@ -213,22 +241,46 @@ def _problem(request: HttpRequest, error: Problem) -> HttpResponse:
     return _answer(request, error)
 
 
-@api.exception_handler(TaskChanged)
-def _task_changed(request: HttpRequest, error: TaskChanged) -> HttpResponse:
+@api.exception_handler(Changed)
+def _changed(request: HttpRequest, error: Changed) -> HttpResponse:
     headers = {"ETag": preconditions.etag(error.row.version)}
-    detail = "The task is not what the request expects; `task` is what it is now."
-    task = orjson.Fragment(error.row.json)
-    return _answer(request, Problem(problems.PRECONDITION_FAILED, detail, headers=headers, task=task))
+    detail = f"The {error.noun} is not what the request expects; `{error.noun}` is what it is now."
+    present = {error.noun: orjson.Fragment(error.row.json)}
+    return _answer(request, Problem(problems.PRECONDITION_FAILED, detail, headers=headers, **present))
+
+
+@api.exception_handler(ReadOnlyDiffers)
+def _read_only_differs(request: HttpRequest, error: ReadOnlyDiffers) -> HttpResponse:
+    detail = "Only the server writes this member, and it is not what you have sent. Leave it out."
+    errors = [{"pointer": f"#/{name}", "code": "read-only", "detail": detail} for name in error.members]
+    return _answer(request, validation.invalid(errors))
+
+
+@api.exception_handler(OperationUnreadable)
+def _operation_unreadable(request: HttpRequest, error: OperationUnreadable) -> HttpResponse:
+    """Tell what is wrong with the operation as if its `data` were the body."""
+    told = validation.of_part(error.failure, OPERATIONS, "#", _MOST_ERRORS_OF_OPERATION)
+    errors = [broken | {"pointer": broken["pointer"].replace("#/data", "#", 1)} for broken in told]
+    return _answer(request, validation.invalid(errors, error.failure.error_count()))
+
+
+# A hundred operations may break rules, and each member that is told may cost a search for the nearest name.
+_MOST_ERRORS_OF_OPERATION = 3
 
 
 @api.exception_handler(BatchFailed)
 def _batch_failed(request: HttpRequest, error: BatchFailed) -> HttpResponse:
     """Answer as the operation that failed, and tell which one it was."""
+    where = f"#/operations/{error.index}"
+    if isinstance(error.cause, OperationUnreadable):
+        failure = error.cause.failure
+        errors = validation.of_part(failure, OPERATIONS, where)
+        return _answer(request, validation.invalid(errors, failure.error_count(), operation=error.index))
     response = api.on_exception(request, error.cause)
     document = orjson.loads(response.content)
     document["operation"] = error.index
     for broken in document["errors"]:
-        broken["pointer"] = broken["pointer"].replace("#", f"#/operations/{error.index}/data", 1)
+        broken["pointer"] = broken["pointer"].replace("#", f"{where}/data", 1)
     response.content = orjson.dumps(document)
     return response
 
@@ -288,12 +340,31 @@ _RULES = {
         "too_many_tasks",
         "The account, its trash included, holds as many as it may.",
     ),
+    "tasks_list_exists": ("#/list_id", "list", "There is no such list."),
+    "lists_name_one_line": ("#/name", "one_line", "A name is one line, without control characters."),
+    "lists_name_visible": ("#/name", "blank", "The name must not be blank."),
+    "lists_neighbour_before": ("#/before", "neighbour", "There is no such list beside it."),
+    "lists_neighbour_after": ("#/after", "neighbour", "There is no such list beside it."),
     "users_email_shape": ("#/email", "email", "This is not an e-mail address."),
+}
+
+
+# A rule about other rows, which may change: what stands in the way, and how to go on.
+_STATES = {
+    "tasks_list_live": (problems.LIST_DELETED, "The list is deleted. It can be restored."),
+    "lists_empty": (problems.LIST_NOT_EMPTY, "The list holds tasks: say with tasks= what becomes of them."),
 }
 
 
 @api.exception_handler(ConstraintViolated)
 def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> HttpResponse:
+    if error.constraint == "search_for_something":
+        detail = "There is nothing in this to search for: give a word, a sign or an emoji that is not excluded by a -."
+        return _answer(request, validation.invalid([{"parameter": "q", "code": "nothing", "detail": detail}]))
+    if error.constraint in _STATES:
+        state, sentence = _STATES[error.constraint]
+        named: dict[str, Any] = {"id": error.subject} if error.subject else {}
+        return _answer(request, Problem(state, sentence, **named))
     unknown = ("#", error.constraint, "The input breaks a rule of the database.")
     pointer, code, detail = _RULES.get(error.constraint, unknown)
     return _answer(request, validation.invalid([{"pointer": pointer, "code": code, "detail": detail}]))
@@ -334,8 +405,8 @@ def document() -> bytes:
 
 
 @functools.cache
-def query_parameters() -> dict[str, dict[str, frozenset[str]]]:
+def query_parameters() -> dict[str, dict[str, dict[str, bool]]]:
     """Return which query parameters each operation knows, by path template and method."""
     return openapi.query_parameters(document()) | {
-        path: {"GET": frozenset[str]()} for path in ("/v1/openapi.json", "/metrics")
+        path: {"GET": dict[str, bool]()} for path in ("/v1/openapi.json", "/metrics")
     }

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts import audit, mails, tokens
+from accounts import addresses, audit, mails, tokens
 from accounts.models import AccessToken, EmailChange, User
 from todoproject.mail.outbox import send_now
 
@@ -29,6 +29,8 @@ def ask(request: HttpRequest, user: User, new: str) -> list[str]:
     of_old, of_new = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     values = {
         "email": new,
+        "mailbox": addresses.stored_mailbox(new),
+        "by_owner": False,
         "replaces": user.email,
         "old_digest": tokens.digest(of_old),
         "new_digest": tokens.digest(of_new),

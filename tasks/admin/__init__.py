@@ -1,5 +1,5 @@
-"""The staff's view of tasks: list and form, search, dashboard."""
+"""The staff's view of tasks: lists and forms, search, dashboard."""
 
-from tasks.admin import tasks
+from tasks.admin import lists, tasks
 
-__all__ = ["tasks"]
+__all__ = ["lists", "tasks"]

@@ -32,8 +32,9 @@ class _Comparison(Func):
 def search(tasks: "QuerySet[Task]", text: str, *, most: int | None = None) -> "QuerySet[Task]":
     """Return the tasks that `text` finds: an id, the beginning of an owner's e-mail (it has an @), or words.
 
-    Words are found as in the API: all of them, in title or description, the last one may be only begun. Who needs no
-    more than the newest `most` of them is answered quickly also where a word is in every task.
+    Words are found as in the API: all of them, in title or description, the last one may be only begun, "phrases", and
+    none with a - before it. Who needs no more than the newest `most` of them is answered quickly where a word is in
+    every task.
     """
     try:
         key = uuid.UUID(text)
@@ -64,7 +65,7 @@ def _holding(keys: "QuerySet[Task, Any]", text: str) -> list[Any]:
     nobody = Value(uuid.UUID(int=0))
     stored = Func(nobody, F("title"), F("description"), function="task_words")
     asked = Func(nobody, Value(text), template="SELECT search_query(%(expressions)s)")
-    found = Task.objects.filter(_Comparison(stored, "@@", asked), pk__in=list(keys))
+    found = Task.objects.filter(_Comparison(stored, "@@", asked), _says(text), pk__in=list(keys))
     return list(found.values_list("pk", flat=True))
 
 
@@ -77,8 +78,15 @@ def _with_words(text: str) -> _Comparison:
     """
     stored = Func(F("user"), F("title"), F("description"), function="task_words")
     asked = Func(Value(text), template="(SELECT staff_queries(%(expressions)s))::tsquery[]")
-    found = Task.objects.filter(_Comparison(stored, "@@ ANY", asked))
+    found = Task.objects.filter(_Comparison(stored, "@@ ANY", asked), _says(text))
     return _Comparison(F("pk"), "= ANY", ArraySubquery(found.values("pk")))
+
+
+def _says(text: str) -> Func:
+    """Tell whether a task holds the phrases that are asked for, and none that must not be there."""
+    phrases = Func(Value(text), template="(SELECT phrases FROM asked(%(expressions)s))")
+    unwanted = Func(Value(text), template="(SELECT unwanted FROM asked(%(expressions)s))")
+    return Func(F("title"), F("description"), phrases, unwanted, function="says", output_field=BooleanField())
 
 
 def _of_owner(email: str) -> Q:

@@ -18,7 +18,7 @@ from accounts.admin.person_panels import Fact, Panel
 from accounts.models import User
 from tasks.admin import search
 from tasks.admin.search import is_overdue, key_at
-from tasks.models import Priority, Task
+from tasks.models import Priority, Task, TaskList
 from todoproject.admin.change_list import DayRangeFilter, PersonFilter
 from todoproject.admin.model_admin import ModelAdmin
 from todoproject.admin.paginator import MOST_COUNTED
@@ -117,13 +117,22 @@ class TaskAdmin(ModelAdmin):
     search_help_text = "Words of the title or text, the beginning of an owner’s e-mail (with its @), or a whole id"
     autocomplete_fields = ("user",)
     is_list_watched = True
-    readonly_fields = ("id", "version", "number", "created_at", "updated_at", "completed_at", "deleted_at")
+    linked_lookups = ("list_id",)
+    readonly_fields = ("id", "kept_in", "version", "number", "created_at", "updated_at", "completed_at", "deleted_at")
     fieldsets = (
         (None, {"fields": ("title", "description", "user")}),
         ("State", {"fields": ("is_completed", "priority", "due_on", "due_at")}),
         (
             "Details",
-            {"fields": (("created_at", "updated_at"), ("completed_at", "deleted_at"), ("version", "number"), "id")},
+            {
+                "fields": (
+                    "kept_in",
+                    ("created_at", "updated_at"),
+                    ("completed_at", "deleted_at"),
+                    ("version", "number"),
+                    "id",
+                )
+            },
         ),
     )
     add_fieldsets = fieldsets[:2]  # type: ignore[assignment]  # Unfold's default is an empty tuple
@@ -131,7 +140,7 @@ class TaskAdmin(ModelAdmin):
     export_columns: ClassVar = {"id": "id", "owner": "user__email", "owner_id": "user_id"} | {
         name: name
         for name in (
-            *("title", "description", "is_completed", "completed_at", "priority", "due_on", "due_at"),
+            *("title", "description", "is_completed", "completed_at", "priority", "list_id", "due_on", "due_at"),
             *("created_at", "updated_at", "deleted_at", "version", "change_no"),
         )
     }
@@ -166,6 +175,14 @@ class TaskAdmin(ModelAdmin):
     )
     def state(self, task: Task) -> str:
         return _state(task)
+
+    @display(description="List")
+    def kept_in(self, task: Task) -> str:
+        found = TaskList.objects.filter(user_id=task.user_id, id=task.list_id).first() if task.list_id else None
+        if found is None:
+            return "Inbox"
+        address = reverse("admin:tasks_tasklist_change", args=[found.pk])
+        return format_html('<a href="{}" class="text-link">{}</a>', address, found.name)
 
     @display(description="Change number")
     def number(self, task: Task) -> int:

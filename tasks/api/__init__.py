@@ -1,1 +1,7 @@
 """The API's handlers of tasks. No SQL, no ownership: that is `queries`."""
+
+from django.urls import register_converter
+
+from todoproject.http.converters import AnyCaseUUID
+
+register_converter(AnyCaseUUID, "any_case_uuid")

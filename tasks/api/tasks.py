@@ -4,28 +4,31 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.http import HttpResponse
-from django.urls import register_converter
 from ninja import Path, Query, Router
 
 from tasks import queries
+from tasks.list_query import TaskListQuery
 from tasks.queries import TaskRow
 from tasks.schemas import (
     Batch,
+    BatchCreate,
     BatchOperation,
     BatchQuery,
     BatchResults,
+    BatchStateChange,
     NewTaskId,
     Task,
     TaskCreate,
-    TaskListQuery,
     TaskPage,
     TaskPatch,
+    TaskReplacement,
+    UnreadableOperation,
 )
-from todoproject.http.converters import AnyCaseUUID
 from todoproject.http.preconditions import etag, headers, if_match, is_creation, is_not_modified
 from todoproject.http.problems import (
     INVALID,
     INVALID_CURSOR,
+    LIST_DELETED,
     NOT_FOUND,
     PRECONDITION_FAILED,
     PRECONDITION_REQUIRED,
@@ -40,7 +43,6 @@ from todoproject.openapi.document import answers
 if TYPE_CHECKING:
     from accounts.authentication import AuthenticatedRequest
 
-register_converter(AnyCaseUUID, "any_case_uuid")
 router = Router(tags=["tasks"])
 
 DENIALS = (UNAUTHENTICATED, SCOPE_MISSING)
@@ -68,7 +70,7 @@ async def list_tasks(request: "AuthenticatedRequest", query: Query[TaskListQuery
     "",
     operation_id="create_task",
     summary="Create a task",
-    response=answers({201: Task}, *DENIALS, INVALID),
+    response=answers({201: Task}, *DENIALS, LIST_DELETED, INVALID),
 )
 async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> HttpResponse:
     task_id, row = await queries.create(request.work, request.auth, task)
@@ -81,23 +83,26 @@ async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> Http
     operation_id="batch_tasks",
     summary="Write up to 100 tasks at once",
     description="All or nothing by default: the first operation that fails is the answer, with its number as"
-    " `operation`, and nothing is done. With `atomic=false` the answer is 207 with one result for each operation.",
-    response=answers({200: BatchResults, 207: BatchResults}, *CHANGES, TASK_DELETED, INVALID),
+    " `operation`, and nothing is done. With `atomic=false` the answer is 207 with one result for each operation, also"
+    " where one breaks a rule of the input.",
+    response=answers({200: BatchResults, 207: BatchResults}, *CHANGES, TASK_DELETED, LIST_DELETED, INVALID),
 )
 async def batch_tasks(request: "AuthenticatedRequest", batch: Batch, query: Query[BatchQuery]) -> HttpResponse:
-    results = await queries.run_batch(request.work, request.auth, batch.operations, is_atomic=query.atomic)
-    body = b",".join(_result(request, *pair) for pair in zip(batch.operations, results, strict=True))
+    results = await queries.run_batch(request.work, request.auth, batch.read(), is_atomic=query.atomic)
+    body = b",".join(_result(request, *pair) for pair in zip(batch.read(), results, strict=True))
     return json_response(b'{"results":[%b]}' % body, 200 if query.atomic else 207)
 
 
-def _result(request: "AuthenticatedRequest", operation: BatchOperation, result: TaskRow | Exception) -> bytes:
+def _result(
+    request: "AuthenticatedRequest", operation: BatchOperation | UnreadableOperation, result: TaskRow | Exception
+) -> bytes:
     """Return what the operation would have been answered as a request of its own."""
     if isinstance(result, Exception):
         refusal = request.respond_to(request, result)
         return b'{"status":%d,"body":%b}' % (refusal.status_code, refusal.content)
-    if operation.op == "delete":
+    if isinstance(operation, BatchStateChange) and operation.op == "delete":
         return b'{"status":204,"body":null}'
-    return b'{"status":%d,"body":%b}' % (201 if operation.op == "create" else 200, result.json)
+    return b'{"status":%d,"body":%b}' % (201 if isinstance(operation, BatchCreate) else 200, result.json)
 
 
 @router.get(
@@ -116,12 +121,13 @@ async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRespon
     "/{any_case_uuid:task_id}",
     operation_id="put_task",
     summary="Create a task under an id of yours, or replace it",
-    description="`If-None-Match: *` creates; `If-Match` replaces, and members that are left out take their defaults. "
-    "Ids are UUIDs and yours alone: make them as you like. The id of a deleted task is taken (409) until it is purged.",
-    response=answers({200: Task, 201: Task}, *CHANGES, TASK_DELETED, INVALID, PRECONDITION_REQUIRED),
+    description="`If-None-Match: *` creates; `If-Match` replaces, and members that are left out take their defaults,"
+    " but for `list_id`, which stays. Ids are UUIDs and yours alone: make them as you like. The id of a deleted task is"
+    " taken (409) until it is purged.",
+    response=answers({200: Task, 201: Task}, *CHANGES, TASK_DELETED, LIST_DELETED, INVALID, PRECONDITION_REQUIRED),
     openapi_extra=headers("If-Match", "If-None-Match: *"),
 )
-async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], task: TaskCreate) -> HttpResponse:
+async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], task: TaskReplacement) -> HttpResponse:
     logs.note(task_id=task_id)
     if is_creation(request):
         return _task(await queries.create_as(request.work, request.auth, task_id, task), 201, f"/v1/tasks/{task_id}")
@@ -132,7 +138,7 @@ async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], ta
     "/{any_case_uuid:task_id}",
     operation_id="patch_task",
     summary="Change a task (JSON merge patch)",
-    response=answers({200: Task}, *CHANGES, INVALID),
+    response=answers({200: Task}, *CHANGES, LIST_DELETED, INVALID),
     openapi_extra=headers("If-Match"),
 )
 async def patch_task(request: "AuthenticatedRequest", task_id: UUID, task: TaskPatch) -> HttpResponse:

@@ -4,7 +4,8 @@ from functools import lru_cache
 
 from accounts.models import Scope
 from accounts.queries.account_export import array
-from tasks.models import Task
+from tasks.list_schemas import TaskList as ListDocument
+from tasks.models import Task, TaskList
 from tasks.schemas import Task as TaskDocument
 from todoproject.database.client import sql
 from todoproject.database.client.sql import CurrentUser
@@ -17,3 +18,11 @@ def tasks() -> Statement:
     fields = tuple(TaskDocument.model_fields)
     rows = sql.select(Task.objects.filter(user=CurrentUser()).order_by("created_at", "id").values(*fields))
     return Statement.fenced(array(sql.as_json(rows, Task, fields)), scope=Scope.TASKS_READ, repeatable=True)
+
+
+@lru_cache
+def lists() -> Statement:
+    """Return the statement for the bound user's lists, by position, the deleted ones too."""
+    fields = tuple(ListDocument.model_fields)
+    rows = sql.select(TaskList.objects.filter(user=CurrentUser()).order_by("position", "id").values(*fields))
+    return Statement.fenced(array(sql.as_json(rows, TaskList, fields)), scope=Scope.TASKS_READ, repeatable=True)

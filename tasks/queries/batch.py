@@ -1,13 +1,18 @@
 """Many writes of one user in one request, and in one round trip to the database."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
+from pydantic import ValidationError
+
+from accounts.models import Scope
 from tasks.queries import writes
-from tasks.queries.documents import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
-from tasks.queries.writes import Plan
-from tasks.schemas import BatchChange, BatchCreate, BatchOperation
+from tasks.queries.resource import Changed, Deleted, NotFound, Plan
+from tasks.queries.resource import Row as TaskRow
+from tasks.read_only import ReadOnlyDiffers
+from tasks.schemas import BatchChange, BatchCreate, BatchOperation, UnreadableOperation
 from todoproject.database.client.pool import Work
-from todoproject.database.client.statement import Credentials, Rows
+from todoproject.database.client.statement import Credentials, Rows, Statement
 from todoproject.database.client.transaction import Transaction
 
 _STATE_CHANGES = {
@@ -27,17 +32,50 @@ class BatchFailed(Exception):
         self.cause = cause
 
 
+class OperationUnreadable(Exception):
+    """An operation breaks a rule that needs no database to be told."""
+
+    def __init__(self, failure: ValidationError) -> None:
+        super().__init__(f"{failure.error_count()} errors")
+        self.failure = failure
+
+
+Operation = BatchOperation | UnreadableOperation
+Result = TaskRow | Exception
+
+
+@lru_cache
+def _check() -> Statement:
+    return Statement.fenced("SELECT 1", scope=Scope.TASKS_WRITE, repeatable=True)
+
+
 async def run_batch(
-    work: Work, credentials: Credentials, operations: Sequence[BatchOperation], *, is_atomic: bool
-) -> list[TaskRow | Exception]:
+    work: Work, credentials: Credentials, operations: Sequence[Operation], *, is_atomic: bool
+) -> list[Result]:
     """Carry out operations in order; return the task after each, or why it was not done.
 
     Raises BatchFailed where one fails that is to be all or nothing.
     """
-    planned = [_plan(operation) for operation in operations]
+    unreadable = {
+        number: OperationUnreadable(operation.failure)
+        for number, operation in enumerate(operations)
+        if isinstance(operation, UnreadableOperation)
+    }
+    if is_atomic and unreadable:
+        raise BatchFailed(*next(iter(unreadable.items())))
+    planned = [_plan(operation) for operation in operations if not isinstance(operation, UnreadableOperation)]
+    if planned:
+        done = iter(await _run(work, credentials, planned, is_atomic=is_atomic))
+    else:  # whoever may not write learns nothing about the operations
+        await work.execute(_check(), credentials=credentials)
+        done = iter(())
+    return [unreadable[number] if number in unreadable else next(done) for number in range(len(operations))]
+
+
+async def _run(work: Work, credentials: Credentials, planned: Sequence[Plan], *, is_atomic: bool) -> list[Result]:
     statements = [(plan.statement, plan.values) for plan in planned]
 
-    async def carry_out(transaction: Transaction) -> list[TaskRow | Exception]:
+    async def carry_out(transaction: Transaction) -> list[Result]:
         outcomes = await transaction.execute_each(statements, credentials, keep_going=not is_atomic)
         results = [_result(plan, outcome) for plan, outcome in zip(planned, outcomes, strict=False)]
         for index, result in enumerate(results):
@@ -45,7 +83,7 @@ async def run_batch(
                 raise BatchFailed(index, result)
         return results
 
-    return await work.transact(carry_out)
+    return await work.transact(carry_out, credentials)
 
 
 def _result(plan: Plan, outcome: Rows | Exception) -> TaskRow | Exception:
@@ -53,7 +91,7 @@ def _result(plan: Plan, outcome: Rows | Exception) -> TaskRow | Exception:
         return outcome
     try:
         return plan.read(outcome)
-    except (TaskNotFound, TaskChanged, TaskDeleted) as error:
+    except (NotFound, Changed, Deleted, ReadOnlyDiffers) as error:
         return error
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from django.core.signing import BadSignature, Signer
 
-_SHORT = 50  # characters
+_SHORT, _ID = 50, 36  # characters
 
 
 class InvalidCursor(Exception):
@@ -13,17 +13,18 @@ class InvalidCursor(Exception):
 
 
 class Position(NamedTuple):
-    """Where a page ended: whose list, the value it is sorted by as PostgreSQL writes it, and the id that cuts ties."""
+    """Where a page ended: whose list, the values it is sorted by as PostgreSQL writes them, the last of which is the
+    id that cuts ties, and what the days of its filters were found to be."""
 
     user_id: str
-    key: str
-    id: str
+    keys: list[str]
+    resolved: dict[str, str]
 
 
 def write(position: Position, made_for: Sequence[object]) -> str:
     """Return a cursor that only a list of the same sort and filters will take."""
     # Titles can be long, and a cursor has to fit into a URL; what is short does not become shorter.
-    return _signer(made_for).sign_object(position, compress=len(position.key) > _SHORT)
+    return _signer(made_for).sign_object(position, compress=sum(map(len, position.keys)) > _SHORT + _ID)
 
 
 def read(cursor: str, made_for: Sequence[object]) -> Position:

@@ -1,38 +1,34 @@
 """What all statements about tasks share: whose rows are meant, what is returned of them, and how it may fail."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tasks.models import Priority, Task, TaskQuerySet
+from tasks.queries.resource import Changed, Deleted, NotFound, Resource
+from tasks.queries.resource import Row as TaskRow
 from tasks.schemas import Task as TaskDocument
 from todoproject.database.client.sql import CurrentUser
+
+__all__ = ["FIELDS", "TASKS", "TaskChanged", "TaskDeleted", "TaskNotFound", "TaskRow", "in_columns", "own"]
 
 FIELDS = tuple(TaskDocument.model_fields)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRow:
-    """A task as PostgreSQL wrote it: its JSON, and its version for the ETag."""
-
-    json: bytes
-    version: str
-
-
-class TaskNotFound(Exception):
+class TaskNotFound(NotFound):
     """There is no such task, or it is somebody else's: nobody can tell which."""
 
 
-class TaskChanged(Exception):
+class TaskChanged(Changed):
     """The task is not, or no longer, what the client's precondition says; `row` is what it is."""
 
-    def __init__(self, row: TaskRow) -> None:
-        super().__init__(row.version)
-        self.row = row
+    noun = "task"
 
 
-class TaskDeleted(Exception):
+class TaskDeleted(Deleted):
     """The id belongs to a deleted task."""
+
+
+TASKS = Resource(Task, FIELDS, TaskNotFound, TaskChanged, TaskDeleted)
 
 
 def own() -> TaskQuerySet:

@@ -6,9 +6,9 @@ from uuid import UUID
 from accounts.models import Scope
 from tasks.models import Task
 from tasks.queries import writes
-from tasks.queries.documents import FIELDS, TaskNotFound, TaskRow
-from tasks.queries.writes import Plan, Versions
-from tasks.schemas import TaskCreate, TaskPatch
+from tasks.queries.documents import FIELDS, TASKS, TaskNotFound, TaskRow
+from tasks.queries.resource import Plan, Versions
+from tasks.schemas import TaskCreate, TaskPatch, TaskReplacement
 from todoproject.database.client import sql
 from todoproject.database.client.pool import Work
 from todoproject.database.client.statement import Credentials, Statement
@@ -16,7 +16,7 @@ from todoproject.database.client.statement import Credentials, Statement
 
 @lru_cache
 def _get() -> Statement:
-    text = sql.as_json(sql.select(writes.live()), Task, FIELDS, ["version"])
+    text = sql.as_json(sql.select(TASKS.live()), Task, FIELDS, ["version"])
     return Statement.fenced(text, scope=Scope.TASKS_READ, repeatable=True)
 
 
@@ -36,7 +36,7 @@ async def create(work: Work, credentials: Credentials, task: TaskCreate) -> tupl
     """Store a new task of the user and return its id and itself."""
     plan = writes.creation(task)
     row = await _carry_out(work, credentials, plan)
-    return UUID(str(plan.task_id)), row
+    return UUID(str(plan.id)), row
 
 
 async def create_as(work: Work, credentials: Credentials, task_id: UUID, task: TaskCreate) -> TaskRow:
@@ -45,16 +45,19 @@ async def create_as(work: Work, credentials: Credentials, task_id: UUID, task: T
 
 
 async def replace(
-    work: Work, credentials: Credentials, task_id: UUID, task: TaskCreate, if_match: Versions | None = None
+    work: Work, credentials: Credentials, task_id: UUID, task: TaskReplacement, if_match: Versions | None = None
 ) -> TaskRow:
-    """Give the task these members and no others. Raises TaskNotFound, TaskChanged."""
+    """Give the task these members and no others. Raises TaskNotFound, TaskChanged, ReadOnlyDiffers."""
     return await _carry_out(work, credentials, writes.replacement(task_id, task, if_match))
 
 
 async def patch(
     work: Work, credentials: Credentials, task_id: UUID, task: TaskPatch, if_match: Versions | None = None
 ) -> TaskRow:
-    """Change the members that the patch names; an empty patch changes nothing. Raises TaskNotFound, TaskChanged."""
+    """Change the members that the patch names; an empty patch changes nothing.
+
+    Raises TaskNotFound, TaskChanged, ReadOnlyDiffers.
+    """
     return await _carry_out(work, credentials, writes.change(task_id, task, if_match))
 
 

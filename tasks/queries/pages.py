@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from django.db.models import BooleanField, F, Func, QuerySet
+from django.db.models import BooleanField, F, Func, OrderBy, QuerySet
 
 from accounts.models import Scope
+from tasks.list_query import TaskListQuery
 from tasks.models import Task
 from tasks.queries import cursors, filters
 from tasks.queries.cursors import InvalidCursor, Position
 from tasks.queries.documents import FIELDS, own
-from tasks.schemas import TaskListQuery
 from todoproject.database.client import sql
 from todoproject.database.client.replica import replica
 from todoproject.database.client.statement import Credentials, Rows, Statement
@@ -24,10 +24,47 @@ _SORT_COLUMNS = {"due": "sort_due", "title": "sort_title"}  # the others are sor
 _LIMIT = "LIMIT %(limit)s"
 
 
-def _after(key: str, descending: bool) -> Func:
-    """Return the rows behind the cursor: one comparison of pairs, which an index answers even among equal keys."""
-    template = f"(%(expressions)s) {'<' if descending else '>'} (%%(last_key)s, %%(last_id)s)"
-    return Func(F(key), F("id"), template=template, output_field=BooleanField())
+class _Key(NamedTuple):
+    """A column that a list is sorted by."""
+
+    column: str
+    descending: bool
+
+    @property
+    def order(self) -> OrderBy:
+        return F(self.column).desc() if self.descending else F(self.column).asc()
+
+    @property
+    def sign(self) -> str:
+        return "<" if self.descending else ">"
+
+
+def _keys(sort: str) -> list[_Key]:
+    """Return the columns of an order; the id cuts ties, in the direction of the key before it."""
+    words = sort.split(",")
+    names = [word.removeprefix("-") for word in words]
+    keys = [_Key(_SORT_COLUMNS.get(name, name), word != name) for name, word in zip(names, words, strict=True)]
+    return [*keys, _Key("id", keys[-1].descending)]
+
+
+def _after(keys: Sequence[_Key]) -> Func:
+    """Return the rows behind the cursor.
+
+    In one direction that is one comparison of rows, which an index answers even among equal keys. In several it is a
+    comparison for each key, among those that are equal in all before; the first then bounds what the index reads.
+    """
+    names = [f"%%(last_{number})s" for number in range(len(keys))]
+    if len({key.descending for key in keys}) == 1:
+        template = f"(%(expressions)s) {keys[0].sign} ({', '.join(names)})"
+        return Func(*(F(key.column) for key in keys), template=template, output_field=BooleanField())
+    columns = [f'"{Task._meta.db_table}"."{key.column}"' for key in keys]
+    equal = [f"{column} = {name}" for column, name in zip(columns, names, strict=True)]
+    cases = [
+        " AND ".join([*equal[:number], f"{columns[number]} {key.sign} {names[number]}"])
+        for number, key in enumerate(keys)
+    ]
+    template = f"({columns[0]} {keys[0].sign}= {names[0]} AND (({') OR ('.join(cases)})))"
+    return Func(template=template, output_field=BooleanField())
 
 
 class _Shape(NamedTuple):
@@ -52,16 +89,17 @@ def _list(shape: _Shape, limit: int) -> Statement:
 
 @lru_cache(maxsize=512)  # shapes that clients ask for, out of some thousand possible ones
 def _text(shape: _Shape) -> str:
-    name, descending = shape.sort.removeprefix("-"), shape.sort.startswith("-")
-    key = _SORT_COLUMNS.get(name, name)
+    keys = _keys(shape.sort)
     rows = own().filter(*(filters.CONDITIONS[condition] for condition in sorted(shape.conditions)))
-    page = rows.filter(_after(key, descending)) if shape.is_continued else rows
-    order = [F(column).desc() if descending else F(column).asc() for column in (key, "id")]
-    text = sql.as_json(f"{_select(page.order_by(*order), shape)} {_LIMIT}", Task, FIELDS, [key, "id"])
+    page = rows.filter(_after(keys)) if shape.is_continued else rows
+    columns = [key.column for key in keys]
+    text = sql.as_json(f"{_select(page.order_by(*(key.order for key in keys)), shape)} {_LIMIT}", Task, FIELDS, columns)
+    if found := filters.resolving(shape.conditions):
+        text = f"SELECT page.*, {', '.join(found.values())} FROM ({text}) AS page"  # noqa: S608 -- as below
     if shape.has_total:
-        text = _with_total(text, _select(rows.values("key"), shape), key, "DESC" if descending else "ASC")
+        text = _with_total(text, _select(rows.values("key"), shape), keys)
     if shape.is_search:
-        text = f"WITH found AS (SELECT * FROM search_tasks(%(q)s)) {text}"  # noqa: S608 -- composed of our own statements
+        text = f"WITH found AS (SELECT * FROM search_tasks(searchable(%(q)s))) {text}"  # noqa: S608 -- composed of our own statements
     return text
 
 
@@ -71,35 +109,52 @@ def _select(rows: "QuerySet[Task, Any]", shape: _Shape) -> str:
     return text.replace('FROM "tasks"', 'FROM found AS "tasks"', 1) if shape.is_search else text
 
 
-def _with_total(page: str, rows: str, key: str, direction: str) -> str:
+def _with_total(page: str, rows: str, keys: Sequence[_Key]) -> str:
     """Add a column with the number of all rows; an empty page is then one row of nulls and the total."""
+    columns = ", ".join(key.column for key in keys)
+    order = ", ".join(f"page.{key.column} {'DESC' if key.descending else 'ASC'}" for key in keys)
     return f"""
         SELECT page.*, counted.total FROM (SELECT count(*) AS total FROM ({rows}) AS rows) AS counted
-          LEFT JOIN ({page}) AS page (task, {key}, id) ON true
-         ORDER BY page.{key} {direction}, page.id {direction}
+          LEFT JOIN ({page}) AS page (task, {columns}) ON true
+         ORDER BY {order}
     """  # noqa: S608 -- composed of our own statements
 
 
 async def list_page(credentials: Credentials, query: TaskListQuery) -> bytes:
     """Return a page of the user's tasks as JSON. Raises InvalidCursor."""
-    conditions, values = filters.conditions(query), filters.values(query)
-    made_for = [query.sort, sorted(conditions), sorted((name, str(value)) for name, value in values.items())]
+    made_for = _made_for(query)
     last = None if query.cursor is None else cursors.read(query.cursor, made_for)
+    values = filters.values(query, last.resolved if last else {})
     if last is not None:
-        values |= {"last_key": last.key, "last_id": last.id}
+        values |= {f"last_{number}": value for number, value in enumerate(last.keys)}
+    conditions = filters.conditions(query, is_continued=last is not None)
     shape = _Shape(conditions, query.sort, query.q is not None, last is not None, query.include == "total")
     rows = await replica.execute(_list(shape, query.limit + 1), values, credentials)
     if last is not None and last.user_id != rows.user_id:
         raise InvalidCursor
-    return _page(rows, query, made_for)
+    resolved = {} if last is not None else filters.resolving(conditions)
+    return _page(rows, query, made_for, [*resolved], last.resolved if last else {})
 
 
-def _page(rows: Rows, query: TaskListQuery, made_for: Sequence[object]) -> bytes:
+def _made_for(query: TaskListQuery) -> list[object]:
+    """Return what a cursor is good for: the columns of its order, by name, and the filters as the client wrote them."""
+    paging = {"limit", "cursor", "sort", "include"}
+    given = {name: value for name, value in vars(query).items() if value is not None and name not in paging}
+    return [[tuple(key) for key in _keys(query.sort)], sorted((name, str(value)) for name, value in given.items())]
+
+
+def _page(
+    rows: Rows, query: TaskListQuery, made_for: Sequence[object], resolving: Sequence[str], resolved: dict[str, str]
+) -> bytes:
+    """Write the page. A row is the task, its keys, what moments are resolved to, and the total if that is asked for."""
+    keys = len(_keys(query.sort))
     found = 0 if len(rows) == 0 or rows.value(0, 0) is None else len(rows)
     items = b",".join([rows.bytes(row, 0) for row in range(min(found, query.limit))])
     cursor = b"null"
     if found > query.limit:
-        end = Position(str(rows.user_id), rows.text(query.limit - 1, 1), rows.text(query.limit - 1, 2))
-        cursor = b'"%b"' % cursors.write(end, made_for).encode()
-    total = b',"total":%b' % rows.bytes(0, 3) if query.include == "total" else b""
+        end = query.limit - 1
+        resolved = resolved | {name: rows.text(end, 1 + keys + at) for at, name in enumerate(resolving)}
+        position = Position(str(rows.user_id), [rows.text(end, 1 + key) for key in range(keys)], resolved)
+        cursor = b'"%b"' % cursors.write(position, made_for).encode()
+    total = b',"total":%b' % rows.bytes(0, 1 + keys + len(resolving)) if query.include == "total" else b""
     return b'{"items":[%b],"next_cursor":%b%b}' % (items, cursor, total)

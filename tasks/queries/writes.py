@@ -1,12 +1,8 @@
 """What a write of one task is before it is sent: its statement, its values, and how its answer is read.
 
-A write is carried out alone (`one`) or among others (`batch`). Each is one statement that also settles the
-precondition. `if_match` is what a client says it has seen: the task's version must be one of these, or nothing is
-written and TaskChanged tells what the task is now. None asks for no more than that the task exists.
+A write is carried out alone (`one`) or among others (`batch`). `if_match` is as in `resource`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from uuid import UUID
 
@@ -14,85 +10,14 @@ from psycopg import sql
 from uuid_utils.compat import uuid7
 
 from accounts.models import Scope
-from tasks.models import Task, TaskQuerySet
-from tasks.queries.documents import FIELDS, TaskChanged, TaskDeleted, TaskNotFound, TaskRow, in_columns, own
-from tasks.schemas import TaskCreate, TaskPatch
+from tasks import read_only
+from tasks.queries.documents import TASKS, in_columns
+from tasks.queries.resource import Conditions, Plan, Versions, conditions
+from tasks.schemas import KEPT, TaskCreate, TaskPatch, TaskReplacement
 from todoproject.database.client import sql as statements
-from todoproject.database.client.sql import Parameter
-from todoproject.database.client.statement import Rows, Statement
+from todoproject.database.client.statement import Statement
 
-Versions = Sequence[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A write of one task, ready to be sent with somebody's credentials."""
-
-    statement: Statement
-    values: dict[str, object]
-    creates: bool = False
-
-    @property
-    def task_id(self) -> object:
-        """The task that is written."""
-        return self.values["id"]
-
-    def read(self, rows: Rows) -> TaskRow:
-        """Return the task as it is after the write. Raises TaskNotFound, TaskChanged, TaskDeleted."""
-        if not rows:
-            raise TaskNotFound
-        row = TaskRow(rows.bytes(0, 0), rows.text(0, 1))
-        if rows.text(0, 2) == "t":
-            return row
-        if self.creates and b'"deleted_at":null' not in row.json:  # in a member's text the quotes would be escaped
-            raise TaskDeleted
-        raise TaskChanged(row)
-
-
-def _plan(statement: Statement, task_id: UUID, if_match: Versions | None, **values: object) -> Plan:
-    condition = {} if if_match is None else {"if_match": list(if_match)}
-    return Plan(statement, {"id": task_id, **condition, **values})
-
-
-def live() -> TaskQuerySet:
-    """Return the task that the parameter `id` names, unless it is deleted."""
-    return own().live().filter(id=Parameter("id"))
-
-
-def _live_or_deleted() -> TaskQuerySet:
-    return own().filter(id=Parameter("id"))
-
-
-def _update(
-    target: TaskQuerySet, values: Mapping[str, sql.Composable], conditional: bool, *, repeatable: bool = False
-) -> Statement:
-    if conditional:  # never repeatable: a second try would meet the version that the first one has made
-        return _write(_update_if_match(target, values), done="is_done")
-    return _write(f"WITH result AS ({statements.update(target, values, FIELDS)})", repeatable=repeatable)
-
-
-def _update_if_match(target: TaskQuerySet, values: Mapping[str, sql.Composable]) -> str:
-    """Write the row if its version is right, and give it as it is now, written or not.
-
-    Who writes has locked the owner before: nobody else changes the row between the comparison and the write.
-    """
-    members = statements.columns(Task, FIELDS)
-    return f"""
-        WITH current AS MATERIALIZED ({statements.select(target.values(*FIELDS))}),
-             matching AS MATERIALIZED (SELECT FROM current WHERE version = ANY (%(if_match)s)),
-             written AS ({statements.update(target, values, FIELDS, condition="EXISTS (SELECT FROM matching)")}),
-             result AS (SELECT {members}, true AS is_done FROM written
-                        UNION ALL
-                        SELECT {members}, false FROM current WHERE NOT EXISTS (SELECT FROM matching))
-    """  # noqa: S608 -- composed of our own statements
-
-
-def _write(result: str, *, done: str = "true", repeatable: bool = False, writes: bool = True) -> Statement:
-    """Return what `result` holds; `done` tells whether it is this statement that made the row what it is."""
-    members = statements.columns(Task, FIELDS)
-    rows = f"SELECT {members}, {done} AS is_done FROM result"  # noqa: S608 -- composed of our own statements
-    text = f"{result} {statements.as_json(rows, Task, FIELDS, ['version', 'is_done'])}"
-    return Statement.fenced(text, scope=Scope.TASKS_WRITE, repeatable=repeatable, writes=writes)
+_MEMBERS = tuple(TaskCreate.model_fields)
 
 
 # --- Create ---------------------------------------------------------------------------------------
@@ -100,113 +25,108 @@ def _write(result: str, *, done: str = "true", repeatable: bool = False, writes:
 
 @lru_cache
 def _create() -> Statement:
-    values = statements.placeholders(("key", "id", *TaskCreate.model_fields)) | {"user": statements.CURRENT_USER}
-    return _write(f"WITH result AS ({statements.insert(Task, values, FIELDS)})")
+    return TASKS.insert(_MEMBERS)
 
 
 def creation(task: TaskCreate) -> Plan:
     """Store a new task."""
     task_id = uuid7()
-    return Plan(_create(), {"key": task_id, "id": task_id, **in_columns(vars(task))})
+    return Plan(TASKS, _create(), {"key": task_id, "id": task_id, **in_columns(vars(task))})
 
 
 @lru_cache
 def _create_as() -> Statement:
-    """Create the task unless the owner has the id already; give what is there, created or not.
-
-    Nobody else can create it meanwhile: whoever inserts a task has its owner locked, as we have before we look.
-    """
-    members = statements.columns(Task, FIELDS)
-    values = statements.placeholders(("key", "id", *TaskCreate.model_fields)) | {"user": statements.CURRENT_USER}
-    write = statements.insert(
-        Task,
-        values,
-        FIELDS,
-        condition="NOT EXISTS (SELECT FROM existing)",
-    )
-    result = f"""
-        WITH existing AS MATERIALIZED ({statements.select(_live_or_deleted().values(*FIELDS))}),
-             written AS ({write}),
-             result AS (SELECT {members}, true AS is_done FROM written
-                        UNION ALL
-                        SELECT {members}, false FROM existing)
-    """  # noqa: S608 -- composed of our own statements
-    return _write(result, done="is_done")
+    return TASKS.insert_as(_MEMBERS)
 
 
 def creation_as(task_id: UUID, task: TaskCreate) -> Plan:
     """Store a new task under an id that the client has made."""
-    return Plan(_create_as(), {"key": uuid7(), "id": task_id, **in_columns(vars(task))}, creates=True)
+    sent = {name: value for name, value in read_only.sent(task).items() if name != "id" or value != task_id}
+    if sent:
+        return Plan(TASKS, _look(), {"id": task_id}, creates=True, sent=sent)
+    return Plan(TASKS, _create_as(), {"key": uuid7(), "id": task_id, **in_columns(_members(task))}, creates=True)
+
+
+@lru_cache
+def _look() -> Statement:
+    return TASKS.look()
+
+
+def _members(task: TaskCreate) -> dict[str, object]:
+    return {name: getattr(task, name) for name in _MEMBERS}
 
 
 # --- Change ---------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=128)  # one shape for each set of changed members, with and without a condition: 2⁷ at most
-def _change(changed: frozenset[str], conditional: bool) -> Statement:
-    return _update(live(), statements.placeholders(sorted(changed)), conditional)
+@lru_cache(maxsize=512)  # one shape for each set of changed members and of conditions that clients really send
+def _change(changed: frozenset[str], conditions: Conditions) -> Statement:
+    return TASKS.update(TASKS.live(), statements.placeholders(sorted(changed)), conditions)
 
 
-@lru_cache
-def _leave(conditional: bool) -> Statement:
-    task = statements.select(live().values(*FIELDS))
-    done = "version = ANY (%(if_match)s)" if conditional else "true"
-    return _write(f"WITH result AS ({task})", done=done, repeatable=True, writes=False)
+@lru_cache(maxsize=128)
+def _leave(conditions: Conditions) -> Statement:
+    return TASKS.leave(conditions)
 
 
-def replacement(task_id: UUID, task: TaskCreate, if_match: Versions | None) -> Plan:
-    """Give the task these members and no others."""
-    statement = _change(frozenset(TaskCreate.model_fields), if_match is not None)
-    return _plan(statement, task_id, if_match, **in_columns(vars(task)))
+def replacement(task_id: UUID, task: TaskReplacement, if_match: Versions | None) -> Plan:
+    """Give the task these members; of those that are younger than the contract, the ones that are left out stay."""
+    sent = read_only.sent(task)
+    left_out = KEPT - task.model_fields_set
+    values = {name: value for name, value in _members(task).items() if name not in left_out}
+    statement = _change(frozenset(values), conditions(if_match, sent))
+    return TASKS.plan(statement, task_id, if_match, sent, **in_columns(values))
 
 
 def change(task_id: UUID, task: TaskPatch, if_match: Versions | None) -> Plan:
     """Change the members that the patch names; an empty patch changes nothing."""
-    changes = {name: getattr(task, name) for name in task.model_fields_set}
+    sent = read_only.sent(task)
+    expected = conditions(if_match, sent)
+    changes = {name: getattr(task, name) for name in task.model_fields_set - sent.keys()}
     if not changes:
-        return _plan(_leave(if_match is not None), task_id, if_match)
-    return _plan(_change(frozenset(changes), if_match is not None), task_id, if_match, **in_columns(changes))
+        return TASKS.plan(_leave(expected), task_id, if_match, sent)
+    return TASKS.plan(_change(frozenset(changes), expected), task_id, if_match, sent, **in_columns(changes))
 
 
 # --- State changes: the trigger leaves a task alone that already is in the wanted state ------------
 
 
 @lru_cache
-def _set_completed(completed: bool, conditional: bool) -> Statement:
-    return _update(live(), {"is_completed": sql.Literal(completed)}, conditional, repeatable=True)
+def _set_completed(completed: bool, conditions: Conditions) -> Statement:
+    return TASKS.update(TASKS.live(), {"is_completed": sql.Literal(completed)}, conditions, repeatable=True)
 
 
 def completion(task_id: UUID, if_match: Versions | None) -> Plan:
     """Complete the task, if it is not yet."""
-    return _plan(_set_completed(True, if_match is not None), task_id, if_match)
+    return TASKS.plan(_set_completed(True, conditions(if_match)), task_id, if_match)
 
 
 def reopening(task_id: UUID, if_match: Versions | None) -> Plan:
     """Open the task again, if it is completed."""
-    return _plan(_set_completed(False, if_match is not None), task_id, if_match)
+    return TASKS.plan(_set_completed(False, conditions(if_match)), task_id, if_match)
 
 
 @lru_cache
-def _delete(conditional: bool) -> Statement:
+def _delete(conditions: Conditions) -> Statement:
     values = {"deleted_at": sql.SQL("statement_timestamp()")}
-    if conditional:
-        return _update(live(), values, conditional)
+    if conditions:
+        return TASKS.update(TASKS.live(), values, conditions)
     # The answer has no body, so there is no JSON to be built.
-    deleted = statements.update(live(), values, ["version"])
-    text = f"WITH result AS ({deleted}) SELECT 'null', version, true FROM result"  # noqa: S608 -- as above
+    deleted = statements.update(TASKS.live(), values, ["version"])
+    text = f"WITH result AS ({deleted}) SELECT 'null', version, true FROM result"  # noqa: S608 -- composed of our own statements
     return Statement.fenced(text, scope=Scope.TASKS_WRITE, writes=True)
 
 
 def deletion(task_id: UUID, if_match: Versions | None) -> Plan:
     """Put the task away; a purge removes it later."""
-    return _plan(_delete(if_match is not None), task_id, if_match)
+    return TASKS.plan(_delete(conditions(if_match)), task_id, if_match)
 
 
 @lru_cache
-def _restore(conditional: bool) -> Statement:
-    return _update(_live_or_deleted(), {"deleted_at": sql.NULL}, conditional, repeatable=True)
+def _restore(conditions: Conditions) -> Statement:
+    return TASKS.update(TASKS.live_or_deleted(), {"deleted_at": sql.NULL}, conditions, repeatable=True)
 
 
 def restoration(task_id: UUID, if_match: Versions | None) -> Plan:
     """Take the task back from the trash, if it is there."""
-    return _plan(_restore(if_match is not None), task_id, if_match)
+    return TASKS.plan(_restore(conditions(if_match)), task_id, if_match)

@@ -160,6 +160,22 @@ def test_what_is_old_enough_is_purged_and_nothing_younger() -> None:
             database.execute("SELECT purge_audit(now(), 100000)")
 
 
+@pytest.mark.parametrize(("days", "is_kept"), [(89, True), (91, False)])
+def test_an_event_is_kept_for_ninety_days_by_the_database_itself(days: int, is_kept: bool) -> None:
+    event = uuid.uuid4()
+    with connect(autocommit=True) as database:
+        database.execute(
+            "INSERT INTO audit_events (id, at, door, action, object_type, object_id, request_id)"
+            " VALUES (%s, now() - make_interval(days => %s), 'admin', 'x', '', '', '')",
+            [event, days],
+        )
+        if is_kept:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+                database.execute("DELETE FROM audit_events WHERE id = %s", [event])
+        else:
+            assert database.execute("DELETE FROM audit_events WHERE id = %s", [event]).rowcount == 1
+
+
 def test_staff_sign_in_and_out_and_what_fails_is_recorded() -> None:
     user = make_user("staff", is_staff=True)
     user.set_password(PASSWORD)

@@ -16,15 +16,17 @@ from accounts import audit
 from accounts.admin.person_actions import DEEDS
 from accounts.models import User
 from tasks.models import Task
-from tests.support.staff import act, editor, logged_in, make_task, make_token, make_user, page, seen
+from tests.support.staff import act, editor, logged_in, make_list, make_task, make_token, make_user, page, seen
 
 pytestmark = pytest.mark.usefixtures("orm")
 
 GROUPS = ("nobody", "Viewer", "Support", "Administrator", "superuser")
 
 # What each may: L list, A add, V view, C change (else the page is read-only), D delete, H history.
+_OF_TASKS = {"nobody": "", "Viewer": "LVH", "Support": "LVCDH", "Administrator": "LAVCDH", "superuser": "LAVCDH"}
 PAGES = {
-    "tasks_task": {"nobody": "", "Viewer": "LVH", "Support": "LVCDH", "Administrator": "LAVCDH", "superuser": "LAVCDH"},
+    "tasks_task": _OF_TASKS,
+    "tasks_tasklist": _OF_TASKS,
     "accounts_user": {"nobody": "", "Viewer": "LVH", "Support": "LVCH", "Administrator": "LAVCH", "superuser": "LAVCH"},
     "accounts_accesstoken": dict.fromkeys(GROUPS, "LVH") | {"nobody": ""},
     "accounts_auditevent": {"nobody": "", "Viewer": "", "Support": "", "Administrator": "LVH", "superuser": "LVH"},
@@ -51,6 +53,7 @@ def rows() -> dict[str, Any]:
     page(logged_in(member("superuser")).get(reverse("admin:accounts_user_change", args=[user.pk])))
     return {
         "tasks_task": make_task(user),
+        "tasks_tasklist": make_list(user),
         "accounts_user": user,
         "accounts_accesstoken": make_token(user),
         "accounts_auditevent": audit.events_for(user).latest("id"),

@@ -10,11 +10,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from tests.support.staff import logged_in, make_task, make_token, make_user, page
+from tests.support.staff import logged_in, make_list, make_task, make_token, make_user, page
 
 pytestmark = pytest.mark.usefixtures("orm")
 
-LISTS = ["accounts_user", "auth_group", "accounts_accesstoken", "tasks_task"]
+LISTS = ["accounts_user", "auth_group", "accounts_accesstoken", "tasks_task", "tasks_tasklist"]
 
 
 def rows_of() -> dict[str, Any]:
@@ -24,6 +24,7 @@ def rows_of() -> dict[str, Any]:
         "auth_group": Group.objects.create(name=uuid.uuid4().hex),
         "accounts_accesstoken": make_token(user),
         "tasks_task": make_task(user),
+        "tasks_tasklist": make_list(user),
     }
 
 
@@ -37,7 +38,7 @@ def test_every_page_of_every_model_opens(staff: Client, model: str) -> None:
         assert ">None<" not in text.replace(">None</option>", "")  # a priority may well be none
 
 
-@pytest.mark.parametrize("model", ["accounts_user", "auth_group", "tasks_task"])
+@pytest.mark.parametrize("model", ["accounts_user", "auth_group", "tasks_task", "tasks_tasklist"])
 def test_the_add_page_shows_no_database_expressions(staff: Client, model: str) -> None:
     text = page(staff.get(reverse(f"admin:{model}_add")))
     assert "DatabaseDefault" not in text

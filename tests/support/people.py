@@ -35,6 +35,13 @@ class Person:
         task: dict[str, Any] = response.json()
         return task
 
+    async def list(self, name: str = "Groceries", **fields: Any) -> dict[str, Any]:
+        """Create a list of theirs."""
+        response = await self.http.post("/v1/lists", json={"name": name, **fields})
+        assert response.status_code == 201, response.text
+        made: dict[str, Any] = response.json()
+        return made
+
     async def token_for(self, *scopes: str, **fields: Any) -> dict[str, str]:
         """Make a personal token of theirs and return the header that carries it."""
         response = await self.http.post("/v1/tokens", json={"name": "script", "scopes": scopes, **fields})

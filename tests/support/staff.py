@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from accounts.models import AccessToken, Scope, User
 from accounts.staff import session_limits
-from tasks.models import Task
+from tasks.models import Task, TaskList
 from todoproject.admin.edit_conflicts import field_name
 
 
@@ -25,6 +25,12 @@ def make_task(user: User, title: str = "Buy milk", **fields: Any) -> Task:
     task = Task.objects.create(user=user, title=title, **fields)
     task.refresh_from_db()
     return task
+
+
+def make_list(user: User, name: str = "Groceries", **fields: Any) -> TaskList:
+    row = TaskList.objects.create(user=user, name=name, **fields)
+    row.refresh_from_db()
+    return row
 
 
 def make_token(user: User, **fields: Any) -> AccessToken:
@@ -58,7 +64,9 @@ def seen(*rows: Any) -> dict[str, str]:
 def act(client: Client, model: str, action: str, *rows: Any, **more: Any) -> str:
     form = {"action": action, "index": "0", "_selected_action": [str(row.pk) for row in rows], **seen(*rows), **more}
     return page(
-        client.post(reverse(f"admin:{model}_changelist") + "?deleted=all" * (model == "tasks_task"), form, follow=True)
+        client.post(
+            reverse(f"admin:{model}_changelist") + "?deleted=all" * model.startswith("tasks_"), form, follow=True
+        )
     )
 
 

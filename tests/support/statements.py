@@ -40,7 +40,7 @@ _FILTERS = (
     "updated_after=2020-01-01T00:00:00Z",
 )
 # The account's end is the end of its token.
-_ENDS = ("DELETE /v1/me", "POST /v1/me/password", "POST /v1/auth/logout")
+_ENDS = ("DELETE /v1/me", "POST /v1/me/password", "POST /v1/auth/logout", "POST /v1/auth/logout-everywhere")
 
 
 async def collect(person: Person, monkeypatch: pytest.MonkeyPatch) -> list[Commands]:
@@ -90,6 +90,8 @@ async def _call(person: Person, operation: Operation) -> httpx.Response:
     path = operation.path
     if "{task_id}" in path:
         path = path.replace("{task_id}", (await person.task())["id"])
+    elif "{list_id}" in path:
+        path = path.replace("{list_id}", (await person.list())["id"])
     elif "{token_id}" in path:
         made = await person.http.post("/v1/tokens", json={"name": "script", "scopes": ["account"]})
         path = path.replace("{token_id}", made.json()["id"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.schemas import BatchResults
+from tests.http.test_errors import assert_problem
 from tests.support.people import Person
 from todoproject.database.client.connection import Connection
 from todoproject.database.client.pool import pool
@@ -58,6 +59,7 @@ async def test_every_kind_of_operation_is_answered_as_by_itself(alice: Person) -
     [
         ({"op": "complete", "id": str(uuid.uuid4())}, 404, "not-found"),
         ({"op": "delete", "if_match": '"9"'}, 412, "precondition-failed"),
+        ({"op": "delete", "if_match": 'W/"1"'}, 412, "precondition-failed"),  # a weak tag matches no write
         ({"op": "update", "data": {"due_at": "2026-12-01T08:00:00Z"}}, 422, "invalid"),
     ],
 )
@@ -98,29 +100,74 @@ async def test_without_atomic_each_stands_by_itself(alice: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operations", "pointer"),
-    [
-        ([], "#/operations"),
-        ([CREATE] * 101, "#/operations"),
-        ([CREATE, {"op": "destroy"}], "#/operations/1"),
-        ([CREATE, {}], "#/operations/1"),
-        ([{"op": "create", "data": {"title": ""}}], "#/operations/0/data/title"),
-        ([{"op": "create", "data": {"title": "x", "titel": "y"}}], "#/operations/0/data/titel"),
-        ([{"op": "complete"}], "#/operations/0/id"),
-        ([{"op": "complete", "id": "7"}], "#/operations/0/id"),
-        ([{"op": "complete", "id": str(uuid.uuid4()), "if_match": "3"}], "#/operations/0/if_match"),
-        ([{"op": "complete", "id": str(uuid.uuid4()), "data": {}}], "#/operations/0/data"),
-    ],
+    ("operations", "pointer"), [([], "#/operations"), ([CREATE] * 101, "#/operations"), ({}, "#/operations")]
 )
 @pytest.mark.parametrize("atomic", [True, False])
 async def test_what_is_no_batch_is_refused_whole(
     alice: Person, operations: list[Any], pointer: str, atomic: bool
 ) -> None:
-    answer = await batch(alice, *operations, atomic=atomic)
+    answer = await alice.http.post(f"/v1/tasks/batch?atomic={str(atomic).lower()}", json={"operations": operations})
 
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     assert await titles(alice) == []
+
+
+ID = str(uuid.uuid4())
+# Each with where it breaks a rule.
+UNREADABLE: list[tuple[Any, str, str]] = [
+    ({"op": "destroy"}, "", "The member op must be one of"),
+    ({}, "", "The member op is required."),
+    ("create", "", "This must be an object."),
+    (None, "", "This must be an object."),
+    ({"op": "create", "data": {"title": ""}}, "/data/title", "This must not be empty."),
+    ({"op": "create", "data": {"title": "x", "titel": "y"}}, "/data/titel", "did you mean title?"),
+    ({"op": "create"}, "/data", "This member is required."),
+    ({"op": "create", "data": []}, "/data", "This must be an object."),
+    ({"op": "complete"}, "/id", "This member is required."),
+    ({"op": "complete", "id": "not-a-uuid"}, "/id", "This must be an id"),
+    ({"op": "complete", "id": ID, "if_match": "3"}, "/if_match", "Entity tags stand in quotes"),
+    ({"op": "complete", "id": ID, "data": {}}, "/data", "Unknown member."),
+    ({"op": "update", "id": ID, "data": {"due_date": None}}, "/data/due_date", "did you mean due_on?"),
+]
+
+
+@pytest.mark.parametrize(("operation", "pointer", "detail"), UNREADABLE)
+async def test_operation_that_breaks_a_rule_ends_an_atomic_batch_with_its_number(
+    alice: Person, operation: Any, pointer: str, detail: str
+) -> None:
+    answer = await batch(alice, CREATE, operation, CREATE)
+
+    problem = assert_problem(answer, 422)
+    assert problem["operation"] == 1
+    assert [error["pointer"] for error in problem["errors"]] == [f"#/operations/1{pointer}"]
+    assert detail in problem["detail"]
+    assert await titles(alice) == []
+
+
+async def test_operation_that_breaks_a_rule_leaves_the_others_alone(alice: Person) -> None:
+    answer = await batch(alice, CREATE, *(operation for operation, _, _ in UNREADABLE), CREATE, atomic=False)
+
+    assert answer.status_code == 207
+    BatchResults.model_validate(answer.json(), strict=False)
+    first, *refused, last = answer.json()["results"]
+    assert (first["status"], last["status"]) == (201, 201)
+    for result, (_, pointer, detail) in zip(refused, UNREADABLE, strict=True):
+        assert result["status"] == 422
+        assert [error["pointer"] for error in result["body"]["errors"]] == [f"#{pointer.removeprefix('/data')}"]
+        assert detail in result["body"]["detail"]
+    assert await titles(alice) == ["New", "New"]
+
+
+async def test_only_those_who_may_write_learn_what_is_wrong_with_every_operation(alice: Person) -> None:
+    broken = {"op": "destroy"}
+
+    assert (await batch(alice, broken, broken, atomic=False)).status_code == 207
+    reader = await alice.token_for("tasks:read")
+    assert_problem(await batch(alice, broken, atomic=False, **reader), 403)
+    await alice.http.post("/v1/auth/logout")
+    for atomic in (True, False):
+        assert_problem(await batch(alice, broken, atomic=atomic), 401)
 
 
 @pytest.mark.parametrize("atomic", [True, False])
@@ -174,11 +221,12 @@ async def test_batch_happens_once_for_a_key(alice: Person, atomic: bool) -> None
 
 
 async def test_failed_batch_with_a_key_leaves_nothing(alice: Person) -> None:
-    key = {"Idempotency-Key": uuid.uuid4().hex}
+    key, nobody = {"Idempotency-Key": uuid.uuid4().hex}, str(uuid.uuid4())
 
-    for _ in range(2):
-        answer = await batch(alice, CREATE, {"op": "complete", "id": str(uuid.uuid4())}, **key)
-        assert answer.status_code in (404, 422)
+    for is_replayed in (None, "true"):
+        answer = await batch(alice, CREATE, {"op": "complete", "id": nobody}, **key)
+        assert (answer.status_code, answer.json()["operation"]) == (404, 1)
+        assert answer.headers.get("Idempotency-Replayed") == is_replayed
 
     assert await titles(alice) == []
 

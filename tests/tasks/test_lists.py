@@ -70,7 +70,7 @@ def after(task: Task, value: str) -> bool:
 FILTERS: dict[str, Callable[[Task, str], bool]] = {
     "is_completed": lambda task, value: task["is_completed"] == (value == "true"),
     "priority": lambda task, value: task["priority"] == value,
-    "due_on": lambda task, value: task["due_on"] == value,
+    "due_on": lambda task, value: (task["due_on"] or (task["due_at"] or "")[:10]) == value,
     "due_before": before,
     "due_after": after,
     "overdue": lambda task, value: is_overdue(task, datetime.now(UTC)) == (value == "true"),
@@ -190,6 +190,16 @@ async def test_total_is_there_only_on_demand_and_also_on_an_empty_page(alice: Pe
     )
 
     assert rest.json() == {"items": [], "next_cursor": None, "total": 2}
+
+
+@pytest.mark.parametrize("limit", [3, 4])
+async def test_last_page_promises_no_other_though_it_is_full(alice: Person, limit: int) -> None:
+    for number in range(3):
+        await alice.task(f"Task {number}")
+
+    page = (await alice.http.get("/v1/tasks", params={"limit": limit})).json()
+
+    assert (len(page["items"]), page["next_cursor"]) == (3, None)
 
 
 # --- Days -----------------------------------------------------------------------------------------
@@ -346,7 +356,7 @@ async def test_quotes_in_a_cursor_are_text(alice: Person) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "due_before=tomorrow",
+        "due_before=tomorow",
         "due_before=2026-02-30",
         "due_before=2026-12-01T08:00:00",
         "due_after=0001-01-01",
@@ -357,8 +367,17 @@ async def test_quotes_in_a_cursor_are_text(alice: Person) -> None:
         "overdue=maybe",
         "deleted=any",
         "include=everything",
-        "sort=due,title",
+        "sort=due,due",
+        "sort=due,-due",
+        "sort=due,title,priority,created_at",
+        "sort=due,",
         "sort=--due",
+        "due_on=+7d",
+        "due_on=%2B7",
+        "due_on=%2B12345d",
+        "completed_after=today",
+        "has_due=maybe",
+        "priority=high&priority=highest",
     ],
 )
 async def test_what_no_filter_means_is_refused_by_name(alice: Person, query: str) -> None:

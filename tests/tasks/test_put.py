@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tasks.models import Task as TaskModel
+from tasks.schemas import KEPT
 from tests.http.test_errors import assert_problem
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
@@ -82,7 +83,7 @@ async def test_replacement_sets_what_it_names_and_resets_the_rest(alice: Person)
 
     assert response.status_code == 200, response.text
     after = response.json()
-    kept = {name: task[name] for name in ("id", "created_at", "deleted_at")}
+    kept = {name: task[name] for name in ("id", "created_at", "deleted_at", *KEPT)}
     assert after == kept | {
         "title": "Replaced",
         "description": "",

@@ -61,11 +61,15 @@ class InFlight(DatabaseError):
 
 
 class ConstraintViolated(DatabaseError):
-    """A rule kept by the database refused the write; `constraint` is its name in PostgreSQL."""
+    """A rule kept by the database refused the write; `constraint` is its name in PostgreSQL.
 
-    def __init__(self, constraint: str) -> None:
+    `subject` is what a trigger of ours has said of it: the id of what stands in the way.
+    """
+
+    def __init__(self, constraint: str, subject: str | None = None) -> None:
         super().__init__(constraint)
         self.constraint = constraint
+        self.subject = subject
 
 
 class NotUnique(ConstraintViolated):
@@ -106,7 +110,7 @@ def translate(error: psycopg.Error) -> Exception:
     if state == "23505":
         return NotUnique(error.diag.constraint_name or "")
     if state.startswith("23"):
-        return ConstraintViolated(error.diag.constraint_name or error.diag.column_name or "")
+        return ConstraintViolated(error.diag.constraint_name or error.diag.column_name or "", error.diag.message_detail)
     if was_undone(error) or is_stale(error):
         return Undone(one_line(error))
     if state in _NOT_READY:

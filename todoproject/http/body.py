@@ -64,6 +64,10 @@ class StrictParser(Parser):
             raise Problem(UNSUPPORTED_MEDIA_TYPE, "Send the body as it is, without Content-Encoding.")
         return loads(request.body)
 
+    def parse_any(self, request: HttpRequest) -> Any:
+        """Parse a body that nobody wants; None for one that is not even JSON. Raises Problem."""
+        return loads(request.body) if request.content_type in _PATCH_MEDIA_TYPES else None
+
 
 def loads(body: bytes) -> Any:
     """Parse a JSON document. Raises Problem."""

@@ -25,8 +25,9 @@ from todoproject.http.request import ApiRequest, RespondTo
 from todoproject.http.routing import Routes
 from todoproject.observability import logs
 
-# For each path template and method, the query parameters that the operation knows.
-Operations = Mapping[str, Mapping[str, frozenset[str]]]
+# For each path template and method, the query parameters that the operation knows, and whether each may be repeated.
+Parameters = Mapping[str, bool]
+Operations = Mapping[str, Mapping[str, Parameters]]
 
 # A hundred operations become some 500 kB of objects. What waits for the database should be their bytes alone.
 _LARGE_BYTES = 4096
@@ -75,9 +76,11 @@ class ApiHandler(ASGIHandler):
             response: HttpResponse = await view(request, **arguments)
         return response
 
-    def _resolve(self, request: ApiRequest) -> tuple[Any, dict[str, Any], Mapping[str, frozenset[str]]]:
+    def _resolve(self, request: ApiRequest) -> tuple[Any, dict[str, Any], Mapping[str, Parameters]]:
         if (found := self._routes.find(request.path_info)) is None:
-            raise problems.not_found()
+            # What could be somebody's is answered as if it were.
+            could_be = self._routes.could_be(request.path_info)
+            raise problems.not_found() if could_be else problems.no_such_path(self._routes.nearest(request.path_info))
         (request.route, view), arguments = found
         logs.note_route(request.route)
         return view, arguments, self._operations[request.route]
@@ -119,11 +122,11 @@ def _refuse_unreadable_url(request: ApiRequest) -> None:
         raise Problem(MALFORMED_REQUEST, "The URL holds NUL or escapes that are not UTF-8.")
 
 
-def _options(methods: Mapping[str, frozenset[str]]) -> HttpResponse:
+def _options(methods: Mapping[str, Parameters]) -> HttpResponse:
     response = HttpResponse(status=204, headers={"Allow": _allow(methods)})
     del response.headers["Content-Type"]
     return response
 
 
-def _allow(methods: Mapping[str, frozenset[str]]) -> str:
+def _allow(methods: Mapping[str, Parameters]) -> str:
     return ", ".join(sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}))

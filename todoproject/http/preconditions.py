@@ -100,11 +100,7 @@ def _header(name: str, description: str, example: str) -> dict[str, Any]:
 
 
 _HEADERS = {
-    "If-Match": _header(
-        "If-Match", "Only if the task is one of these versions: ETags, or `*` for any. Else 412.", '"3"'
-    ),
-    "If-None-Match": _header(
-        "If-None-Match", "Only if the task is none of these versions; else 304, without it.", '"3"'
-    ),
-    "If-None-Match: *": _header("If-None-Match", "`*`: only if there is no task with this id. Else 412.", "*"),
+    "If-Match": _header("If-Match", "Only if it is one of these versions: ETags, or `*` for any. Else 412.", '"3"'),
+    "If-None-Match": _header("If-None-Match", "Only if it is none of these versions; else 304, without it.", '"3"'),
+    "If-None-Match: *": _header("If-None-Match", "`*`: only if there is none with this id. Else 412.", "*"),
 }

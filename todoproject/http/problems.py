@@ -16,6 +16,8 @@ from todoproject.observability import logs, metrics
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/docs/errors/"
+# How a 401 answers a token that was sent (RFC 6750, section 3.1); to who has sent none it says only "Bearer".
+INVALID_TOKEN = 'Bearer error="invalid_token", error_description="The token is unknown, expired or revoked."'  # noqa: S105 -- none
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,12 @@ FORBIDDEN = _define(
 NOT_FOUND = _define(
     "not-found", 404, "Not found", "There is nothing here, or it is not yours to see: the answer is the same."
 )
+NO_SUCH_PATH = _define(
+    "no-such-path",
+    404,
+    "No such path",
+    "The API has no such path, whoever asks. `nearest` is the one that is most like it, where there is one.",
+)
 METHOD_NOT_ALLOWED = _define(
     "method-not-allowed",
     405,
@@ -131,11 +139,23 @@ TASK_DELETED = _define(
     "Task deleted",
     "The id belongs to a deleted task. Restore that one, or create another under a new id.",
 )
+LIST_DELETED = _define(
+    "list-deleted",
+    409,
+    "List deleted",
+    "The list is in the trash; `id` says which. Restore that one, or choose another.",
+)
+LIST_NOT_EMPTY = _define(
+    "list-not-empty",
+    409,
+    "List not empty",
+    "The list holds tasks. `tasks=move` puts them into the inbox, `tasks=delete` deletes them with it.",
+)
 PRECONDITION_FAILED = _define(
     "precondition-failed",
     412,
     "Precondition failed",
-    "The task is not what `If-Match` or `If-None-Match` says. `ETag` and `task` are what it is now.",
+    "The task or list is not what `If-Match` or `If-None-Match` says. `ETag` and `task` or `list` are what it is now.",
 )
 TOO_LARGE = _define("too-large", 413, "Body too large", "A request body may have up to 1 MiB.")
 HEAD_TOO_LARGE = _define(
@@ -190,7 +210,7 @@ OVERLOADED = _define(
     "overloaded",
     503,
     "Too many logins at once",
-    "More passwords wait to be checked than can be in good time. Try again after `Retry-After` seconds.",
+    "Passwords are checked in turn, for up to 25 seconds; this one's turn did not come. Try again after `Retry-After`.",
 )
 UNAVAILABLE = _define(
     "unavailable",
@@ -246,7 +266,7 @@ def respond(problem: Problem, instance: str) -> HttpResponse:
         orjson.dumps(document), content_type=MEDIA_TYPE, status=problem.type.status, headers=problem.headers
     )
     if problem.type.status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response.headers.setdefault("WWW-Authenticate", "Bearer")
     return response
 
 
@@ -273,3 +293,10 @@ def internal_error() -> Problem:
 def not_found() -> Problem:
     """Return the problem for what is not there, or not for the one who asks."""
     return Problem(NOT_FOUND, "There is nothing here, or it is not yours to see.")
+
+
+def no_such_path(nearest: str | None) -> Problem:
+    """Return the problem for a path that the API does not have."""
+    if nearest is None:
+        return Problem(NO_SUCH_PATH, "There is no such path.")
+    return Problem(NO_SUCH_PATH, f"There is no such path; did you mean {nearest}?", nearest=nearest)

@@ -1,7 +1,8 @@
 """Requests: Django's, but their `Content-Type` can neither break them nor change how their URL is read."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
@@ -44,12 +45,20 @@ class ApiRequest(Request):
     credentials: Credentials | None = None
     # What its statements are executed by: each alone by the pool, or in the transaction of its Idempotency-Key.
     work: Work = pool
-    known_parameters: frozenset[str] = frozenset()
+    # Each with whether it may be given more than once.
+    known_parameters: Mapping[str, bool] = MappingProxyType({})
+    takes_body: bool = True
 
     @property
     def is_accepted(self) -> bool:
         """Tell whether PostgreSQL has accepted the token."""
         return self.credentials is not None and self.credentials.user_id is not None
+
+
+def has_sent_token(authorization: str | None) -> bool:
+    """Tell whether an `Authorization` header is of the scheme for tokens, be the token malformed."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return scheme.lower() == "bearer" and token.strip() != ""
 
 
 def bearer_token(authorization: str | None) -> str | None:

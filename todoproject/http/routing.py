@@ -1,5 +1,6 @@
 """Which view answers a path: Django's patterns and converters, found by the path's shape, not one after another."""
 
+import difflib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +9,13 @@ from typing import Any, NamedTuple
 from django.urls import URLPattern, URLResolver
 from django.urls.resolvers import RoutePattern
 
+_LONGEST = 200  # characters of a wrong path that are compared
+# A slash too many, a word in the plural, a slip of the fingers; what is less alike is another thing.
+_ALIKE = 0.7
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+
+_PLACE = re.compile(r"\{\w+\}")
+_ID_LIKE = re.compile(r"(?<=/)[^/]*\d[^/]*(?=/|$)|(?<=/)\{[^/]*\}(?=/|$)|(?<=/):\w+(?=/|$)")  # also `{id}` and `:id`
 
 # How many slashes, the segment after the first slash, and the last one unless it is a parameter.
 _Shape = tuple[int, str, str | None]
@@ -26,11 +33,14 @@ class Routes:
 
     def __init__(self, patterns: Sequence[URLPattern | URLResolver]) -> None:
         self._routes: defaultdict[_Shape, list[tuple[RoutePattern, Route]]] = defaultdict(list)
+        self._templates: list[str] = []
         for route, view in _flat(patterns, ""):
             count, second, last = _shape(route)
             shape = (count, second, None if "<" in last else last)
             found = Route(template(route), view)
             self._routes[shape].append((RoutePattern(route, is_endpoint=True), found))
+            self._templates.append(found.template)
+        self._segments = [_PLACE.sub("{}", template).split("/") for template in self._templates]
 
     def find(self, path: str) -> tuple[Route, dict[str, Any]] | None:
         """Return the route of a path and what its parameters are, or None."""
@@ -41,6 +51,26 @@ class Routes:
                 if (match := pattern.match(path)) is not None:
                     return route, match[2]
         return None
+
+    def could_be(self, path: str) -> bool:
+        """Tell whether a path is one of ours with something that is no id in the place of one."""
+        found = path.split("/")
+        return any(
+            len(found) == len(ours) and all(_fits(*pair) for pair in zip(found, ours, strict=True))
+            for ours in self._segments
+        )
+
+    def nearest(self, path: str) -> str | None:
+        """Return the path template that a wrong path is most like, or None."""
+        path = path[:_LONGEST].rstrip("/").lower()
+        templates = {_PLACE.sub("{}", template): template for template in self._templates}
+        with_places = _ID_LIKE.sub("{}", path)
+        near = difflib.get_close_matches(with_places, list(templates), n=1, cutoff=_ALIKE)
+        return templates[near[0]] if near else None
+
+
+def _fits(part: str, ours: str) -> bool:
+    return part != "" if ours == "{}" else part == ours
 
 
 def template(route: str) -> str:

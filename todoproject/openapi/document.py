@@ -20,6 +20,7 @@ from todoproject.http.problems import (
     IN_FLIGHT,
     INTERNAL_ERROR,
     INVALID,
+    INVALID_TOKEN,
     KEY_REUSED,
     MALFORMED_REQUEST,
     MEDIA_TYPE,
@@ -43,8 +44,10 @@ _CODES = "x-codes"  # a response's problems on their way through Ninja; not in t
 
 _TAGS = {
     "accounts": "Registering, logging in and out, and the account itself.",
+    "sessions": "The logins of the account, and how they end.",
     "tokens": "Personal access tokens for scripts and devices, each with the scopes it needs.",
     "tasks": "The tasks of the account that the token belongs to.",
+    "lists": "The lists that tasks are kept in. A task in none of them is in the inbox.",
     "health": "For monitors and load balancers; no token needed.",
 }
 _SECURITY = (
@@ -53,7 +56,7 @@ _SECURITY = (
 _TEXT = {"type": "string"}
 _HEADERS = {
     "X-Request-ID": ("The request's id, to find it in the logs: the client's own, or a new one.", _TEXT),
-    "WWW-Authenticate": ("How to authenticate (RFC 6750).", {"const": "Bearer", "type": "string"}),
+    "WWW-Authenticate": ("How to authenticate (RFC 6750).", {"enum": ["Bearer", INVALID_TOKEN], "type": "string"}),
     "Retry-After": ("After how many seconds to try again.", {"type": "integer", "minimum": 1}),
     "RateLimit": ("What is left of the limit.", _TEXT),
     "RateLimit-Policy": ("The limit.", _TEXT),
@@ -233,12 +236,20 @@ def _has_version(response: dict[str, Any], schemas: dict[str, Any]) -> bool:
     return any({"id", "version"} <= {*required} for required in members)
 
 
-def query_parameters(document: bytes) -> dict[str, dict[str, frozenset[str]]]:
-    """Return the names of each operation's query parameters, by path template and method."""
+def query_parameters(document: bytes) -> dict[str, dict[str, dict[str, bool]]]:
+    """Return each operation's query parameters, by path template and method: may it be given more than once?"""
     return {
         path: {
-            method.upper(): frozenset(p["name"] for p in operation.get("parameters", ()) if p.get("in") == "query")
+            method.upper(): {
+                parameter["name"]: _is_repeatable(parameter["schema"])
+                for parameter in operation.get("parameters", ())
+                if parameter.get("in") == "query"
+            }
             for method, operation in operations.items()
         }
         for path, operations in orjson.loads(document)["paths"].items()
     }
+
+
+def _is_repeatable(schema: Mapping[str, Any]) -> bool:
+    return any(choice.get("type") == "array" for choice in schema.get("anyOf", [schema]))

@@ -1,0 +1,204 @@
+"""How a resource is written and read: one statement for each write, which also settles the precondition.
+
+`if_match` is what a client says it has seen: the row's version must be one of these, or nothing is written and Changed
+tells what the row is now. None asks for no more than that the row exists.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Model, QuerySet
+from psycopg import sql
+
+from accounts.models import Scope
+from tasks import read_only
+from todoproject.database.client import sql as statements
+from todoproject.database.client.sql import CurrentUser, Parameter
+from todoproject.database.client.statement import Rows, Statement
+
+Versions = Sequence[int]
+Conditions = frozenset[str]  # names of read-only members, and `if_match`
+
+
+def conditions(if_match: Versions | None, sent: Iterable[str] = ()) -> Conditions:
+    """Return the names of what must hold before a write."""
+    return frozenset(sent) | ({"if_match"} if if_match is not None else set())
+
+
+def sql_of(names: Conditions) -> str:
+    """Return these conditions in SQL; empty where there are none."""
+    version = "version = ANY (%(if_match)s)" if "if_match" in names else ""
+    return " AND ".join(filter(None, [version, read_only.condition(names - {"if_match"})]))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as PostgreSQL wrote it: its JSON, and its version for the ETag."""
+
+    json: bytes
+    version: str
+
+
+class NotFound(Exception):
+    """There is no such row, or it is somebody else's: nobody can tell which."""
+
+
+class Changed(Exception):
+    """The row is not, or no longer, what the client's precondition says; `row` is what it is."""
+
+    noun = ""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(row.version)
+        self.row = row
+
+
+class Deleted(Exception):
+    """The id belongs to a row in the trash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A write of one row, ready to be sent with somebody's credentials."""
+
+    resource: "Resource"
+    statement: Statement
+    values: dict[str, object]
+    creates: bool = False
+    sent: Mapping[str, object] = field(default_factory=dict)  # read-only members that must be what they are
+
+    @property
+    def id(self) -> object:
+        """The row that is written."""
+        return self.values["id"]
+
+    def read(self, rows: Rows) -> Row:
+        """Return the row as it is after the write.
+
+        Raises the resource's NotFound, Changed, Deleted, and ReadOnlyDiffers.
+        """
+        if not rows:
+            if self.creates:
+                raise read_only.ReadOnlyDiffers(self.sent)
+            raise self.resource.not_found
+        row = Row(rows.bytes(0, 0), rows.text(0, 1))
+        if rows.text(0, 2) == "t":
+            return row
+        if self.creates and b'"deleted_at":null' not in row.json:  # in a member's text the quotes would be escaped
+            raise self.resource.deleted
+        if not self.creates and self._meets_precondition(row):
+            read_only.refuse_differing(self.sent, row.json)
+        raise self.resource.changed(row)
+
+    def _meets_precondition(self, row: Row) -> bool:
+        versions = self.values.get("if_match")
+        return not isinstance(versions, list) or int(row.version) in versions
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A table of people's own rows, each with an id that is its owner's, a version and a trash."""
+
+    model: type[Model]
+    fields: tuple[str, ...]  # what an answer has, as model and document name it
+    not_found: type[NotFound]
+    changed: type[Changed]
+    deleted: type[Deleted]
+
+    def own(self) -> "QuerySet[Any, Any]":
+        """Return the rows of the user whom the request binds."""
+        return self.model._default_manager.filter(user=CurrentUser())
+
+    def live_or_deleted(self) -> "QuerySet[Any, Any]":
+        """Return the row that the parameter `id` names."""
+        return self.own().filter(id=Parameter("id"))
+
+    def live(self) -> "QuerySet[Any, Any]":
+        """Return the row that the parameter `id` names, unless it is deleted."""
+        return self.live_or_deleted().filter(deleted_at=None)
+
+    def plan(
+        self,
+        statement: Statement,
+        row_id: object,
+        if_match: Versions | None,
+        sent: Mapping[str, object] | None = None,
+        **values: object,
+    ) -> Plan:
+        """Return the plan of a write with its values; `sent` are read-only members to be compared."""
+        condition = {} if if_match is None else {"if_match": list(if_match)}
+        sent = sent or {}
+        return Plan(self, statement, {"id": row_id, **condition, **read_only.parameters(sent), **values}, sent=sent)
+
+    def update(
+        self,
+        target: "QuerySet[Any, Any]",
+        values: Mapping[str, sql.Composable],
+        conditions: Conditions,
+        *,
+        repeatable: bool = False,
+    ) -> Statement:
+        """Write the rows that `target` means; with conditions, only those that meet them."""
+        if conditions:  # never repeatable: a second try would meet the version that the first one has made
+            return self.write(self._update_if(target, values, sql_of(conditions)), done="is_done")
+        text = f"WITH result AS ({statements.update(target, values, self.fields)})"
+        return self.write(text, repeatable=repeatable)
+
+    def _update_if(self, target: "QuerySet[Any, Any]", values: Mapping[str, sql.Composable], condition: str) -> str:
+        """Write the row if it is what the client expects, and give it as it is now, written or not.
+
+        Who writes has locked the owner before: nobody else changes the row between the comparison and the write.
+        """
+        members = statements.columns(self.model, self.fields)
+        write = statements.update(target, values, self.fields, condition="EXISTS (SELECT FROM matching)")
+        return f"""
+            WITH current AS MATERIALIZED ({statements.select(target.values(*self.fields))}),
+                 matching AS MATERIALIZED (SELECT FROM current WHERE {condition}),
+                 written AS ({write}),
+                 result AS (SELECT {members}, true AS is_done FROM written
+                            UNION ALL
+                            SELECT {members}, false FROM current WHERE NOT EXISTS (SELECT FROM matching))
+        """  # noqa: S608 -- composed of our own statements
+
+    def write(self, result: str, *, done: str = "true", repeatable: bool = False, writes: bool = True) -> Statement:
+        """Return what `result` holds; `done` tells whether it is this statement that made the row what it is."""
+        members = statements.columns(self.model, self.fields)
+        rows = f"SELECT {members}, {done} AS is_done FROM result"  # noqa: S608 -- composed of our own statements
+        text = f"{result} {statements.as_json(rows, self.model, self.fields, ['version', 'is_done'])}"
+        return Statement.fenced(text, scope=Scope.TASKS_WRITE, repeatable=repeatable, writes=writes)
+
+    def insert(self, members: Sequence[str]) -> Statement:
+        """Store a new row with these members."""
+        return self.write(f"WITH result AS ({statements.insert(self.model, self._new(members), self.fields)})")
+
+    def insert_as(self, members: Sequence[str]) -> Statement:
+        """Store a new row unless the owner has the id already; give what is there, created or not.
+
+        Nobody else can create it meanwhile: whoever inserts a row has its owner locked, as we have before we look.
+        """
+        names = statements.columns(self.model, self.fields)
+        condition = "NOT EXISTS (SELECT FROM existing)"
+        write = statements.insert(self.model, self._new(members), self.fields, condition=condition)
+        result = f"""
+            WITH existing AS MATERIALIZED ({statements.select(self.live_or_deleted().values(*self.fields))}),
+                 written AS ({write}),
+                 result AS (SELECT {names}, true AS is_done FROM written
+                            UNION ALL
+                            SELECT {names}, false FROM existing)
+        """  # noqa: S608 -- composed of our own statements
+        return self.write(result, done="is_done")
+
+    def _new(self, members: Sequence[str]) -> dict[str, sql.Composable]:
+        return statements.placeholders(("key", "id", *members)) | {"user": statements.CURRENT_USER}
+
+    def leave(self, conditions: Conditions) -> Statement:
+        """Change nothing, and give the row as it is."""
+        row = statements.select(self.live().values(*self.fields))
+        done = sql_of(conditions) or "true"
+        return self.write(f"WITH result AS ({row})", done=done, repeatable=True, writes=False)
+
+    def look(self) -> Statement:
+        """Give what has the id already, for a creation that is refused in any case: the precondition is told first."""
+        rows = statements.select(self.live_or_deleted().values(*self.fields))
+        return self.write(f"WITH result AS ({rows})", done="false", repeatable=True, writes=False)

@@ -1,0 +1,78 @@
+"""Members that the server keeps: they may come back as `GET` gave them; they are compared, and never written."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from pydantic import Field
+
+from todoproject.http.field_types import Instant, Strict, parse_instant
+
+_ID = Annotated[UUID, Field(strict=False)]
+
+
+class ReadOnlyMembers(Strict):
+    """What a client may send back of a task as it has read it."""
+
+    id: _ID = Field(None, description="May come back as it was given.")  # type: ignore[assignment]
+    created_at: Instant = Field(None, description="May come back as it was given.")  # type: ignore[assignment]
+    updated_at: Instant = Field(None, description="May come back; 412 if the task is a later one.")  # type: ignore[assignment]
+    completed_at: Instant | None = Field(None, description="May come back as it was given.")
+    deleted_at: Instant | None = Field(None, description="May come back as it was given.")
+    version: Annotated[int, Field(ge=1)] = Field(None, description="May come back; 412 if the task is a later one.")  # type: ignore[assignment]
+
+
+NAMES = tuple(ReadOnlyMembers.model_fields)
+_TIMES = frozenset(NAMES) - {"id", "version"}
+# Where one of these differs, the client has seen another state of the task; the others never change by themselves.
+_OF_STATE = ("version", "updated_at")
+
+
+class ReadOnlyDiffers(Exception):
+    """Members that only the server writes are sent with other values than they have."""
+
+    def __init__(self, members: Iterable[str]) -> None:
+        super().__init__(", ".join(members))
+        self.members = list(members)
+
+
+def sent(task: Strict) -> dict[str, Any]:
+    """Return the read-only members that a body names."""
+    return {name: getattr(task, name) for name in NAMES if name in task.model_fields_set}
+
+
+def condition(names: Iterable[str]) -> str:
+    """Compose what must hold for a row whose members are the ones sent, parameters `sent_…`.
+
+    Many clients hold no more of a time than milliseconds.
+    """
+    return " AND ".join(
+        f"date_trunc('milliseconds', {name}) IS NOT DISTINCT FROM"
+        f" date_trunc('milliseconds', %(sent_{name})s::timestamptz)"
+        if name in _TIMES
+        else f"{name} = %(sent_{name})s"
+        for name in sorted(names)
+    )
+
+
+def parameters(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of `condition`."""
+    return {f"sent_{name}": value for name, value in members.items()}
+
+
+def refuse_differing(members: Mapping[str, Any], document: bytes) -> None:
+    """Raise ReadOnlyDiffers unless it is only an older state of the task that the client has sent back."""
+    task = orjson.loads(document)
+    differing = [name for name, value in members.items() if _comparable(name, value) != _comparable(name, task[name])]
+    if differing and not any(name in _OF_STATE for name in differing):
+        raise ReadOnlyDiffers(differing)
+
+
+def _comparable(name: str, value: Any) -> Any:
+    if value is None or name == "version":
+        return value
+    if name == "id":
+        return str(value)
+    instant = parse_instant(value) if isinstance(value, str) else value
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
