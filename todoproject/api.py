@@ -335,6 +335,11 @@ _RULES = {
     "tasks_one_due": ("#", "one_due", "Give due_on (a day) or due_at (an instant), not both."),
     "tasks_due_on_range": ("#/due_on", "range", "The date is out of range."),
     "tasks_due_at_range": ("#/due_at", "range", "The time is out of range."),
+    "tasks_most_of_account": (
+        "#",
+        "too_many_tasks",
+        "The account, its trash included, holds as many as it may.",
+    ),
     "tasks_list_exists": ("#/list_id", "list", "There is no such list."),
     "lists_name_one_line": ("#/name", "one_line", "A name is one line, without control characters."),
     "lists_name_visible": ("#/name", "blank", "The name must not be blank."),

@@ -648,6 +648,10 @@ SECURE_HSTS_SECONDS = _read(
 )
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _read("HSTS_SUBDOMAINS", _boolean, example="true", default=PRODUCTION)
 SECURE_HSTS_PRELOAD = _read("HSTS_PRELOAD", _boolean, example="true", default=False)
+# Prefixes by which browsers hold a cookie to what it was set with (RFC 6265bis, section 4.1.3); they need TLS.
+SESSION_COOKIE_NAME = "__Secure-sessionid" if PRODUCTION else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken" if PRODUCTION else "csrftoken"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # not in a cookie: they name people
 SESSION_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_SAMESITE = "Lax"  # Strict would show whoever follows a link from a mail the login page
 SESSION_COOKIE_PATH = "/admin/"
