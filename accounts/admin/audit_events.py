@@ -23,7 +23,7 @@ ACTIONS = (
     *("sign-in", "sign-in failed", "sign-out", "register", "view", "add", "change", "delete", "export"),
     *("deactivate", "reactivate", "send reset", "revoke tokens", "lift limit", "set up second factor"),
     *("reset second factor", "change password", "erase", "lock second factor", audit.REFUSED_FILTER),
-    *("ask e-mail change", "change e-mail"),
+    *("ask e-mail change", "change e-mail", "renew recovery codes", "end sessions"),
 )
 
 
