@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
-from accounts.admin import person_panels
+from accounts.admin import audit_events, person_panels
 from accounts.admin.person_panels import Fact, Panel
 from accounts.models import User
 from tasks.admin import search
@@ -119,7 +119,9 @@ class TaskAdmin(ModelAdmin):
     )
     ordering = ("-key",)  # UUIDv7: by creation, and by the primary key's index
     search_fields = ("title",)  # what is searched is in get_search_results
-    search_help_text = "Words of the title or text, the beginning of an owner’s e-mail (with its @), or a whole id"
+    search_help_text = (
+        "Words of the title or text, the beginning of an owner’s e-mail (with its @), both, or a whole id"
+    )
     autocomplete_fields = ("user",)
     is_list_watched = True
     list_disable_select_all = False  # asked for with their number, a thousand at most
@@ -155,6 +157,12 @@ class TaskAdmin(ModelAdmin):
         is_list = request.path == reverse("admin:tasks_task_changelist")
         most = MOST_COUNTED + 1 if is_list and "user__id__exact" not in request.GET else None
         return search.search(queryset, term, most=most) if term else queryset, False
+
+    def list_note(self, request: HttpRequest) -> str:
+        """Say why everybody's tasks are in one order only: no index has them by due, and reading all takes seconds."""
+        if request.GET.get("user__id__exact"):
+            return ""
+        return "Everybody’s tasks are sorted by when they were made. Filter by an owner to sort by due or title."
 
     def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
         """Sort one owner's tasks by anything; all tasks would have to be read and sorted whole."""
@@ -304,5 +312,6 @@ def _newest(request: HttpRequest, user: User) -> Panel | None:
     return Panel("Newest tasks", ("Title", "State", "Priority", "Due", "Created"), rows, more)
 
 
+audit_events.add_names(Task, "title")
 person_panels.add_facts(_facts)
 person_panels.add(_newest)

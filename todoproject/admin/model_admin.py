@@ -59,6 +59,10 @@ class ModelAdmin(ExportPages):
         """Return what changes whenever somebody changes `row` or what it is related to."""
         return self.mark(row) + edit_conflicts.relations(row, self.unwatched)
 
+    def list_note(self, request: HttpRequest) -> str:
+        """Return a sentence about this list, for above it; nothing where there is nothing to be said."""
+        return ""
+
     def get_changelist(self, request: HttpRequest, **options: Any) -> Any:
         return ChangeList
 
@@ -224,7 +228,9 @@ class ModelAdmin(ExportPages):
             raise Http404
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
-        events = list(audit.events_for(obj)[:MOST_EVENTS])
+        found = audit.events_for(obj)
+        shows_views = "views" in request.GET
+        events = list((found if shows_views else found.exclude(action=audit.VIEW))[:MOST_EVENTS])
         context = {
             **self.admin_site.each_context(request),
             "title": f"History of {obj}",
@@ -232,6 +238,8 @@ class ModelAdmin(ExportPages):
             "object": obj,
             "object_id": object_id,
             "events": audit.named(events),
+            "shows_views": shows_views,
+            "records_views": self.records_views,
             "is_cut": len(events) == MOST_EVENTS,
             **(extra_context or {}),
         }

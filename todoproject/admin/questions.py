@@ -34,6 +34,13 @@ def ask_first(
         return HttpResponseRedirect(request.get_full_path())
     if not number or "confirmed" in request.POST:
         return None
+    noun = model_admin.opts.verbose_name if number == 1 else model_admin.opts.verbose_name_plural
+    text = question.format(rows=f"{number:,} {noun}")
+    return ask(model_admin, request, text, button, request.get_full_path())
+
+
+def ask(model_admin: Any, request: HttpRequest, question: str, button: str, back: str) -> HttpResponse:
+    """Return a page that asks; its answer is what was sent, and `confirmed`."""
     unneeded = ("csrfmiddlewaretoken", "confirmed")
     carried = [
         (name, value)
@@ -41,16 +48,14 @@ def ask_first(
         for value in values
         if name not in unneeded and not name.startswith("form-")
     ]
-    options = model_admin.opts
-    noun = options.verbose_name if number == 1 else options.verbose_name_plural
     context = {
         **model_admin.admin_site.each_context(request),
         "title": button,
-        "opts": options,
-        "question": question.format(rows=f"{number:,} {noun}"),
+        "opts": model_admin.opts,
+        "question": question,
         "button": button,
         "carried": carried,
-        "back": request.get_full_path(),
+        "back": back,
     }
     return TemplateResponse(request, "admin/ask.html", context)
 
