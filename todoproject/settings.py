@@ -615,6 +615,7 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("todoproject/icon.svg")}],
     "STYLES": [lambda request: static("todoproject/admin.css")],
     "SCRIPTS": [lambda request: static("todoproject/admin.js")],
+    "ACCOUNT": {"navigation": [{"title": "My account", "link": reverse_lazy("admin:account")}]},
     "DASHBOARD_CALLBACK": "tasks.admin.dashboard.show",
     "ENVIRONMENT": [ENVIRONMENT, "danger" if PRODUCTION else "info"],
     "COLORS": {"primary": {str(shade): f"oklch({colour} 262)" for shade, colour in _SHADES.items()}},
