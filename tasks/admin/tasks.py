@@ -1,5 +1,6 @@
 """The staff's view of tasks. Deleting means what it means in the API: the row stays, marked as deleted."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
@@ -22,6 +23,8 @@ from tasks.models import Priority, Task, TaskList
 from todoproject.admin.change_list import DayRangeFilter, PersonFilter
 from todoproject.admin.model_admin import ModelAdmin
 from todoproject.admin.paginator import MOST_COUNTED
+
+MOST_SUBTASKS = 50  # shown on a task's page
 
 
 class DeletedFilter(DropdownFilter):
@@ -86,6 +89,11 @@ def _overdue() -> Q:
     return Q(due_on__lt=now.astimezone(UTC).date()) | Q(due_at__lt=now)
 
 
+def _links(tasks: Iterable[Task]) -> str:
+    links = ((reverse("admin:tasks_task_change", args=[task.pk]), task.title) for task in tasks)
+    return format_html_join(", ", '<a href="{}" class="text-link">{}</a>', links)
+
+
 def _state(task: Task) -> str:
     if task.deleted_at is not None:
         return "deleted"
@@ -119,16 +127,8 @@ class TaskAdmin(ModelAdmin):
     is_list_watched = True
     linked_lookups = ("list_id",)
     readonly_fields = (
-        "id",
-        "kept_in",
-        "labelled",
-        "external_id",
-        "version",
-        "number",
-        "created_at",
-        "updated_at",
-        "completed_at",
-        "deleted_at",
+        *("id", "kept_in", "parent", "subtasks", "labelled", "external_id", "version", "number"),
+        *("created_at", "updated_at", "completed_at", "deleted_at"),
     )
     fieldsets = (
         (None, {"fields": ("title", "description", "user")}),
@@ -137,7 +137,7 @@ class TaskAdmin(ModelAdmin):
             "Details",
             {
                 "fields": (
-                    "kept_in",
+                    *("kept_in", "parent", "subtasks", "labelled", "external_id"),
                     ("created_at", "updated_at"),
                     ("completed_at", "deleted_at"),
                     ("version", "number"),
@@ -151,8 +151,8 @@ class TaskAdmin(ModelAdmin):
     export_columns: ClassVar = {"id": "id", "owner": "user__email", "owner_id": "user_id"} | {
         name: name
         for name in (
-            *("title", "description", "is_completed", "completed_at", "priority", "list_id", "due_on", "due_at"),
-            *("starts_on", "labels", "external_id"),
+            *("title", "description", "is_completed", "completed_at", "priority", "list_id", "parent_id"),
+            *("due_on", "due_at", "starts_on", "labels", "external_id"),
             *("created_at", "updated_at", "deleted_at", "version", "change_no"),
         )
     }
@@ -187,6 +187,16 @@ class TaskAdmin(ModelAdmin):
     )
     def state(self, task: Task) -> str:
         return _state(task)
+
+    @display(description="Belongs under")
+    def parent(self, task: Task) -> str:
+        found = Task.objects.filter(user_id=task.user_id, id=task.parent_id).first() if task.parent_id else None
+        return "–" if found is None else _links([found])
+
+    @display(description="Subtasks")
+    def subtasks(self, task: Task) -> str:
+        found = Task.objects.live().filter(user_id=task.user_id, parent_id=task.id).order_by("position", "id")
+        return _links(found[:MOST_SUBTASKS]) or "–"
 
     @display(description="Labels")
     def labelled(self, task: Task) -> str:
