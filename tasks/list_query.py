@@ -173,8 +173,10 @@ class TaskListQuery(Strict):
     completed_before: Instant | None = None
     q: Annotated[str, StringConstraints(min_length=1, max_length=200), Storable] | None = Field(
         None,
-        description="Tasks with all these words in title or description; the last one may be only begun. Words are"
-        " runs of letters and digits, whatever their case.",
+        description="Tasks with all these words in title, description or labels; the last one may be only begun. Case,"
+        " accents and width do not matter. Chinese, Japanese, Korean, Thai and the like are found by any of their"
+        ' characters that follow one another. `"two words"` are a phrase, `-word` must not be there, and signs such as'
+        " `C++` and emoji count. A query without anything to search for is a 422.",
     )
     label: LabelsFilter = Field(None, description="All of these, whatever their case; may be given more than once.")
     external_id: ExternalId | None = None

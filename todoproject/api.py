@@ -32,6 +32,7 @@ from accounts.throttling import TooManyAttempts
 from tasks.api.external_ids import router as external_ids_router
 from tasks.api.labels import router as labels_router
 from tasks.api.lists import router as lists_router
+from tasks.api.statistics import router as statistics_router
 from tasks.api.tasks import router as tasks_router
 from tasks.models import MOST_LABELS
 from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable
@@ -170,6 +171,7 @@ api.add_router("/v1/tasks/by-external-id", external_ids_router)
 api.add_router("/v1/tasks", tasks_router)
 api.add_router("/v1/lists", lists_router)
 api.add_router("/v1/labels", labels_router)
+api.add_router("/v1/me/statistics", statistics_router)
 api.add_router("/health", health_router)
 account_export.add("tasks", tasks_exports.tasks)
 account_export.add("lists", tasks_exports.lists)
@@ -367,6 +369,9 @@ _STATES = {
 
 @api.exception_handler(ConstraintViolated)
 def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> HttpResponse:
+    if error.constraint == "search_for_something":
+        detail = "There is nothing in this to search for: give a word, a sign or an emoji that is not excluded by a -."
+        return _answer(request, validation.invalid([{"parameter": "q", "code": "nothing", "detail": detail}]))
     if error.constraint in _STATES:
         state, sentence = _STATES[error.constraint]
         named: dict[str, Any] = {"id": error.subject} if error.subject else {}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -122,7 +122,10 @@ class TaskAdmin(ModelAdmin):
     )
     ordering = ("-key",)  # UUIDv7: by creation, and by the primary key's index
     search_fields = ("title",)  # what is searched is in get_search_results
-    search_help_text = "Words of the title or text, the beginning of an owner’s e-mail (with its @), or a whole id"
+    search_help_text = (
+        "Words of the title or text, “a phrase”, -without, the beginning of an owner’s e-mail (with its @), or a"
+        " whole id"
+    )
     autocomplete_fields = ("user",)
     is_list_watched = True
     linked_lookups = ("list_id",)
@@ -168,6 +171,10 @@ class TaskAdmin(ModelAdmin):
         term = search_term.strip()
         # A list shows the newest and counts no further; an export has them all.
         is_list = request.path == reverse("admin:tasks_task_changelist")
+        if is_list and term and not search.is_searchable(term):
+            messages.warning(
+                request, "There is nothing in this search to look for: give a word that has no - before it."
+            )
         most = MOST_COUNTED + 1 if is_list and "user__id__exact" not in request.GET else None
         return search.search(queryset, term, most=most) if term else queryset, False
 

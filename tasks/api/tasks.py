@@ -13,9 +13,11 @@ from tasks.moves import TaskMove
 from tasks.queries import TaskRow
 from tasks.schemas import (
     Batch,
+    BatchCreate,
     BatchOperation,
     BatchQuery,
     BatchResults,
+    BatchStateChange,
     NewTaskId,
     Task,
     TaskCreate,
@@ -101,12 +103,12 @@ def _result(
     request: "AuthenticatedRequest", operation: BatchOperation | UnreadableOperation, result: TaskRow | Exception
 ) -> bytes:
     """Return what the operation would have been answered as a request of its own."""
-    if isinstance(result, Exception) or isinstance(operation, UnreadableOperation):
+    if isinstance(result, Exception):
         refusal = request.respond_to(request, result)
         return b'{"status":%d,"body":%b}' % (refusal.status_code, refusal.content)
-    if operation.op == "delete":
+    if isinstance(operation, BatchStateChange) and operation.op == "delete":
         return b'{"status":204,"body":null}'
-    return b'{"status":%d,"body":%b}' % (201 if operation.op == "create" else 200, result.json)
+    return b'{"status":%d,"body":%b}' % (201 if isinstance(operation, BatchCreate) else 200, result.json)
 
 
 @router.get(

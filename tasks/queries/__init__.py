@@ -21,6 +21,7 @@ from tasks.queries.one import (
     upsert,
 )
 from tasks.queries.pages import list_page
+from tasks.queries.statistics import statistics
 
 __all__ = [
     "BatchFailed",
@@ -43,5 +44,6 @@ __all__ = [
     "replace",
     "restore",
     "run_batch",
+    "statistics",
     "upsert",
 ]

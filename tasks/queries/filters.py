@@ -88,6 +88,16 @@ def _bounds(name: str, kind: str) -> list[_Bound]:
     return [_bound(name, kind, days, later) for days in _MOMENTS[name]]
 
 
+def beginning_of_day(days: int) -> Expression:
+    """Return when the owner's day so many days from today begins."""
+    return _SQL(f"day_begins(owner_today() + {days})")
+
+
+def _bounds_of_today() -> list[_Bound]:
+    days = [f"owner_today() + {days}" for days in (0, 1)]
+    return [_Bound(day, f"day_begins({day})") for day in days]
+
+
 _ANY_PRIORITY = Func(F("priority"), template="%(expressions)s = ANY (%%(priorities)s)", output_field=BooleanField())
 _HAS_LABELS = Func(F("labels"), template="has_labels(%(expressions)s, %%(label)s::text[])", output_field=BooleanField())
 _TODAY = _SQL("owner_today()")
@@ -104,6 +114,7 @@ CONDITIONS: Mapping[str, Q] = {
     "has due": Q(sort_due__lt=UNDATED),
     "has no due": Q(sort_due__gte=UNDATED),
     "overdue": _OVERDUE,
+    "due_on today": _on(*_bounds_of_today()),
     "not overdue": _NOT_OVERDUE,
     "created_after": Q(created_at__gt=Parameter("created_after")),
     "updated_after": Q(updated_at__gt=Parameter("updated_after")),

@@ -99,7 +99,7 @@ def _text(shape: _Shape) -> str:
     if shape.has_total:
         text = _with_total(text, _select(rows.values("key"), shape), keys)
     if shape.is_search:
-        text = f"WITH found AS (SELECT * FROM search_tasks(%(q)s)) {text}"  # noqa: S608 -- composed of our own statements
+        text = f"WITH found AS (SELECT * FROM search_tasks(searchable(%(q)s))) {text}"  # noqa: S608 -- composed of our own statements
     return text
 
 

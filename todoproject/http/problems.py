@@ -301,7 +301,6 @@ def not_found() -> Problem:
 
 def no_such_path(nearest: str | None) -> Problem:
     """Return the problem for a path that the API does not have."""
-    hint = "" if nearest is None else f"; did you mean {nearest}?"
-    return Problem(
-        NO_SUCH_PATH, f"There is no such path{hint or '.'}", **({} if nearest is None else {"nearest": nearest})
-    )
+    if nearest is None:
+        return Problem(NO_SUCH_PATH, "There is no such path.")
+    return Problem(NO_SUCH_PATH, f"There is no such path; did you mean {nearest}?", nearest=nearest)
