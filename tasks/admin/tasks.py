@@ -1,10 +1,10 @@
 """The staff's view of tasks. Deleting means what it means in the API: the row stays, marked as deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
@@ -27,6 +27,8 @@ from todoproject.admin import questions
 from todoproject.admin.change_list import DayRangeFilter, PersonFilter
 from todoproject.admin.model_admin import ModelAdmin
 from todoproject.admin.paginator import MOST_COUNTED
+
+MOST_SUBTASKS = 50  # shown on a task's page
 
 
 class DeletedFilter(DropdownFilter):
@@ -91,6 +93,11 @@ def _overdue() -> Q:
     return Q(due_on__lt=now.astimezone(UTC).date()) | Q(due_at__lt=now)
 
 
+def _links(tasks: Iterable[Task]) -> str:
+    links = ((reverse("admin:tasks_task_change", args=[task.pk]), task.title) for task in tasks)
+    return format_html_join(", ", '<a href="{}" class="text-link">{}</a>', links)
+
+
 def _state(task: Task) -> str:
     if task.deleted_at is not None:
         return "deleted"
@@ -120,21 +127,25 @@ class TaskAdmin(ModelAdmin):
     ordering = ("-key",)  # UUIDv7: by creation, and by the primary key's index
     search_fields = ("title",)  # what is searched is in get_search_results
     search_help_text = (
-        "Words of the title or text, the beginning of an owner’s e-mail (with its @), both, or a whole id"
+        "Words of the title or text, “a phrase”, -without, the beginning of an owner’s e-mail (with its @), both, or a"
+        " whole id"
     )
     autocomplete_fields = ("user",)
     is_list_watched = True
     linked_lookups = ("list_id",)
     list_disable_select_all = False  # asked for with their number, a thousand at most
-    readonly_fields = ("id", "kept_in", "version", "number", "created_at", "updated_at", "completed_at", "deleted_at")
+    readonly_fields = (
+        *("id", "kept_in", "parent", "subtasks", "labelled", "external_id", "version", "number"),
+        *("created_at", "updated_at", "completed_at", "deleted_at"),
+    )
     fieldsets = (
         (None, {"fields": ("title", "description", "user")}),
-        ("State", {"fields": ("is_completed", "priority", "due_on", "due_at")}),
+        ("State", {"fields": ("is_completed", "priority", "due_on", "due_at", "starts_on")}),
         (
             "Details",
             {
                 "fields": (
-                    "kept_in",
+                    *("kept_in", "parent", "subtasks", "labelled", "external_id"),
                     ("created_at", "updated_at"),
                     ("completed_at", "deleted_at"),
                     ("version", "number"),
@@ -148,7 +159,8 @@ class TaskAdmin(ModelAdmin):
     export_columns: ClassVar = {"id": "id", "owner": "user__email", "owner_id": "user_id"} | {
         name: name
         for name in (
-            *("title", "description", "is_completed", "completed_at", "priority", "list_id", "due_on", "due_at"),
+            *("title", "description", "is_completed", "completed_at", "priority", "list_id", "parent_id"),
+            *("due_on", "due_at", "starts_on", "labels", "external_id"),
             *("created_at", "updated_at", "deleted_at", "version", "change_no"),
         )
     }
@@ -164,6 +176,10 @@ class TaskAdmin(ModelAdmin):
         term = search_term.strip()
         # A list shows the newest and counts no further; an export has them all.
         is_list = request.path == reverse("admin:tasks_task_changelist")
+        if is_list and term and not search.is_searchable(term):
+            messages.warning(
+                request, "There is nothing in this search to look for: give a word that has no - before it."
+            )
         most = MOST_COUNTED + 1 if is_list and "user__id__exact" not in request.GET else None
         return search.search(queryset, term, most=most) if term else queryset, False
 
@@ -189,6 +205,20 @@ class TaskAdmin(ModelAdmin):
     )
     def state(self, task: Task) -> str:
         return _state(task)
+
+    @display(description="Belongs under")
+    def parent(self, task: Task) -> str:
+        found = Task.objects.filter(user_id=task.user_id, id=task.parent_id).first() if task.parent_id else None
+        return "–" if found is None else _links([found])
+
+    @display(description="Subtasks")
+    def subtasks(self, task: Task) -> str:
+        found = Task.objects.live().filter(user_id=task.user_id, parent_id=task.id).order_by("position", "id")
+        return _links(found[:MOST_SUBTASKS]) or "–"
+
+    @display(description="Labels")
+    def labelled(self, task: Task) -> str:
+        return ", ".join(task.labels)
 
     @display(description="List")
     def kept_in(self, task: Task) -> str:

@@ -186,6 +186,33 @@ def test_tasks_are_found_by_title_owner_and_id(staff: Client) -> None:
 
 
 @pytest.mark.parametrize(
+    ("search", "shown"),
+    [
+        ("zazolc {}", [True, False]),
+        ("タワー {}", [True, False]),
+        ("{} -タワー", [False, True]),
+        ('"gesla jazn" {}', [True, False]),
+        ('{} -"gesla jazn"', [False, True]),
+        ("c++ {}", [False, True]),
+        ("{}", [True, True]),
+    ],
+)
+def test_tasks_are_found_as_in_the_api(staff: Client, search: str, shown: list[bool]) -> None:
+    mark, user = f"mark{uuid.uuid4().hex}", make_user()
+    titles = [f"Zażółć gęślą jaźń 東京タワー {mark}", f"jaźń gęślą C++ {mark}"]
+    for title in titles:
+        make_task(user, title)
+    for query in ({}, {"user__id__exact": str(user.pk)}):
+        text = page(staff.get("/admin/tasks/task/", {"q": search.format(mark), **query}))
+        assert [title in text for title in titles] == shown
+
+
+@pytest.mark.parametrize(("search", "told"), [("!!!", True), ("-shoes", True), ("shoes", False), ("a@b", False)])
+def test_search_for_nothing_is_told_so(staff: Client, search: str, told: bool) -> None:
+    assert ("nothing in this search to look for" in page(staff.get("/admin/tasks/task/", {"q": search}))) == told
+
+
+@pytest.mark.parametrize(
     ("query", "shown"),
     [
         ("", [True, True, True]),

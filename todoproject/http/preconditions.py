@@ -1,7 +1,7 @@
 """Preconditions of requests on one resource (RFC 9110, section 13): entity tags in, versions out.
 
-The entity tag of a resource is its version in quotes, and strong. `If-Match` compares strongly, so that a weak tag
-never matches; `If-None-Match` compares weakly.
+The entity tag of a resource is its version in quotes, and strong; compressed, it has another (compression.py).
+`If-Match` compares strongly, so that a weak tag never matches; `If-None-Match` compares weakly.
 """
 
 import re
@@ -12,7 +12,8 @@ from django.http import HttpRequest
 from todoproject.http.problems import MALFORMED_REQUEST, PRECONDITION_REQUIRED, Problem
 
 _TAG = re.compile(r'(?:W/)?"[!\x23-\x7e\x80-\xff]*"')  # RFC 9110, section 8.8.3: no quotes, blanks and controls
-_VERSION = re.compile(r'(W/)?"([1-9][0-9]{0,9})"')
+# With `-gzip` it is the same version, compressed.
+_VERSION = re.compile(r'(W/)?"([1-9][0-9]{0,9})(?:-gzip)?"')
 _ANY = "*"
 
 

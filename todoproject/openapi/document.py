@@ -48,6 +48,7 @@ _TAGS = {
     "tokens": "Personal access tokens for scripts and devices, each with the scopes it needs.",
     "tasks": "The tasks of the account that the token belongs to.",
     "lists": "The lists that tasks are kept in. A task in none of them is in the inbox.",
+    "labels": "The labels on tasks: the same whatever their case and width.",
     "health": "For monitors and load balancers; no token needed.",
 }
 _SECURITY = (
