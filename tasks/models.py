@@ -110,6 +110,10 @@ class Task(models.Model):
     # Null is the inbox. The reference (migrations/0012) is over the owner, too: one over the id alone is made without
     # the fence, and tells of a stranger's list.
     list_id = models.UUIDField("list", null=True, blank=True)
+    # The task that it belongs under: in the same list, six levels at most (migrations/0015).
+    parent_id = models.UUIDField("parent", null=True, blank=True)
+    # Its place among its siblings, made by the database and compared byte by byte. Null only until migrations/0019.
+    position = models.TextField(null=True, db_collation="C", editable=False)  # noqa: DJ001
     labels = ArrayField(models.TextField(validators=[validate_label]), blank=True, default=list, db_default=[])
     starts_on = models.DateField("starts on", null=True, blank=True, help_text="Not before this day.")
     # What the task is called where it comes from.
@@ -121,6 +125,7 @@ class Task(models.Model):
     deleted_at = models.DateTimeField("deleted at", null=True, blank=True, editable=False)
     # The id of what took the task along when it was deleted: it brings the task back, too.
     deleted_with = models.UUIDField(null=True, blank=True, editable=False)
+    completed_with = models.UUIDField(null=True, blank=True, editable=False)  # likewise
     version = models.PositiveIntegerField(db_default=1, editable=False)
     change_no = models.BigIntegerField(db_default=0, editable=False)
     # What lists are sorted by where the column itself will not do. A trigger keeps them, not an index on an
@@ -211,6 +216,10 @@ class Task(models.Model):
             models.Index(fields=["deleted_at"], name="tasks_purge", condition=~_LIVE),
             # For staff: what was completed of late. Open tasks are not in it, so writing them costs nothing.
             models.Index(fields=["completed_at"], name="tasks_completed", condition=Q(completed_at__isnull=False)),
+            models.Index(
+                fields=["user", "parent_id", "position"], name="tasks_children", condition=Q(parent_id__isnull=False)
+            ),
+            models.Index(fields=["user", "list_id", "position", "id"], name="tasks_by_position", condition=_LIVE),
             # For an owner's statistics, and lists by the time of completion: the same of one person, less the trash.
             models.Index(
                 fields=["user", "completed_at"],

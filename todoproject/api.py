@@ -13,6 +13,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
 
 from accounts import idempotency
 from accounts.api.accounts import router as accounts_router
+from accounts.api.sessions import router as sessions_router
 from accounts.authentication import Bearer
 from accounts.passwords import PasswordRefused, TooManyLogins
 from accounts.queries import (
@@ -57,7 +58,7 @@ from todoproject.database.errors import (
 from todoproject.http import preconditions, problems, validation
 from todoproject.http.body import StrictParser
 from todoproject.http.problems import Problem
-from todoproject.http.request import ApiRequest
+from todoproject.http.request import ApiRequest, has_sent_token
 from todoproject.monitoring.health import router as health_router
 from todoproject.openapi import document as openapi
 from todoproject.version import VERSION
@@ -152,7 +153,7 @@ def _run_once_for_a_key(run: View) -> View:
 
 
 # They hash a password before they write, and hold no connection meanwhile.
-_PREPARING = frozenset({"change_password"})
+_PREPARING = frozenset({"change_password", "change_email"})
 
 
 def _fingerprint(request: ApiRequest) -> bytes:
@@ -167,6 +168,7 @@ def _fingerprint(request: ApiRequest) -> bytes:
 api.add_decorator(_run_once_for_a_key, mode="view")
 api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
+api.add_router("/v1", sessions_router)
 api.add_router("/v1/tasks/by-external-id", external_ids_router)
 api.add_router("/v1/tasks", tasks_router)
 api.add_router("/v1/lists", lists_router)
@@ -193,12 +195,19 @@ def _fixed(type: problems.ProblemType, detail: str, **headers: str) -> Callable[
     return handle
 
 
-_NO_TOKEN = _fixed(problems.UNAUTHENTICATED, "The token is missing, unknown, expired or revoked.")
+def _no_token(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Say the same to everybody, but in the header whether there was a token (RFC 6750, section 3.1)."""
+    was_sent = has_sent_token(request.META.get("HTTP_AUTHORIZATION"))
+    headers = {"WWW-Authenticate": problems.INVALID_TOKEN} if was_sent else {}
+    detail = "The token is missing, unknown, expired or revoked."
+    return _answer(request, Problem(problems.UNAUTHENTICATED, detail, headers=headers))
+
+
 _NOTHING_HERE = _fixed(problems.NOT_FOUND, problems.not_found().detail)
 
 for _error, _handler in {
-    AuthenticationError: _NO_TOKEN,
-    InvalidToken: _NO_TOKEN,
+    AuthenticationError: _no_token,
+    InvalidToken: _no_token,
     WrongCredentials: _fixed(problems.WRONG_CREDENTIALS, "The e-mail or the password is wrong."),
     NotFound: _NOTHING_HERE,
     TokenNotFound: _NOTHING_HERE,
@@ -341,9 +350,20 @@ _RULES = {
     "tasks_one_due": ("#", "one_due", "Give due_on (a day) or due_at (an instant), not both."),
     "tasks_due_on_range": ("#/due_on", "range", "The date is out of range."),
     "tasks_due_at_range": ("#/due_at", "range", "The time is out of range."),
+    "tasks_most_of_account": (
+        "#",
+        "too_many_tasks",
+        "The account, its trash included, holds as many as it may.",
+    ),
     "tasks_list_exists": ("#/list_id", "list", "There is no such list."),
     "tasks_labels_count": ("#/labels", "too_long", f"A task has at most {MOST_LABELS} labels."),
     "tasks_labels_distinct": ("#/labels", "distinct", "A label stands on a task once, whatever its case."),
+    "tasks_parent_exists": ("#/parent_id", "parent", "There is no such task."),
+    "tasks_parent_circle": ("#/parent_id", "circle", "A task cannot belong under itself or its own subtasks."),
+    "tasks_parent_depth": ("#/parent_id", "depth", "Tasks are at most six levels deep."),
+    "tasks_parent_elsewhere": ("#/list_id", "parent_list", "A task is in the same list as the one it belongs under."),
+    "tasks_neighbour_before": ("#/before", "neighbour", "There is no such task beside it."),
+    "tasks_neighbour_after": ("#/after", "neighbour", "There is no such task beside it."),
     "lists_name_one_line": ("#/name", "one_line", "A name is one line, without control characters."),
     "lists_name_visible": ("#/name", "blank", "The name must not be blank."),
     "lists_neighbour_before": ("#/before", "neighbour", "There is no such list beside it."),
@@ -354,6 +374,7 @@ _RULES = {
 
 # A rule about other rows, which may change: what stands in the way, and how to go on.
 _STATES = {
+    "tasks_parent_live": (problems.TASK_DELETED, "The task that it is to belong under is deleted."),
     "tasks_list_live": (problems.LIST_DELETED, "The list is deleted. It can be restored."),
     "tasks_external_id_unique": (problems.EXTERNAL_ID_TAKEN, "Another task has this external id."),
     "lists_empty": (problems.LIST_NOT_EMPTY, "The list holds tasks: say with tasks= what becomes of them."),

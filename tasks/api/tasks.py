@@ -9,6 +9,7 @@ from ninja import Path, Query, Router
 from tasks import queries
 from tasks.label_schemas import LabelChange
 from tasks.list_query import TaskListQuery
+from tasks.moves import TaskMove
 from tasks.queries import TaskRow
 from tasks.schemas import (
     Batch,
@@ -73,7 +74,7 @@ async def list_tasks(request: "AuthenticatedRequest", query: Query[TaskListQuery
     "",
     operation_id="create_task",
     summary="Create a task",
-    response=answers({201: Task}, *DENIALS, LIST_DELETED, EXTERNAL_ID_TAKEN, INVALID),
+    response=answers({201: Task}, *DENIALS, *IN_THE_WAY, INVALID),
 )
 async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> HttpResponse:
     task_id, row = await queries.create(request.work, request.auth, task)
@@ -127,8 +128,8 @@ async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRespon
     operation_id="put_task",
     summary="Create a task under an id of yours, or replace it",
     description="`If-None-Match: *` creates; `If-Match` replaces, and members that are left out take their defaults,"
-    " but `list_id`, `labels`, `starts_on` and `external_id` stay. Ids are UUIDs and yours alone: make them as you"
-    " like. The id of a deleted task is taken (409) until it is purged.",
+    " but `list_id`, `parent_id`, `labels`, `starts_on` and `external_id` stay. Ids are UUIDs and yours alone: make"
+    " them as you like. The id of a deleted task is taken (409) until it is purged.",
     response=answers(
         {200: Task, 201: Task}, *CHANGES, TASK_DELETED, LIST_DELETED, EXTERNAL_ID_TAKEN, INVALID, PRECONDITION_REQUIRED
     ),
@@ -145,12 +146,26 @@ async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], ta
     "/{any_case_uuid:task_id}",
     operation_id="patch_task",
     summary="Change a task (JSON merge patch)",
-    response=answers({200: Task}, *CHANGES, LIST_DELETED, EXTERNAL_ID_TAKEN, INVALID),
+    response=answers({200: Task}, *CHANGES, *IN_THE_WAY, INVALID),
     openapi_extra=headers("If-Match"),
 )
 async def patch_task(request: "AuthenticatedRequest", task_id: UUID, task: TaskPatch) -> HttpResponse:
     logs.note(task_id=task_id)
     return _task(await queries.patch(request.work, request.auth, task_id, task, if_match(request)))
+
+
+@router.post(
+    "/{any_case_uuid:task_id}/move",
+    operation_id="move_task",
+    summary="Move a task, with its subtasks, to a list, under a parent, before or after another, or first",
+    description="What is left out stays, but a `list_id` alone means the top of that list, and without a place it is"
+    " the last there.",
+    response=answers({200: Task}, *CHANGES, TASK_DELETED, LIST_DELETED, INVALID),
+    openapi_extra=headers("If-Match"),
+)
+async def move_task(request: "AuthenticatedRequest", task_id: UUID, to: TaskMove) -> HttpResponse:
+    logs.note(task_id=task_id)
+    return _task(await queries.move(request.work, request.auth, task_id, to, if_match(request)))
 
 
 @router.post(

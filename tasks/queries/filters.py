@@ -125,6 +125,8 @@ CONDITIONS: Mapping[str, Q] = {
     "starts_before": Q(starts_on__lt=Parameter("starts_before")),
     "list_id": Q(list_id=Parameter("list_id")),
     "inbox": Q(list_id=None),
+    "parent_id": Q(parent_id=Parameter("parent_id")),
+    "top level": Q(parent_id=None),
     # Read once for a page, not once a task.
     "in archived list": Q(list_id__in=_ARCHIVED),
     "not in archived list": Q(list_id=None) | ~Q(list_id__in=_ARCHIVED),
@@ -139,9 +141,9 @@ _SWITCHES = {
     "has_due": ("has due", "has no due"),
     "in_archived_list": ("in archived list", "not in archived list"),
 }
-_NULLABLE = {"list_id": "inbox"}  # parameters that may be `null`, and what they are then
+_NULLABLE = {"list_id": "inbox", "parent_id": "top level"}  # parameters that may be `null`, and what they are then
 _VALUES = (
-    *("label", "external_id", "starts_before", "list_id", "is_completed"),
+    *("label", "external_id", "starts_before", "list_id", "parent_id", "is_completed"),
     *("created_after", "updated_after", "completed_after", "completed_before"),
 )
 

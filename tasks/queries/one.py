@@ -6,6 +6,7 @@ from uuid import UUID
 from accounts.models import Scope
 from tasks.label_schemas import LabelChange
 from tasks.models import Task
+from tasks.moves import TaskMove
 from tasks.queries import writes
 from tasks.queries.documents import FIELDS, TASKS, TaskNotFound, TaskRow
 from tasks.queries.resource import Plan, Versions
@@ -100,3 +101,10 @@ async def upsert(
 ) -> TaskRow:
     """Change or create the task of an external id. Raises TaskNotFound, TaskChanged, TaskDeleted, Incomplete."""
     return await _carry_out(work, credentials, writes.upsert(external_id, task, if_match, creates=creates))
+
+
+async def move(
+    work: Work, credentials: Credentials, task_id: UUID, to: TaskMove, if_match: Versions | None = None
+) -> TaskRow:
+    """Put the task and its subtasks somewhere else. Raises TaskNotFound, TaskChanged."""
+    return await _carry_out(work, credentials, writes.move(task_id, to, if_match))

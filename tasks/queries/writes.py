@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 from accounts.models import Scope
 from tasks import read_only
 from tasks.label_schemas import LabelChange
+from tasks.moves import TaskMove
 from tasks.queries.documents import TASKS, in_columns, own
 from tasks.queries.resource import Conditions, Plan, Versions, conditions
 from tasks.schemas import KEPT, TaskCreate, TaskPatch, TaskReplacement
@@ -112,6 +113,28 @@ def upsert(
     statement = _upsert(frozenset(changed) - {"external_id"}, members, expected)
     values = {**in_columns(new), "external_id": external_id, "key": uuid7()}
     return replace(TASKS.plan(statement, values["key"], if_match, sent, **values), upserts=True, creates=creates)
+
+
+@lru_cache
+def _move(named: frozenset[str], conditions: Conditions) -> Statement:
+    """Set what is named; a list alone means its top. Where the parent changes, a trigger sets the list."""
+    parent = "%(parent_id)s" if "parent_id" in named else "NULL" if "list_id" in named else "parent_id"
+    place = (
+        f"place_task(%(id)s, {'%(list_id)s' if 'list_id' in named else 'list_id'}, {parent}, %(side)s, %(neighbour)s)"
+    )
+    values = {"position": sql.SQL(place)} | ({"list_id": sql.Placeholder("list_id")} if "list_id" in named else {})
+    if named:
+        values["parent_id"] = sql.SQL(parent)
+    return TASKS.update(TASKS.live(), values, conditions)
+
+
+def move(task_id: UUID, to: TaskMove, if_match: Versions | None) -> Plan:
+    """Put the task, and what belongs under it, somewhere else."""
+    side, neighbour = to.place
+    named = to.model_fields_set & {"list_id", "parent_id"}
+    values = {name: getattr(to, name) for name in named}
+    statement = _move(frozenset(named), conditions(if_match))
+    return TASKS.plan(statement, task_id, if_match, side=side, neighbour=neighbour, **values)
 
 
 @lru_cache

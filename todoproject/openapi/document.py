@@ -20,6 +20,7 @@ from todoproject.http.problems import (
     IN_FLIGHT,
     INTERNAL_ERROR,
     INVALID,
+    INVALID_TOKEN,
     KEY_REUSED,
     MALFORMED_REQUEST,
     MEDIA_TYPE,
@@ -44,6 +45,7 @@ _CODES = "x-codes"  # a response's problems on their way through Ninja; not in t
 
 _TAGS = {
     "accounts": "Registering, logging in and out, and the account itself.",
+    "sessions": "The logins of the account, and how they end.",
     "tokens": "Personal access tokens for scripts and devices, each with the scopes it needs.",
     "tasks": "The tasks of the account that the token belongs to.",
     "lists": "The lists that tasks are kept in. A task in none of them is in the inbox.",
@@ -56,7 +58,7 @@ _SECURITY = (
 _TEXT = {"type": "string"}
 _HEADERS = {
     "X-Request-ID": ("The request's id, to find it in the logs: the client's own, or a new one.", _TEXT),
-    "WWW-Authenticate": ("How to authenticate (RFC 6750).", {"const": "Bearer", "type": "string"}),
+    "WWW-Authenticate": ("How to authenticate (RFC 6750).", {"enum": ["Bearer", INVALID_TOKEN], "type": "string"}),
     "Retry-After": ("After how many seconds to try again.", {"type": "integer", "minimum": 1}),
     "RateLimit": ("What is left of the limit.", _TEXT),
     "RateLimit-Policy": ("The limit.", _TEXT),
@@ -78,9 +80,10 @@ _PARAMETERS = {
         "schema": _TEXT,
     },
     "Idempotency-Key": {
-        "description": "New for each write, the same when it is sent again: the write happens once. Kept for 24 hours.",
+        # No example: the reference would send it with each try, and the second would be another request's key.
+        "description": "New for each write, such as a UUID, and the same when it is sent again: the write happens once."
+        " Kept for 24 hours.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
-        "example": "7b5f4a52-6c52-4bd9-9d5a-0d7e6a7d5c11",
     },
 }
 
