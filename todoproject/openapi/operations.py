@@ -35,7 +35,7 @@ _DESCRIPTIONS = {
     "patch_me": "The time zone decides where your days begin: in filters, in statistics and in what is overdue.",
     "export_me": "One JSON document, with tasks, lists and tokens (without their secrets), the deleted ones too.",
     "change_password": "Asks for the present one. Personal tokens stay unless `revoke_tokens` is true.",
-    "change_email": "Asks for the password. The old address is told. Where addresses are verified, it stays until then.",
+    "change_email": "Asks for the password. The old address is told, and stays until the new one is proved.",
     "list_sessions": "A session is the token of a login; `is_current` marks the one in use.",
     "end_session": "Its token is refused from the very next request on. Personal tokens are no sessions.",
     "logout_everywhere": "Ends the token in use as well: log in again afterwards.",
