@@ -18,7 +18,7 @@ from psycopg import sql
 
 from accounts import tokens
 from tests.environment import FOLDER
-from tests.support.people import Person
+from tests.support.people import Person, session_at
 from tests.support.postgres.databases import connect
 from tests.support.postgres.wire import Wire
 from tests.support.processes.servers import Server
@@ -263,10 +263,8 @@ async def test_a_precondition_costs_no_second_round_trip(wire: Wire, alice: Pers
 
 
 def test_revoked_token_fails_on_the_very_next_request_of_another_process(server: Server) -> None:
-    account = {"email": f"{tokens.generate()}@example.com", "password": "correct horse battery staple"}
+    headers = server.account()
     with Server() as other, httpx.Client() as http:
-        token = http.post(f"{server.url}/v1/auth/register", json=account).json()["token"]
-        headers = {"Authorization": f"Bearer {token}"}
         assert http.get(f"{other.url}/v1/tasks", headers=headers).status_code == 200
 
         assert http.post(f"{server.url}/v1/auth/logout", headers=headers).status_code == 204
@@ -343,8 +341,7 @@ def _titles(server: Server, token: str) -> list[str]:
 
 
 def _register(server: Server) -> tuple[str, str]:
-    account = {"email": f"{tokens.generate()}@example.com", "password": "correct horse battery staple"}
-    session = httpx.post(f"{server.url}/v1/auth/register", json=account).json()
+    session = session_at(server.url)
     return session["user"]["id"], session["token"]
 
 
