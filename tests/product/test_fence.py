@@ -147,45 +147,6 @@ async def test_account_role_reads_neither_passwords_nor_digests_nor_other_accoun
             await run(query)
 
 
-# --- Strangers over HTTP --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("GET", "", None),
-        ("PATCH", "", {"title": "stolen"}),
-        ("DELETE", "", None),
-        ("POST", "/complete", None),
-        ("POST", "/reopen", None),
-        ("POST", "/restore", None),
-    ],
-)
-async def test_outsider_gets_the_same_404_as_for_nothing(
-    alice: Person, charlie: Person, method: str, path: str, body: dict[str, str] | None
-) -> None:
-    task = await alice.task()
-    absent = task["id"][:-4] + "0000"
-    headers = {"X-Request-ID": "same"}
-
-    answers = [
-        await charlie.http.request(method, f"/v1/tasks/{identity}{path}", json=body, headers=headers)
-        for identity in (task["id"], absent)
-    ]
-
-    assert [answer.status_code for answer in answers] == [404, 404]
-    assert answers[0].text.replace(task["id"], absent) == answers[1].text
-    assert answers[0].headers == answers[1].headers
-    assert (await alice.http.get(f"/v1/tasks/{task['id']}")).json() == task
-
-
-async def test_tokens_of_others_cannot_be_revoked(alice: Person, charlie: Person) -> None:
-    token = (await alice.http.get("/v1/tokens/current")).json()
-
-    assert (await charlie.http.delete(f"/v1/tokens/{token['id']}")).status_code == 404
-    assert (await alice.http.get("/v1/me")).status_code == 200
-
-
 # --- One round trip -------------------------------------------------------------------------------
 
 
