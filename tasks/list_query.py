@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import PydanticCustomError
 
 from tasks.models import FIRST_DATE, FIRST_INSTANT, LAST_DATE, LAST_INSTANT
-from tasks.schemas import Flag, PriorityWord
+from tasks.schemas import DueDay, ExternalId, Flag, Label, PriorityWord
 from todoproject.http.field_types import Instant, Storable, Strict, parse_date, parse_instant
 
 _DAYS = {"today": 0, "tomorrow": 1}
@@ -84,7 +84,7 @@ Moment = Annotated[
     AfterValidator(_in_range),
     WithJsonSchema({"anyOf": [_A_DAY, _AN_INSTANT, _A_RELATIVE_DAY]}),
 ]
-SORTS = ("created_at", "updated_at", "due", "priority", "title")
+SORTS = ("created_at", "updated_at", "due", "priority", "title", "position")
 MOST_SORTS = 3
 
 
@@ -100,21 +100,22 @@ def _sort(value: str) -> str:
     return value
 
 
-_ONE_KEY = [f"{sign}{name}" for name in SORTS for sign in ("", "-")]
-_KEYS = rf"-?({'|'.join(SORTS)})"
+def _forms(names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return one key, and several, in JSON Schema."""
+    key = rf"-?({'|'.join(names)})"
+    return [
+        {"type": "string", "enum": [f"{sign}{name}" for name in names for sign in ("", "-")]},
+        # No key twice: `-?` before its second time, whichever comes between.
+        {"type": "string", "pattern": rf"^(?!.*\b(\w+)\b.*\b\1\b){key}(,{key}){{1,{MOST_SORTS - 1}}}$"},
+    ]
+
+
+# What was promised before there were positions stands as it is.
 Sort = Annotated[
     str,
     StringConstraints(max_length=100),
     AfterValidator(_sort),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "enum": _ONE_KEY},
-                # No key twice: `-?` before its second time, whichever comes between.
-                {"type": "string", "pattern": rf"^(?!.*\b(\w+)\b.*\b\1\b){_KEYS}(,{_KEYS}){{1,{MOST_SORTS - 1}}}$"},
-            ]
-        }
-    ),
+    WithJsonSchema({"anyOf": [*_forms(SORTS[:5]), *_forms(SORTS)]}),
 ]
 _PRIORITY = {"type": "string", "enum": ["none", "low", "medium", "high", "urgent"]}
 # `| None` inside: Django Ninja finds lists among parameters by the outermost type.
@@ -126,6 +127,12 @@ Priorities = Annotated[
 
 
 ListFilter = Annotated[UUID, Field(strict=False)] | Literal["null"]
+_LABEL = {"type": "string", "minLength": 1, "maxLength": 50, "pattern": r"\S"}
+LabelsFilter = Annotated[
+    list[Label] | None,
+    Field(max_length=20),
+    WithJsonSchema({"anyOf": [_LABEL, {"type": "array", "items": _LABEL, "minItems": 1, "maxItems": 20}]}),
+]
 
 
 class TaskListQuery(Strict):
@@ -139,7 +146,8 @@ class TaskListQuery(Strict):
         "-created_at",
         description="Up to three keys with commas between them, such as `priority,-due`. `-` is the exact reverse."
         " What is equal in all of them goes by id. `due`: a day stands where it begins in UTC, whatever your time zone,"
-        " and a task that is never due after all others. `title`: by code point, whatever the case.",
+        " and a task that is never due after all others. `title`: by code point, whatever the case."
+        " `position`: as tasks were put by hand, among those of one list and parent.",
     )
     include: Literal["total"] | None = Field(None, description="`total` counts the tasks on all pages.")
     is_completed: Flag | None = None
@@ -165,12 +173,16 @@ class TaskListQuery(Strict):
     completed_before: Instant | None = None
     q: Annotated[str, StringConstraints(min_length=1, max_length=200), Storable] | None = Field(
         None,
-        description="Tasks with all these words in title or description; the last one may be only begun. Case, accents"
-        " and width do not matter. Chinese, Japanese, Korean, Thai and the like are found by any of their characters"
-        ' that follow one another. `"two words"` are a phrase, `-word` must not be there, and signs such as `C++` and'
-        " emoji count. A query without anything to search for is a 422.",
+        description="Tasks with all these words in title, description or labels; the last one may be only begun. Case,"
+        " accents and width do not matter. Chinese, Japanese, Korean, Thai and the like are found by any of their"
+        ' characters that follow one another. `"two words"` are a phrase, `-word` must not be there, and signs such as'
+        " `C++` and emoji count. A query without anything to search for is a 422.",
     )
+    label: LabelsFilter = Field(None, description="All of these, whatever their case; may be given more than once.")
+    external_id: ExternalId | None = None
+    starts_before: DueDay | None = Field(None, description="Starts before this day.")
     list_id: ListFilter | None = Field(None, description="In this list; `null`: in the inbox.")
+    parent_id: ListFilter | None = Field(None, description="Right under this task; `null`: at the top.")
     in_archived_list: Flag | None = Field(
         None, description="`false` leaves out the tasks of archived lists, `true` all others."
     )

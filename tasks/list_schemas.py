@@ -3,8 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, StringConstraints
 
 from tasks.models import COLOR, NAME_MAX_LENGTH, validate_name
 from tasks.schemas import Flag, kept_rule
@@ -56,39 +55,6 @@ class ListPatch(Strict):
     name: Name = ""
     color: Color | None = None
     is_archived: bool = False
-
-
-def _places(schema: dict[str, Any]) -> None:
-    """Say that one of the members is there, and take out the defaults: generated clients send defaults."""
-    for member in schema["properties"].values():
-        member.pop("default", None)
-    schema |= {"oneOf": [{"required": [name]} for name in schema["properties"]], "example": {"first": True}}
-
-
-Neighbour = Annotated[UUID, Field(strict=False)]
-_UNSET = UUID(int=0)  # of which no list is: null is no neighbour
-
-
-class ListMove(Strict):
-    """Where a list shall stand: right before or after another one, or first."""
-
-    model_config = ConfigDict(json_schema_extra=_places)
-
-    before: Neighbour = _UNSET
-    after: Neighbour = _UNSET
-    first: Literal[True] = True
-
-    @model_validator(mode="after")
-    def _one_place(self) -> "ListMove":
-        if len(self.model_fields_set) != 1:
-            raise PydanticCustomError("one_place", "Give one of before, after and first.")
-        return self
-
-    @property
-    def place(self) -> tuple[str, UUID | None]:
-        """The side of the neighbour, and the neighbour."""
-        (side,) = self.model_fields_set
-        return side, getattr(self, side) if side != "first" else None
 
 
 class TaskList(Output):

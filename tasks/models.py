@@ -4,18 +4,21 @@ from datetime import UTC, date, datetime
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Length, Now
-from django.db.models.lookups import LessThanOrEqual
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from uuid_utils.compat import uuid7
 
 from todoproject import text
 
 TITLE_MAX_LENGTH = 255
 NAME_MAX_LENGTH = 100
+LABEL_MAX_LENGTH, MOST_LABELS = 50, 20
+EXTERNAL_ID_MAX_LENGTH = 255
 COLOR = r"^#[0-9a-fA-F]{6}$"
 DESCRIPTION_MAX_LENGTH = 10_000
 # What Python can hold in any time zone. PostgreSQL takes more (4713 BC, infinity), and a row
@@ -51,6 +54,21 @@ def validate_name(name: str) -> None:
         raise ValidationError("A name is one line, without control characters.", code="one_line")
     if not text.is_visible(name):
         raise ValidationError("The name must not be blank.", code="blank")
+
+
+def validate_label(label: str) -> None:
+    """Raise ValidationError unless a label is one line with something to see in it, and can stand in a path."""
+    if not text.is_one_line(label):
+        raise ValidationError("A label is one line, without control characters.", code="one_line")
+    if not text.is_visible(label):
+        raise ValidationError("A label must not be blank.", code="blank")
+    validate_segment(label)
+
+
+def validate_segment(name: str) -> None:
+    """Raise ValidationError where a name would be no name in a path (RFC 3986, section 5.2.4)."""
+    if name in (".", ".."):
+        raise ValidationError("In a path, . and .. are no names.", code="dots")
 
 
 def validate_description(description: str) -> None:
@@ -92,6 +110,14 @@ class Task(models.Model):
     # Null is the inbox. The reference (migrations/0012) is over the owner, too: one over the id alone is made without
     # the fence, and tells of a stranger's list.
     list_id = models.UUIDField("list", null=True, blank=True)
+    # The task that it belongs under: in the same list, six levels at most (migrations/0015).
+    parent_id = models.UUIDField("parent", null=True, blank=True)
+    # Its place among its siblings, made by the database and compared byte by byte. Null only until migrations/0019.
+    position = models.TextField(null=True, db_collation="C", editable=False)  # noqa: DJ001
+    labels = ArrayField(models.TextField(validators=[validate_label]), blank=True, default=list, db_default=[])
+    starts_on = models.DateField("starts on", null=True, blank=True, help_text="Not before this day.")
+    # What the task is called where it comes from.
+    external_id = models.TextField("external id", null=True, blank=True, db_collation="C")  # noqa: DJ001 -- in the API it is null, too
     due_on = models.DateField("due on", null=True, blank=True, help_text="A day, in whatever zone the owner is.")
     due_at = models.DateTimeField("due at", null=True, blank=True, help_text="An instant. Not together with a day.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -99,6 +125,7 @@ class Task(models.Model):
     deleted_at = models.DateTimeField("deleted at", null=True, blank=True, editable=False)
     # The id of what took the task along when it was deleted: it brings the task back, too.
     deleted_with = models.UUIDField(null=True, blank=True, editable=False)
+    completed_with = models.UUIDField(null=True, blank=True, editable=False)  # likewise
     version = models.PositiveIntegerField(db_default=1, editable=False)
     change_no = models.BigIntegerField(db_default=0, editable=False)
     # What lists are sorted by where the column itself will not do. A trigger keeps them, not an index on an
@@ -147,11 +174,28 @@ class Task(models.Model):
                 name="tasks_due_at_range",
                 violation_error_message="The due time is out of range.",
             ),
+            models.CheckConstraint(
+                condition=Q(starts_on__range=(FIRST_DATE, LAST_DATE)),
+                name="tasks_starts_on_range",
+                violation_error_message="The start date is out of range.",
+            ),
+            models.CheckConstraint(
+                condition=Q(GreaterThanOrEqual(Length("external_id"), 1))
+                & Q(LessThanOrEqual(Length("external_id"), EXTERNAL_ID_MAX_LENGTH)),
+                name="tasks_external_id_length",
+                violation_error_message=f"An external id has 1 to {EXTERNAL_ID_MAX_LENGTH} characters.",
+            ),
             models.CheckConstraint(condition=Q(version__gte=1), name="tasks_version_positive"),
             # An id is the owner's own: that a stranger has the same one is no conflict, and cannot be found out.
             # The id comes first, so that staff can look one up without knowing whose it is.
             models.UniqueConstraint(
                 fields=["id", "user"], name="tasks_id_unique", violation_error_message="The owner has this id already."
+            ),
+            models.UniqueConstraint(
+                fields=["external_id", "user"],
+                condition=Q(external_id__isnull=False),
+                name="tasks_external_id_unique",
+                violation_error_message="The owner has a task with this external id already.",
             ),
         ]
         # One index for each order of a list: a page reads just its rows, from where the cursor points, however many the
@@ -172,6 +216,10 @@ class Task(models.Model):
             models.Index(fields=["deleted_at"], name="tasks_purge", condition=~_LIVE),
             # For staff: what was completed of late. Open tasks are not in it, so writing them costs nothing.
             models.Index(fields=["completed_at"], name="tasks_completed", condition=Q(completed_at__isnull=False)),
+            models.Index(
+                fields=["user", "parent_id", "position"], name="tasks_children", condition=Q(parent_id__isnull=False)
+            ),
+            models.Index(fields=["user", "list_id", "position", "id"], name="tasks_by_position", condition=_LIVE),
             # For an owner's statistics, and lists by the time of completion: the same of one person, less the trash.
             models.Index(
                 fields=["user", "completed_at"],
@@ -179,7 +227,9 @@ class Task(models.Model):
                 condition=Q(completed_at__isnull=False, deleted_at=None),
             ),
             # Each word carries its owner (migrations/0003), so a search does not read what others wrote.
-            GinIndex(Func(F("user"), F("title"), F("description"), function="task_words"), name="tasks_words"),
+            GinIndex(
+                Func(F("user"), F("title"), F("description"), F("labels"), function="task_terms"), name="tasks_terms"
+            ),
         ]
 
     def __str__(self) -> str:

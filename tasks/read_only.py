@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 from pydantic import Field
 
-from todoproject.http.field_types import Instant, Strict, parse_instant
+from todoproject.http.field_types import Instant, Strict, Text, parse_instant
 
 _ID = Annotated[UUID, Field(strict=False)]
 
@@ -20,11 +20,12 @@ class ReadOnlyMembers(Strict):
     updated_at: Instant = Field(None, description="May come back; 412 if the task is a later one.")  # type: ignore[assignment]
     completed_at: Instant | None = Field(None, description="May come back as it was given.")
     deleted_at: Instant | None = Field(None, description="May come back as it was given.")
+    position: Text = Field(None, description="May come back as it was given.")  # type: ignore[assignment]
     version: Annotated[int, Field(ge=1)] = Field(None, description="May come back; 412 if the task is a later one.")  # type: ignore[assignment]
 
 
 NAMES = tuple(ReadOnlyMembers.model_fields)
-_TIMES = frozenset(NAMES) - {"id", "version"}
+_TIMES = frozenset(NAMES) - {"id", "version", "position"}
 # Where one of these differs, the client has seen another state of the task; the others never change by themselves.
 _OF_STATE = ("version", "updated_at")
 
@@ -70,7 +71,7 @@ def refuse_differing(members: Mapping[str, Any], document: bytes) -> None:
 
 
 def _comparable(name: str, value: Any) -> Any:
-    if value is None or name == "version":
+    if value is None or name in ("version", "position"):
         return value
     if name == "id":
         return str(value)

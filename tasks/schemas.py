@@ -1,5 +1,6 @@
 """Tasks as the API takes and gives them."""
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
@@ -22,12 +23,17 @@ from pydantic_core import PydanticCustomError
 
 from tasks.models import (
     DESCRIPTION_MAX_LENGTH,
+    EXTERNAL_ID_MAX_LENGTH,
     FIRST_DATE,
     FIRST_INSTANT,
+    LABEL_MAX_LENGTH,
     LAST_DATE,
     LAST_INSTANT,
+    MOST_LABELS,
     TITLE_MAX_LENGTH,
     validate_description,
+    validate_label,
+    validate_segment,
     validate_title,
 )
 from tasks.read_only import ReadOnlyMembers
@@ -44,7 +50,7 @@ from todoproject.http.preconditions import is_entity_tags, strong_versions
 PriorityWord = Literal["none", "low", "medium", "high", "urgent"]
 # Members that are younger than the contract. Where a PUT leaves one out it stays: a client that has never heard of it
 # would wipe it.
-KEPT = frozenset({"list_id"})
+KEPT = frozenset({"list_id", "parent_id", "labels", "starts_on", "external_id"})
 
 
 def kept_rule(rule: Callable[[str], None]) -> AfterValidator:
@@ -89,7 +95,10 @@ NewTaskId = Annotated[UUID, AfterValidator(_is_an_id), Field(json_schema_extra={
 
 # What every task of the document's examples is like.
 _EXAMPLE = {"title": "Buy milk", "description": "Two litres", "priority": "high", "due_on": "2026-12-01"}
-_NEW = {"is_completed": False, "completed_at": None, "list_id": None, "due_at": None, "deleted_at": None, "version": 1}
+_ELSEWHERE: dict[str, Any] = {"labels": ["errand"], "starts_on": None, "external_id": None}
+_NEW: dict[str, Any] = {"is_completed": False, "completed_at": None, "list_id": None, "parent_id": None}
+_NEW |= {"position": "a0", **_ELSEWHERE, "due_at": None}
+_NEW |= {"deleted_at": None, "version": 1}
 _TIMES = dict.fromkeys(("created_at", "updated_at"), "2026-11-22T08:00:00.000000Z")
 _STORED: dict[str, Any] = {"id": "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04", **_EXAMPLE, **_NEW, **_TIMES}
 
@@ -99,10 +108,37 @@ _one_due_schema: dict[str, Any] = {"anyOf": [{"properties": {name: {"type": "nul
 
 
 ListId = Annotated[UUID, Field(strict=False, description="The list that it is in; null is the inbox.")]
+ParentId = Annotated[UUID, Field(strict=False, description="The task that it belongs under, in the same list.")]
+Label = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=LABEL_MAX_LENGTH),
+    Storable,
+    kept_rule(validate_label),
+    Field(json_schema_extra={"pattern": r"\S"}),
+]
+
+
+def _distinct(labels: list[str]) -> list[str]:
+    if len({unicodedata.normalize("NFKC", label).lower() for label in labels}) < len(labels):
+        raise PydanticCustomError("distinct", "A label stands on a task once, whatever its case.")
+    return labels
+
+
+Labels = Annotated[list[Label], Field(max_length=MOST_LABELS), AfterValidator(_distinct)]
+ExternalId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=EXTERNAL_ID_MAX_LENGTH),
+    Storable,
+    kept_rule(validate_segment),
+]
 
 
 class _OneDue(Strict):
     list_id: ListId | None = None
+    parent_id: ParentId | None = None
+    labels: Labels | None = []
+    starts_on: DueDay | None = Field(None, description="Not before this day.")
+    external_id: ExternalId | None = Field(None, description="What it is called where it comes from; yours alone.")
     due_on: DueDay | None = None
     due_at: DueInstant | None = None
 
@@ -112,7 +148,7 @@ class _OneDue(Strict):
             raise PydanticCustomError("one_due", "Give due_on (a day) or due_at (an instant), not both.")
         return self
 
-    @field_validator("description", "is_completed", "priority", check_fields=False)
+    @field_validator("description", "is_completed", "priority", "labels", check_fields=False)
     @classmethod
     def _cleared(cls, value: object, field: ValidationInfo) -> object:
         """Return what a member is when it is cleared: what it is in a new task that does not name it."""
@@ -145,7 +181,8 @@ def _patch_schema(schema: dict[str, Any]) -> None:
 
 
 class TaskReplacement(TaskCreate, ReadOnlyMembers):
-    """A whole task. What is left out takes its default, but for `list_id`, which stays as it is.
+    """A whole task. What is left out takes its default; `list_id`, `parent_id`, `labels`, `starts_on` and `external_id`
+    stay.
 
     What only the server writes may come back as it was given, and is compared.
     """
@@ -176,6 +213,11 @@ class Task(Output):
     completed_at: str | None = Field(json_schema_extra={"format": "date-time"})
     priority: PriorityWord
     list_id: UUID | None
+    parent_id: UUID | None
+    position: str = Field(description="Its place among its siblings, compared byte by byte.")
+    labels: list[str]
+    starts_on: str | None = Field(json_schema_extra={"format": "date"})
+    external_id: str | None
     due_on: str | None = Field(json_schema_extra={"format": "date"})
     due_at: str | None = Field(json_schema_extra={"format": "date-time"})
     created_at: str = Field(json_schema_extra={"format": "date-time"})

@@ -14,7 +14,7 @@ _EXAMPLE: dict[str, Any] = {
     "overdue": 3,
     "due_today": 5,
     "completed": {"today": 4, "days_7": 19, "days_30": 63},
-    "by_list": [{"list_id": None, "open": 42}],
+    "by_list": [{"list_id": None, "open": 30}, {"list_id": "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e05", "open": 12}],
     "by_priority": _BY_PRIORITY,
 }
 
@@ -53,5 +53,5 @@ class Statistics(Output):
     overdue: Count = Field(description="Open, and its instant or its day is over.")
     due_today: Count = Field(description="Open and due today, or at an instant of today, also one that has passed.")
     completed: Completed
-    by_list: list[OpenInList]
+    by_list: list[OpenInList] = Field(description="The inbox, and the lists that have open tasks, archived ones too.")
     by_priority: OpenByPriority

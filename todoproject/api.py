@@ -30,13 +30,16 @@ from accounts.queries import (
     verify,
 )
 from accounts.throttling import TooManyAttempts
+from tasks.api.external_ids import router as external_ids_router
+from tasks.api.labels import router as labels_router
 from tasks.api.lists import router as lists_router
 from tasks.api.statistics import router as statistics_router
 from tasks.api.tasks import router as tasks_router
-from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable, TaskDeleted
+from tasks.models import MOST_LABELS
+from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable
 from tasks.queries import account_export as tasks_exports
 from tasks.queries.lists import ListDeleted
-from tasks.queries.resource import Changed, NotFound
+from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound
 from tasks.read_only import ReadOnlyDiffers
 from tasks.schemas import OPERATIONS
 from todoproject.database.client.pool import Work, pool
@@ -166,8 +169,10 @@ api.add_decorator(_run_once_for_a_key, mode="view")
 api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
 api.add_router("/v1", sessions_router)
+api.add_router("/v1/tasks/by-external-id", external_ids_router)
 api.add_router("/v1/tasks", tasks_router)
 api.add_router("/v1/lists", lists_router)
+api.add_router("/v1/labels", labels_router)
 api.add_router("/v1/me/statistics", statistics_router)
 api.add_router("/health", health_router)
 account_export.add("tasks", tasks_exports.tasks)
@@ -207,8 +212,6 @@ for _error, _handler in {
     NotFound: _NOTHING_HERE,
     TokenNotFound: _NOTHING_HERE,
     InvalidCursor: _fixed(problems.INVALID_CURSOR, "The cursor does not belong to this list. Start without one."),
-    TaskDeleted: _fixed(problems.TASK_DELETED, "A deleted task has this id. It can be restored."),
-    ListDeleted: _fixed(problems.LIST_DELETED, "A deleted list has this id. It can be restored."),
     TokenRotated: _fixed(problems.TOKEN_ROTATED, "The token has a successor already."),
     TooManyTokens: _fixed(problems.TOO_MANY_TOKENS, "The account has as many live tokens as it may. Revoke one first."),
     LinkInvalid: _fixed(problems.INVALID_LINK, "The code is unknown, used or too old."),
@@ -226,7 +229,6 @@ for _error, _handler in {
     idempotency.AnswerUnreadable: _fixed(
         problems.CONFLICT, "The write has happened, but its stored answer can no longer be read."
     ),
-    NotUnique: _fixed(problems.CONFLICT, "Something with this identity exists already."),
 }.items():
     api.add_exception_handler(_error, _handler)
 
@@ -247,6 +249,19 @@ def _changed(request: HttpRequest, error: Changed) -> HttpResponse:
     detail = f"The {error.noun} is not what the request expects; `{error.noun}` is what it is now."
     present = {error.noun: orjson.Fragment(error.row.json)}
     return _answer(request, Problem(problems.PRECONDITION_FAILED, detail, headers=headers, **present))
+
+
+@api.exception_handler(Incomplete)
+def _incomplete(request: HttpRequest, error: Incomplete) -> HttpResponse:
+    detail = "There is no such task, and without a title none is made."
+    return _answer(request, validation.invalid([{"pointer": "#/title", "code": "missing", "detail": detail}]))
+
+
+@api.exception_handler(Deleted)
+def _deleted(request: HttpRequest, error: Deleted) -> HttpResponse:
+    is_list = isinstance(error, ListDeleted)
+    state, noun = (problems.LIST_DELETED, "list") if is_list else (problems.TASK_DELETED, "task")
+    return _answer(request, Problem(state, f"A deleted {noun} has this id. It can be restored.", id=error.id))
 
 
 @api.exception_handler(ReadOnlyDiffers)
@@ -341,6 +356,14 @@ _RULES = {
         "The account, its trash included, holds as many as it may.",
     ),
     "tasks_list_exists": ("#/list_id", "list", "There is no such list."),
+    "tasks_labels_count": ("#/labels", "too_long", f"A task has at most {MOST_LABELS} labels."),
+    "tasks_labels_distinct": ("#/labels", "distinct", "A label stands on a task once, whatever its case."),
+    "tasks_parent_exists": ("#/parent_id", "parent", "There is no such task."),
+    "tasks_parent_circle": ("#/parent_id", "circle", "A task cannot belong under itself or its own subtasks."),
+    "tasks_parent_depth": ("#/parent_id", "depth", "Tasks are at most six levels deep."),
+    "tasks_parent_elsewhere": ("#/list_id", "parent_list", "A task is in the same list as the one it belongs under."),
+    "tasks_neighbour_before": ("#/before", "neighbour", "There is no such task beside it."),
+    "tasks_neighbour_after": ("#/after", "neighbour", "There is no such task beside it."),
     "lists_name_one_line": ("#/name", "one_line", "A name is one line, without control characters."),
     "lists_name_visible": ("#/name", "blank", "The name must not be blank."),
     "lists_neighbour_before": ("#/before", "neighbour", "There is no such list beside it."),
@@ -351,7 +374,9 @@ _RULES = {
 
 # A rule about other rows, which may change: what stands in the way, and how to go on.
 _STATES = {
+    "tasks_parent_live": (problems.TASK_DELETED, "The task that it is to belong under is deleted."),
     "tasks_list_live": (problems.LIST_DELETED, "The list is deleted. It can be restored."),
+    "tasks_external_id_unique": (problems.EXTERNAL_ID_TAKEN, "Another task has this external id."),
     "lists_empty": (problems.LIST_NOT_EMPTY, "The list holds tasks: say with tasks= what becomes of them."),
 }
 
@@ -365,6 +390,8 @@ def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> Htt
         state, sentence = _STATES[error.constraint]
         named: dict[str, Any] = {"id": error.subject} if error.subject else {}
         return _answer(request, Problem(state, sentence, **named))
+    if isinstance(error, NotUnique):
+        return _answer(request, Problem(problems.CONFLICT, "Something with this identity exists already."))
     unknown = ("#", error.constraint, "The input breaks a rule of the database.")
     pointer, code, detail = _RULES.get(error.constraint, unknown)
     return _answer(request, validation.invalid([{"pointer": pointer, "code": code, "detail": detail}]))

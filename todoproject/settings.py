@@ -128,11 +128,15 @@ def _origins(text: str) -> list[str]:
 def _page_origins(text: str) -> list[str]:
     for origin in _list(text):
         # Browsers send lower case and no default port: what is written otherwise would match nobody.
-        if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", origin) or re.fullmatch(
-            r"http:.*:80|https:.*:443", origin
-        ):
+        if not re.fullmatch(
+            r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?|" + _APP_ORIGIN, origin
+        ) or re.fullmatch(r"http:.*:80|https:.*:443", origin):
             raise ValueError("holds something that is not an origin as browsers send it (lower case, no default port)")
     return _list(text)
+
+
+# Apps in a web view: capacitor://localhost, ionic://, tauri://localhost. Not what browsers fetch pages by.
+_APP_ORIGIN = r"(?!(?:https?|ftps?|wss?|file|data|blob|about|javascript):)[a-z][a-z0-9+.-]*://[a-z0-9._-]*"
 
 
 def _networks(text: str) -> list[str]:
@@ -271,6 +275,8 @@ SHUTDOWN_TIMEOUT = _read("SHUTDOWN_TIMEOUT_SECONDS", _number(1, 3600), example="
 TRUSTED_PROXIES = _read("TRUSTED_PROXIES", _networks, example="10.0.0.0/8,127.0.0.1", default=[])
 # The pages whose scripts may read the API's answers. Never cookies, never "*": tokens travel in a header.
 CORS_ALLOWED_ORIGINS = _read("CORS_ALLOWED_ORIGINS", _page_origins, example="https://app.example.com", default=[])
+# A front end under development comes from whatever port its tool has taken.
+CORS_ALLOWS_LOCALHOST = not PRODUCTION
 
 if PRODUCTION and DEBUG:
     _refuse("DEBUG", "must be false where ENVIRONMENT=production: it shows source code and settings to anybody")
@@ -547,6 +553,7 @@ MIDDLEWARE = [
     "todoproject.pages.access_log.AccessMiddleware",  # the first: what the others answer is seen, too
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
+    "todoproject.pages.compression.CompressedPages",
     "todoproject.pages.security_headers.PageHeaders",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -615,6 +622,7 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("todoproject/icon.svg")}],
     "STYLES": [lambda request: static("todoproject/admin.css")],
     "SCRIPTS": [lambda request: static("todoproject/admin.js")],
+    "ACCOUNT": {"navigation": [{"title": "My account", "link": reverse_lazy("admin:account")}]},
     "DASHBOARD_CALLBACK": "tasks.admin.dashboard.show",
     "ENVIRONMENT": [ENVIRONMENT, "danger" if PRODUCTION else "info"],
     "COLORS": {"primary": {str(shade): f"oklch({colour} 262)" for shade, colour in _SHADES.items()}},

@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 from todoproject.api import api, document
 from todoproject.http.responses import json_response
 from todoproject.monitoring.prometheus import scrape
-from todoproject.pages import documentation
+from todoproject.pages import documentation, root_files
 
 
 async def openapi_document(request: HttpRequest) -> HttpResponse:
@@ -29,6 +29,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs/changelog", documentation.changelog, name="changelog"),
     path("docs/errors", documentation.error_index, name="errors"),
     path("docs/errors/<slug:code>", documentation.error, name="error"),
+    path("favicon.ico", root_files.favicon),
+    path("robots.txt", root_files.robots),
     path("admin/", admin.site.urls),
 ]
 

@@ -134,7 +134,10 @@ def _clear(rows: Iterable[TaskList], *, with_tasks: bool) -> None:
     """Take the tasks out of lists that are about to be deleted, or delete them with their list."""
     for row in rows:
         tasks = Task.objects.live().filter(user_id=row.user_id, list_id=row.id)
-        tasks.update(deleted_at=Now(), deleted_with=row.id) if with_tasks else tasks.update(list_id=None)
+        if with_tasks:
+            tasks.update(deleted_at=Now(), deleted_with=row.id)
+        else:  # subtasks go with their parents
+            tasks.filter(parent_id=None).update(list_id=None)
 
 
 def _lists(request: HttpRequest, user: User) -> Panel | None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
+from django.db import connection
 from django.db.models import BooleanField, F, Func, Q, QuerySet, Value
 from django.db.models.functions import Lower
 
@@ -30,21 +31,40 @@ class _Comparison(Func):
 
 
 def search(tasks: "QuerySet[Task]", text: str, *, most: int | None = None) -> "QuerySet[Task]":
-    """Return the tasks that `text` finds: an id, the beginning of an owner's e-mail (it has an @), or words.
+    """Return the tasks that `text` finds: an id, or words and the beginning of an owner's e-mail (it has an @).
 
-    Words are found as in the API: all of them, in title or description, the last one may be only begun, "phrases", and
-    none with a - before it. Who needs no more than the newest `most` of them is answered quickly where a word is in
-    every task.
+    Words are found as in the API: all of them, in title, description or labels, the last one may be only begun,
+    "phrases", and none with a - before it. Who needs no more than the newest `most` of them is answered quickly where a
+    word is in every task.
     """
     try:
         key = uuid.UUID(text)
     except ValueError:
-        if "@" in text:
-            return tasks.filter(_of_owner(text))
-        words = text.replace("\0", " ")
+        words, owners = _apart(text.replace("\0", " "))
+        for owner in owners:
+            tasks = tasks.filter(_of_owner(owner))
+        if owners:
+            return tasks.filter(_with_words(words)) if words else tasks
         newest = None if most is None else _newest_with_common(tasks, words, most)
         return tasks.filter(_with_words(words) if newest is None else Q(pk__in=newest))
     return tasks.filter(Q(id=key) | Q(key=key))
+
+
+def _apart(text: str) -> tuple[str, list[str]]:
+    """Return the words of a text, and what in it is of an e-mail."""
+    parts = text.split()
+    return " ".join(part for part in parts if "@" not in part), [part for part in parts if "@" in part]
+
+
+def is_searchable(text: str) -> bool:
+    """Tell whether there is anything in a text to search for; of exclusions alone there is not."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT template IS NOT NULL FROM asked(%s)", [text.replace("\0", " ")])
+            return "@" in text or cursor.fetchone() == (True,)
+    return True
 
 
 def _newest_with_common(tasks: "QuerySet[Task]", text: str, most: int) -> list[Any] | None:
@@ -63,8 +83,8 @@ def _newest_with_common(tasks: "QuerySet[Task]", text: str, most: int) -> list[A
 def _holding(keys: "QuerySet[Task, Any]", text: str) -> list[Any]:
     """Return those of the keys whose tasks hold these words. That they are somebody's does not matter here."""
     nobody = Value(uuid.UUID(int=0))
-    stored = Func(nobody, F("title"), F("description"), function="task_words")
-    asked = Func(nobody, Value(text), template="SELECT search_query(%(expressions)s)")
+    stored = Func(nobody, F("title"), F("description"), F("labels"), function="task_terms")
+    asked = Func(nobody, Value(text), template="SELECT query_terms(%(expressions)s)")
     found = Task.objects.filter(_Comparison(stored, "@@", asked), _says(text), pk__in=list(keys))
     return list(found.values_list("pk", flat=True))
 
@@ -76,8 +96,8 @@ def _with_words(text: str) -> _Comparison:
     that there is. Both sub-selects are evaluated once, before anything else: the planner, which cannot know how few
     rows match, would rather look at every task, newest first.
     """
-    stored = Func(F("user"), F("title"), F("description"), function="task_words")
-    asked = Func(Value(text), template="(SELECT staff_queries(%(expressions)s))::tsquery[]")
+    stored = Func(F("user"), F("title"), F("description"), F("labels"), function="task_terms")
+    asked = Func(Value(text), template="(SELECT staff_terms(%(expressions)s))::tsquery[]")
     found = Task.objects.filter(_Comparison(stored, "@@ ANY", asked), _says(text))
     return _Comparison(F("pk"), "= ANY", ArraySubquery(found.values("pk")))
 
@@ -86,7 +106,9 @@ def _says(text: str) -> Func:
     """Tell whether a task holds the phrases that are asked for, and none that must not be there."""
     phrases = Func(Value(text), template="(SELECT phrases FROM asked(%(expressions)s))")
     unwanted = Func(Value(text), template="(SELECT unwanted FROM asked(%(expressions)s))")
-    return Func(F("title"), F("description"), phrases, unwanted, function="says", output_field=BooleanField())
+    return Func(
+        F("title"), F("description"), F("labels"), phrases, unwanted, function="says", output_field=BooleanField()
+    )
 
 
 def _of_owner(email: str) -> Q:

@@ -3,5 +3,7 @@
 from django.urls import register_converter
 
 from todoproject.http.converters import AnyCaseUUID
+from todoproject.http.routing import Segment
 
 register_converter(AnyCaseUUID, "any_case_uuid")
+register_converter(Segment, "segment")

@@ -6,7 +6,8 @@ from uuid import UUID
 from django.http import HttpResponse
 from ninja import Path, Query, Router
 
-from tasks.list_schemas import ListCreate, ListDeletion, ListMove, ListPatch, ListsQuery, TaskList, TaskListPage
+from tasks.list_schemas import ListCreate, ListDeletion, ListPatch, ListsQuery, TaskList, TaskListPage
+from tasks.moves import ListMove
 from tasks.queries import lists
 from tasks.queries.resource import Row
 from tasks.schemas import NewTaskId

@@ -7,7 +7,9 @@ from django.http import HttpResponse
 from ninja import Path, Query, Router
 
 from tasks import queries
+from tasks.label_schemas import LabelChange
 from tasks.list_query import TaskListQuery
+from tasks.moves import TaskMove
 from tasks.queries import TaskRow
 from tasks.schemas import (
     Batch,
@@ -26,6 +28,7 @@ from tasks.schemas import (
 )
 from todoproject.http.preconditions import etag, headers, if_match, is_creation, is_not_modified
 from todoproject.http.problems import (
+    EXTERNAL_ID_TAKEN,
     INVALID,
     INVALID_CURSOR,
     LIST_DELETED,
@@ -47,6 +50,7 @@ router = Router(tags=["tasks"])
 
 DENIALS = (UNAUTHENTICATED, SCOPE_MISSING)
 CHANGES = (*DENIALS, NOT_FOUND, PRECONDITION_FAILED)
+IN_THE_WAY = (TASK_DELETED, LIST_DELETED, EXTERNAL_ID_TAKEN)
 
 
 def _task(row: TaskRow, status: int = 200, location: str | None = None) -> HttpResponse:
@@ -70,7 +74,7 @@ async def list_tasks(request: "AuthenticatedRequest", query: Query[TaskListQuery
     "",
     operation_id="create_task",
     summary="Create a task",
-    response=answers({201: Task}, *DENIALS, LIST_DELETED, INVALID),
+    response=answers({201: Task}, *DENIALS, *IN_THE_WAY, INVALID),
 )
 async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> HttpResponse:
     task_id, row = await queries.create(request.work, request.auth, task)
@@ -85,7 +89,9 @@ async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> Http
     description="All or nothing by default: the first operation that fails is the answer, with its number as"
     " `operation`, and nothing is done. With `atomic=false` the answer is 207 with one result for each operation, also"
     " where one breaks a rule of the input.",
-    response=answers({200: BatchResults, 207: BatchResults}, *CHANGES, TASK_DELETED, LIST_DELETED, INVALID),
+    response=answers(
+        {200: BatchResults, 207: BatchResults}, *CHANGES, TASK_DELETED, LIST_DELETED, EXTERNAL_ID_TAKEN, INVALID
+    ),
 )
 async def batch_tasks(request: "AuthenticatedRequest", batch: Batch, query: Query[BatchQuery]) -> HttpResponse:
     results = await queries.run_batch(request.work, request.auth, batch.read(), is_atomic=query.atomic)
@@ -122,9 +128,11 @@ async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRespon
     operation_id="put_task",
     summary="Create a task under an id of yours, or replace it",
     description="`If-None-Match: *` creates; `If-Match` replaces, and members that are left out take their defaults,"
-    " but for `list_id`, which stays. Ids are UUIDs and yours alone: make them as you like. The id of a deleted task is"
-    " taken (409) until it is purged.",
-    response=answers({200: Task, 201: Task}, *CHANGES, TASK_DELETED, LIST_DELETED, INVALID, PRECONDITION_REQUIRED),
+    " but `list_id`, `parent_id`, `labels`, `starts_on` and `external_id` stay. Ids are UUIDs and yours alone: make"
+    " them as you like. The id of a deleted task is taken (409) until it is purged.",
+    response=answers(
+        {200: Task, 201: Task}, *CHANGES, TASK_DELETED, LIST_DELETED, EXTERNAL_ID_TAKEN, INVALID, PRECONDITION_REQUIRED
+    ),
     openapi_extra=headers("If-Match", "If-None-Match: *"),
 )
 async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], task: TaskReplacement) -> HttpResponse:
@@ -138,12 +146,40 @@ async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], ta
     "/{any_case_uuid:task_id}",
     operation_id="patch_task",
     summary="Change a task (JSON merge patch)",
-    response=answers({200: Task}, *CHANGES, LIST_DELETED, INVALID),
+    response=answers({200: Task}, *CHANGES, *IN_THE_WAY, INVALID),
     openapi_extra=headers("If-Match"),
 )
 async def patch_task(request: "AuthenticatedRequest", task_id: UUID, task: TaskPatch) -> HttpResponse:
     logs.note(task_id=task_id)
     return _task(await queries.patch(request.work, request.auth, task_id, task, if_match(request)))
+
+
+@router.post(
+    "/{any_case_uuid:task_id}/move",
+    operation_id="move_task",
+    summary="Move a task, with its subtasks, to a list, under a parent, before or after another, or first",
+    description="What is left out stays, but a `list_id` alone means the top of that list, and without a place it is"
+    " the last there.",
+    response=answers({200: Task}, *CHANGES, TASK_DELETED, LIST_DELETED, INVALID),
+    openapi_extra=headers("If-Match"),
+)
+async def move_task(request: "AuthenticatedRequest", task_id: UUID, to: TaskMove) -> HttpResponse:
+    logs.note(task_id=task_id)
+    return _task(await queries.move(request.work, request.auth, task_id, to, if_match(request)))
+
+
+@router.post(
+    "/{any_case_uuid:task_id}/labels",
+    operation_id="change_labels",
+    summary="Add labels to a task and take labels off",
+    description="For two devices at once: what the other one has added or taken off stays so. Labels are the same"
+    " whatever their case and width; one that is there keeps its spelling.",
+    response=answers({200: Task}, *CHANGES, INVALID),
+    openapi_extra=headers("If-Match"),
+)
+async def change_labels(request: "AuthenticatedRequest", task_id: UUID, labels: LabelChange) -> HttpResponse:
+    logs.note(task_id=task_id)
+    return _task(await queries.change_labels(request.work, request.auth, task_id, labels, if_match(request)))
 
 
 @router.delete(

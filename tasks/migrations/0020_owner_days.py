@@ -49,6 +49,6 @@ DROP FUNCTION {schema}.owner_zone();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0012_list_rules")]
+    dependencies = [("tasks", "0019_fill_positions")]
 
     operations = [migrations.RunSQL(OWNER_DAYS.format(schema=SCHEMA), DROP.format(schema=SCHEMA))]

@@ -1,11 +1,8 @@
-"""What a task is found by: its words without accents, pairs of characters where words have no spaces, signs, emoji.
+"""What a task is found by: words without accents, pairs of characters where words have no spaces, signs, emoji, labels.
 
-`task_words` is what the index holds. It goes on to give the words that it gave before as well, so that the index serves
-the queries of the last release and of this one, whichever of its rows were written when; the next migration makes it
-anew, and the one after that lets the queries ask for the new words. (A release after the next one may drop the others.)
+`task_terms` is what the next migration's index holds. The words of before, and their index, stay until the queries ask for
+these.
 """
-
-from importlib import import_module
 
 from django.conf import settings
 from django.db import migrations
@@ -13,9 +10,11 @@ from django.db import migrations
 SCHEMA = settings.DATABASE_SCHEMA
 
 # All classes are of code points, whatever the locale and the version of Unicode: what stands in an index must not change.
-# Accents, vowel points, joiners, variants of emoji and their skin, soft hyphens: without them it is the same word.
+# Accents: without them it is the same word. A list, because `translate` takes many out quicker than an expression does.
+_ACCENTS = "".join(map(chr, range(0x300, 0x370)))
+# So it is without vowel points, joiners, variants of emoji and their skin, soft hyphens, and rarer accents.
 _MARKS = (
-    r"\u00ad\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f"
+    r"\u00ad\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f"
     r"\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200f\u2060-\u2064\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\ufeff"
     r"\U0001f3fb-\U0001f3ff\U000e0000-\U000e0fff"
 )
@@ -43,9 +42,20 @@ UNSPACED = (
 _LETTERS = ("ıłđøħŧςðŋĸƀƶɨʉ", "ildoht\u03c3dnkbziu")
 _PAIRS = (("ß", "ss"), ("æ", "ae"), ("œ", "oe"), ("þ", "th"))
 _PUNCTUATION = "!\"$%&''()*,-./:;<=>?@[\\]^_`{|}~"  # without + and #; the apostrophe is doubled for SQL
-_CONTROLS = "".join(f"\\x{code:02x}" for code in (*range(1, 32), 127))
+_RARE = r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"  # controls that no new text has
 
-# Types are qualified, as in 0008: these are run by whoever writes a task.
+
+def _spaced(words: str) -> str:
+    """Return the SQL of a text in which ASCII's punctuation, tabs and line breaks are spaces.
+
+    Each sign costs each character of the text: those that are hardly ever there are looked for by themselves.
+    """
+    signs = len(_PUNCTUATION) - 1 + len("\t\n\r")
+    return f"translate({words}, '{_PUNCTUATION}' || E'\\t\\n\\r', repeat(' ', {signs}))"
+
+
+# Types are qualified, as in 0008: these are run by whoever writes a task. Whether there is anything to replace is asked
+# first: most texts have nothing of most kinds.
 SEARCH_TEXT = f"""
 CREATE FUNCTION {{schema}}.search_text(string text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
@@ -54,18 +64,26 @@ DECLARE
     words pg_catalog.text := string;
 BEGIN
     IF octet_length(words) > char_length(words) THEN -- beyond ASCII
-        words := lower(regexp_replace(normalize(words, NFKD), '[{_MARKS}]', '', 'g'));
-        words := translate(words, '{_LETTERS[0]}', '{_LETTERS[1]}');
+        words := normalize(words, NFKD);
+        IF words ~ '[\\u0300-\\u036f]' THEN
+            words := translate(words, '{_ACCENTS}', '');
+        END IF;
+        IF octet_length(words) > char_length(words) AND words ~ '[{_MARKS}]' THEN
+            words := regexp_replace(words, '[{_MARKS}]', '', 'g');
+        END IF;
+        words := translate(lower(words), '{_LETTERS[0]}', '{_LETTERS[1]}');
         IF words ~ '[{"".join(pair[0] for pair in _PAIRS)}]' THEN
             words := {"replace(" * len(_PAIRS)}words{"".join(f", '{one}', '{two}')" for one, two in _PAIRS)};
         END IF;
-        words := normalize(words, NFC);
     ELSE
         words := lower(words);
     END IF;
-    words := translate(words, '{_PUNCTUATION}' || E'{_CONTROLS}', repeat(' ', {len(_PUNCTUATION) - 1 + 32}));
+    words := {_spaced("words")};
+    IF words ~ '{_RARE}' THEN
+        words := regexp_replace(words, '{_RARE}', ' ', 'g');
+    END IF;
     IF octet_length(words) > char_length(words) THEN
-        words := regexp_replace(words, '[{_SEPARATORS}]', ' ', 'g');
+        words := regexp_replace(normalize(words, NFC), '[{_SEPARATORS}]', ' ', 'g');
         words := regexp_replace(words, '([{_SIGNS}]|[{UNSPACED}]+)', ' \\1 ', 'g');
     END IF;
     -- They belong to a word at its end only: C++, F#.
@@ -76,46 +94,58 @@ BEGIN
 END $$;
 """
 
-# The cost: as in 0003. Characters are taken from an array: in a text, each would be looked for from its beginning.
-TASK_WORDS = f"""
-CREATE OR REPLACE FUNCTION {{schema}}.task_words(owner uuid, title text, description text) RETURNS tsvector
+# The cost: as in 0003. A text whose words are just that, as most are, has the digits put before each at once; the others
+# are gone through. Characters are taken from an array: in a text, each would be looked for from its beginning.
+TASK_TERMS = f"""
+CREATE FUNCTION {{schema}}.task_terms(owner uuid, title text, description text, labels text[]) RETURNS tsvector
 LANGUAGE plpgsql IMMUTABLE STRICT COST 10000
 AS $$
 DECLARE
-    string pg_catalog.text := title || ' ' || description;
+    string pg_catalog.text := concat(title, ' ', description, ' ', array_to_string(labels, ' '));
     digits pg_catalog.text := right(owner::pg_catalog.text, 4);
+    words pg_catalog.text;
     word pg_catalog.text;
     characters pg_catalog.text[];
     owned pg_catalog.text[] := '{{}}';
 BEGIN
-    FOREACH word IN ARRAY string_to_array({{schema}}.search_text(string), ' ') LOOP
-        IF word = '' THEN
-            CONTINUE;
-        ELSIF ascii(word) > 3584 AND word ~ '^[{UNSPACED}]' THEN
-            characters := string_to_array(word, NULL);
-            FOR place IN 1 .. cardinality(characters) LOOP
-                owned := owned || concat(digits, characters[place], characters[place + 1]);
-            END LOOP;
-        ELSE
-            owned := owned || (digits || left(word, 50));
-            IF right(word, 1) IN ('+', '#') THEN
-                owned := owned || (digits || left(rtrim(word, '+#'), 50));
+    IF string ~ '^[\\t\\n\\r\\x20-\\x22\\x24-\\x2a\\x2c-\\x7e]*$' THEN
+        words := {_spaced("lower(string)")};
+    ELSE
+        words := {{schema}}.search_text(string);
+    END IF;
+    IF words !~ '[+#{UNSPACED}]|[^ ]{{51}}' THEN
+        owned := array_remove(string_to_array(digits || replace(words, ' ', ' ' || digits), ' '), digits);
+    ELSE
+        FOREACH word IN ARRAY string_to_array(words, ' ') LOOP
+            IF word = '' THEN
+                CONTINUE;
+            ELSIF ascii(word) > 3584 AND word ~ '^[{UNSPACED}]' THEN
+                characters := string_to_array(word, NULL);
+                FOR place IN 1 .. cardinality(characters) - 1 LOOP
+                    owned := owned || (digits || characters[place] || characters[place + 1]);
+                END LOOP;
+                owned := owned || (digits || characters[cardinality(characters)]);
+            ELSE
+                owned := owned || (digits || left(word, 50));
+                IF right(word, 1) IN ('+', '#') THEN
+                    owned := owned || (digits || left(rtrim(word, '+#'), 50));
+                END IF;
             END IF;
-        END IF;
-    END LOOP;
-    IF octet_length(string) > char_length(string) THEN
-        FOREACH word IN ARRAY tsvector_to_array({{schema}}.words(string)) LOOP
-            owned := owned || {{schema}}.owned_word(owner, word);
         END LOOP;
     END IF;
     RETURN array_to_tsvector(owned);
 END $$;
 """
 
-GRANT = "GRANT EXECUTE ON FUNCTION {schema}.search_text(text) TO todo_api;"
-REVOKE = "REVOKE EXECUTE ON FUNCTION {schema}.search_text(text) FROM PUBLIC;"
-
-_BEFORE = import_module("tasks.migrations.0008_closed_functions").TASK_WORDS
+# The index is kept in the role of whoever writes.
+RIGHTS = """
+REVOKE EXECUTE ON FUNCTION {schema}.search_text(text), {schema}.task_terms(uuid, text, text, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {schema}.search_text(text), {schema}.task_terms(uuid, text, text, text[]) TO todo_api;
+"""
+DROP = """
+DROP FUNCTION {schema}.task_terms(uuid, text, text, text[]);
+DROP FUNCTION {schema}.search_text(text);
+"""
 
 
 def run(forward: str, backward: str) -> migrations.RunSQL:
@@ -125,7 +155,4 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 class Migration(migrations.Migration):
     dependencies = [("tasks", "0020_owner_days")]
 
-    operations = [
-        run(SEARCH_TEXT + REVOKE + GRANT, "DROP FUNCTION {schema}.search_text(text);"),
-        run(TASK_WORDS, _BEFORE.format(schema=SCHEMA)),
-    ]
+    operations = [run(SEARCH_TEXT + TASK_TERMS + RIGHTS, DROP)]

@@ -19,6 +19,7 @@ CREATE FUNCTION {schema}.asked(string text, OUT template text, OUT phrases text[
 LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, {schema}, pg_temp
 AS $$
 DECLARE
+    parts text[];
     part text[];
     word text;
     characters text[];
@@ -33,8 +34,14 @@ DECLARE
 BEGIN
     phrases := '{}';
     unwanted := '{}';
-    FOR part IN SELECT regexp_matches(translate(normalize(string, NFKC), '“”„«»', repeat('"', 5)),
-                                      '(-?)"([^"]*)"|(-(?=[^-[:space:]"]))?([^[:space:]"]+)', 'g') LOOP
+    IF string !~ '[-"“”„«»\uff02\uff0d]' THEN
+        parts := ARRAY[ARRAY[NULL, NULL, NULL, string]];
+    ELSE
+        SELECT array_agg(match) INTO parts
+          FROM regexp_matches(translate(normalize(string, NFKC), '“”„«»', repeat('"', 5)),
+                              '(-?)"([^"]*)"|(-(?=[^-[:space:]"]))?([^[:space:]"]+)', 'g') AS match;
+    END IF;
+    FOREACH part SLICE 1 IN ARRAY coalesce(parts, ARRAY[ARRAY[NULL, NULL, NULL, '']]) LOOP
         is_unwanted := coalesce(part[1], part[3], '') = '-';
         asked_words := array_remove(string_to_array(search_text(coalesce(part[2], part[4])), ' '), '');
         CONTINUE WHEN cardinality(asked_words) = 0;
@@ -42,18 +49,18 @@ BEGIN
         lexemes := '{}';
         FOREACH word IN ARRAY asked_words LOOP
             begun := CASE WHEN is_unwanted THEN begun END;
-            IF word !~ '^[UNSPACED]' THEN
-                lexemes := lexemes || format('''%%%s''', left(word, 50));
+            IF ascii(word) <= 3584 OR word !~ '^[UNSPACED]' THEN
+                lexemes := lexemes || ('''%' || left(word, 50) || '''');
                 IF NOT is_unwanted AND part[2] IS NULL THEN
                     begun := cardinality(wanted) + cardinality(lexemes);
                 END IF;
             ELSIF char_length(word) <= 2 THEN
-                lexemes := lexemes || format('''%%%s''%s', word, CASE WHEN char_length(word) = 1 THEN ':*' END);
+                lexemes := lexemes || concat('''%', word, '''', CASE WHEN char_length(word) = 1 THEN ':*' END);
             ELSE
                 is_phrase := is_phrase OR is_unwanted OR part[2] IS NOT NULL OR cardinality(asked_words) = 1;
                 characters := string_to_array(word, NULL);
                 FOR place IN 1 .. cardinality(characters) - 1 LOOP
-                    lexemes := lexemes || format('''%%%s''', characters[place] || characters[place + 1]);
+                    lexemes := lexemes || ('''%' || characters[place] || characters[place + 1] || '''');
                 END LOOP;
                 IF NOT is_phrase THEN -- among other words of one that is none: 2026年度予算
                     phrases := phrases || word;
@@ -82,22 +89,33 @@ END $$;
 REVOKE EXECUTE ON FUNCTION {schema}.asked(text) FROM PUBLIC;
 """.replace("UNSPACED", _UNSPACED)
 
-# Words next to one another; title and description are not.
+# Words next to one another; title, description and each label are apart.
 SAYS = """
-CREATE FUNCTION {schema}.says(title text, description text, phrases text[], unwanted text[]) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE STRICT COST 1000 SET search_path = pg_catalog, {schema}, pg_temp
+CREATE FUNCTION {schema}.says(title text, description text, labels text[], phrases text[], unwanted text[])
+RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE STRICT COST 1000
 AS $$
 DECLARE
-    words text;
+    words pg_catalog.text := {schema}.search_text(title) || ' | ' || {schema}.search_text(description);
+    part pg_catalog.text;
 BEGIN
-    IF phrases = '{}' AND unwanted = '{}' THEN
-        RETURN true;
-    END IF;
-    words := regexp_replace(concat(' ', search_text(title), ' | ', search_text(description), ' '), ' +', ' ', 'g');
-    RETURN NOT EXISTS (SELECT FROM unnest(phrases) AS phrase WHERE strpos(words, phrase) = 0)
-       AND NOT EXISTS (SELECT FROM unnest(unwanted) AS phrase WHERE strpos(words, phrase) > 0);
+    FOREACH part IN ARRAY labels LOOP
+        words := words || ' | ' || {schema}.search_text(part);
+    END LOOP;
+    words := ' ' || array_to_string(array_remove(string_to_array(words, ' '), ''), ' ') || ' ';
+    FOREACH part IN ARRAY phrases LOOP
+        IF strpos(words, part) = 0 THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+    FOREACH part IN ARRAY unwanted LOOP
+        IF strpos(words, part) > 0 THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+    RETURN true;
 END $$;
-REVOKE EXECUTE ON FUNCTION {schema}.says(text, text, text[], text[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION {schema}.says(text, text, text[], text[], text[]) FROM PUBLIC;
 """
 
 # The API's statement calls it before anything else. The code of the last release does not know the error, and goes on to
@@ -107,7 +125,9 @@ CREATE FUNCTION {schema}.searchable(string text) RETURNS text
 LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, {schema}, pg_temp
 AS $$
 BEGIN
-    IF (SELECT template FROM asked(string)) IS NULL THEN
+    IF string ~ '[0-9A-Za-z]' AND string !~ '[-"“”„«»]' THEN -- most are like that, and need not be read twice
+        RETURN string;
+    ELSIF (SELECT template FROM asked(string)) IS NULL THEN
         RAISE EXCEPTION 'nothing to search for' USING ERRCODE = '23514', CONSTRAINT = 'search_for_something';
     END IF;
     RETURN string;
@@ -116,28 +136,29 @@ REVOKE EXECUTE ON FUNCTION {schema}.searchable(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {schema}.searchable(text) TO todo_api;
 """
 
-# As in 0003, in the words of 0021.
+# As in 0003, in the words of 0021. The last release calls it, too.
 SEARCH_TASKS = """
 CREATE OR REPLACE FUNCTION {schema}.search_tasks(string text) RETURNS SETOF {schema}.tasks
 LANGUAGE sql STABLE STRICT SECURITY DEFINER ROWS 100 SET search_path = pg_catalog, {schema}, pg_temp
 AS $$
     WITH asked AS MATERIALIZED (SELECT * FROM {schema}.asked(string))
     SELECT task.* FROM {schema}.tasks AS task
-     WHERE {schema}.task_words(task.user_id, task.title, task.description)
+     WHERE {schema}.task_terms(task.user_id, task.title, task.description, task.labels)
            @@ (SELECT replace(template, '%', right({schema}.current_user_id()::text, 4))::tsquery FROM asked)
        AND task.user_id IS NOT DISTINCT FROM (SELECT {schema}.current_user_id())
-       AND {schema}.says(task.title, task.description, (SELECT phrases FROM asked), (SELECT unwanted FROM asked));
+       AND ((SELECT phrases = '{}' AND unwanted = '{}' FROM asked)
+            OR {schema}.says(task.title, task.description, task.labels,
+                             (SELECT phrases FROM asked), (SELECT unwanted FROM asked)));
 $$;
 """
-SEARCH_QUERY = """
-CREATE OR REPLACE FUNCTION {schema}.search_query(owner uuid, string text) RETURNS tsquery
+# For staff: as search_query and staff_queries, which stay for the last release and its words.
+STAFF = """
+CREATE FUNCTION {schema}.query_terms(owner uuid, string text) RETURNS tsquery
 LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, {schema}, pg_temp
 AS $$
     SELECT replace(template, '%', right(owner::text, 4))::tsquery FROM {schema}.asked(string);
 $$;
-"""
-STAFF_QUERIES = """
-CREATE OR REPLACE FUNCTION {schema}.staff_queries(string text) RETURNS tsquery[]
+CREATE FUNCTION {schema}.staff_terms(string text) RETURNS tsquery[]
 LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, {schema}, pg_temp
 AS $$
     SELECT array_agg(replace(asked.template, '%', owner.digits)::tsquery)
@@ -145,22 +166,14 @@ AS $$
      CROSS JOIN (SELECT DISTINCT right(id::text, 4) AS digits FROM {schema}.users) AS owner
      WHERE asked.template IS NOT NULL;
 $$;
+REVOKE EXECUTE ON FUNCTION {schema}.query_terms(uuid, text), {schema}.staff_terms(text) FROM PUBLIC;
 """
 
-_SEARCH = import_module("tasks.migrations.0003_search").SEARCH.split("CREATE FUNCTION ")
-_PATH = " SET search_path = pg_catalog, {schema}, pg_temp"
-
-
-def _before(function: str, head: str) -> str:
-    """Return how a function was made, with the search_path that it was given later (0008)."""
-    body = function.split("REVOKE")[0]
-    return "CREATE OR REPLACE FUNCTION " + body.replace(head, head + _PATH, 1)
-
-
-SEARCH_QUERY_BEFORE = "CREATE OR REPLACE FUNCTION " + _SEARCH[1].split("-- NOT DISTINCT")[0]
-SEARCH_TASKS_BEFORE = _before(_SEARCH[2], "ROWS 100")
-STAFF_QUERIES_BEFORE = _before(
-    import_module("tasks.migrations.0004_staff_search").STAFF_QUERIES.split("CREATE FUNCTION ")[1], "STABLE STRICT"
+SEARCH_TASKS_BEFORE = (
+    import_module("tasks.migrations.0003_search")
+    .SEARCH.split("CREATE FUNCTION ")[2]
+    .split("REVOKE")[0]
+    .replace("ROWS 100", "ROWS 100 SET search_path = pg_catalog, {schema}, pg_temp")  # that it was given in 0008
 )
 
 
@@ -169,13 +182,12 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0022_words_anew")]
+    dependencies = [("tasks", "0022_terms_index")]
 
     operations = [
         run(ASKED, "DROP FUNCTION {schema}.asked(text);"),
-        run(SAYS, "DROP FUNCTION {schema}.says(text, text, text[], text[]);"),
+        run(SAYS, "DROP FUNCTION {schema}.says(text, text, text[], text[], text[]);"),
         run(SEARCHABLE, "DROP FUNCTION {schema}.searchable(text);"),
-        run(SEARCH_QUERY, SEARCH_QUERY_BEFORE),
-        run(SEARCH_TASKS, SEARCH_TASKS_BEFORE),
-        run(STAFF_QUERIES, STAFF_QUERIES_BEFORE),
+        run(STAFF, "DROP FUNCTION {schema}.staff_terms(text); DROP FUNCTION {schema}.query_terms(uuid, text);"),
+        run(SEARCH_TASKS, f"CREATE OR REPLACE FUNCTION {SEARCH_TASKS_BEFORE}"),
     ]

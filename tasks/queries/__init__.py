@@ -6,7 +6,20 @@ Handlers pass credentials, never a user: whose rows are meant is decided by the 
 from tasks.queries.batch import BatchFailed, OperationUnreadable, run_batch
 from tasks.queries.cursors import InvalidCursor
 from tasks.queries.documents import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
-from tasks.queries.one import complete, create, create_as, delete, get, patch, reopen, replace, restore
+from tasks.queries.one import (
+    change_labels,
+    complete,
+    create,
+    create_as,
+    delete,
+    get,
+    move,
+    patch,
+    reopen,
+    replace,
+    restore,
+    upsert,
+)
 from tasks.queries.pages import list_page
 from tasks.queries.statistics import statistics
 
@@ -18,16 +31,19 @@ __all__ = [
     "TaskDeleted",
     "TaskNotFound",
     "TaskRow",
+    "change_labels",
     "complete",
     "create",
     "create_as",
     "delete",
     "get",
     "list_page",
+    "move",
     "patch",
     "reopen",
     "replace",
     "restore",
     "run_batch",
     "statistics",
+    "upsert",
 ]

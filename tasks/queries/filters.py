@@ -99,6 +99,7 @@ def _bounds_of_today() -> list[_Bound]:
 
 
 _ANY_PRIORITY = Func(F("priority"), template="%(expressions)s = ANY (%%(priorities)s)", output_field=BooleanField())
+_HAS_LABELS = Func(F("labels"), template="has_labels(%(expressions)s, %%(label)s::text[])", output_field=BooleanField())
 _TODAY = _SQL("owner_today()")
 # An overdue task is open, and its day, where its owner is, or its instant is over. A day that is over there began
 # in UTC in any case, so the first condition holds for both and lets the index skip the rest.
@@ -119,8 +120,13 @@ CONDITIONS: Mapping[str, Q] = {
     "updated_after": Q(updated_at__gt=Parameter("updated_after")),
     "completed_after": Q(completed_at__gt=Parameter("completed_after")),
     "completed_before": Q(completed_at__lt=Parameter("completed_before")),
+    "label": Q(_HAS_LABELS),
+    "external_id": Q(external_id=Parameter("external_id")),
+    "starts_before": Q(starts_on__lt=Parameter("starts_before")),
     "list_id": Q(list_id=Parameter("list_id")),
     "inbox": Q(list_id=None),
+    "parent_id": Q(parent_id=Parameter("parent_id")),
+    "top level": Q(parent_id=None),
     # Read once for a page, not once a task.
     "in archived list": Q(list_id__in=_ARCHIVED),
     "not in archived list": Q(list_id=None) | ~Q(list_id__in=_ARCHIVED),
@@ -135,8 +141,11 @@ _SWITCHES = {
     "has_due": ("has due", "has no due"),
     "in_archived_list": ("in archived list", "not in archived list"),
 }
-_NULLABLE = {"list_id": "inbox"}  # parameters that may be `null`, and what they are then
-_VALUES = ("list_id", "is_completed", "created_after", "updated_after", "completed_after", "completed_before")
+_NULLABLE = {"list_id": "inbox", "parent_id": "top level"}  # parameters that may be `null`, and what they are then
+_VALUES = (
+    *("label", "external_id", "starts_before", "list_id", "parent_id", "is_completed"),
+    *("created_after", "updated_after", "completed_after", "completed_before"),
+)
 
 
 def conditions(query: TaskListQuery, *, is_continued: bool) -> frozenset[str]:

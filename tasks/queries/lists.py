@@ -10,9 +10,10 @@ from psycopg import sql
 from uuid_utils.compat import uuid7
 
 from accounts.models import Scope
-from tasks.list_schemas import ListCreate, ListMove, ListPatch, ListsQuery
+from tasks.list_schemas import ListCreate, ListPatch, ListsQuery
 from tasks.list_schemas import TaskList as ListDocument
 from tasks.models import Task, TaskList
+from tasks.moves import ListMove
 from tasks.queries import cursors
 from tasks.queries.cursors import InvalidCursor, Position
 from tasks.queries.resource import (
@@ -192,8 +193,12 @@ def _delete(tasks: str | None, conditions: Conditions) -> Statement:
     matching = sql_of(conditions) or "true"
     members, right = statements.columns(TaskList, FIELDS), "EXISTS (SELECT FROM matching)"
     in_list = Task.objects.filter(user=CurrentUser(), list_id=Parameter("id"), deleted_at=None)
+    if tasks == "move":  # subtasks go with their parents
+        in_list = in_list.filter(parent_id=None)
     of_tasks = f"of_tasks AS ({statements.update(in_list, _OF_TASKS[tasks], ['key'], right)})," if tasks else ""
-    write = statements.update(LISTS.live(), {"deleted_at": sql.SQL("statement_timestamp()")}, FIELDS, right)
+    # The tasks first: whether any is left in the list is looked at in this order.
+    in_order = f"{right} AND (SELECT count(*) FROM of_tasks) >= 0" if tasks else right  # noqa: S608 -- as below
+    write = statements.update(LISTS.live(), {"deleted_at": sql.SQL("statement_timestamp()")}, FIELDS, in_order)
     return LISTS.write(
         f"""
         WITH current AS MATERIALIZED ({statements.select(LISTS.live().values(*FIELDS))}),

@@ -4,7 +4,9 @@ from functools import lru_cache
 from uuid import UUID
 
 from accounts.models import Scope
+from tasks.label_schemas import LabelChange
 from tasks.models import Task
+from tasks.moves import TaskMove
 from tasks.queries import writes
 from tasks.queries.documents import FIELDS, TASKS, TaskNotFound, TaskRow
 from tasks.queries.resource import Plan, Versions
@@ -79,3 +81,30 @@ async def delete(work: Work, credentials: Credentials, task_id: UUID, if_match: 
 async def restore(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:
     """Take the task back from the trash, if it is there. Raises TaskNotFound, TaskChanged."""
     return await _carry_out(work, credentials, writes.restoration(task_id, if_match))
+
+
+async def change_labels(
+    work: Work, credentials: Credentials, task_id: UUID, labels: LabelChange, if_match: Versions | None = None
+) -> TaskRow:
+    """Add labels to the task and take others off. Raises TaskNotFound, TaskChanged."""
+    return await _carry_out(work, credentials, writes.change_of_labels(task_id, labels, if_match))
+
+
+async def upsert(
+    work: Work,
+    credentials: Credentials,
+    external_id: str,
+    task: TaskReplacement | TaskPatch,
+    if_match: Versions | None = None,
+    *,
+    creates: bool = True,
+) -> TaskRow:
+    """Change or create the task of an external id. Raises TaskNotFound, TaskChanged, TaskDeleted, Incomplete."""
+    return await _carry_out(work, credentials, writes.upsert(external_id, task, if_match, creates=creates))
+
+
+async def move(
+    work: Work, credentials: Credentials, task_id: UUID, to: TaskMove, if_match: Versions | None = None
+) -> TaskRow:
+    """Put the task and its subtasks somewhere else. Raises TaskNotFound, TaskChanged."""
+    return await _carry_out(work, credentials, writes.move(task_id, to, if_match))

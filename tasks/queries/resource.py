@@ -4,10 +4,11 @@
 tells what the row is now. None asks for no more than that the row exists.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
+import orjson
 from django.db.models import Model, QuerySet
 from psycopg import sql
 
@@ -18,6 +19,7 @@ from todoproject.database.client.sql import CurrentUser, Parameter
 from todoproject.database.client.statement import Rows, Statement
 
 Versions = Sequence[int]
+_NEW = "new"  # what `is_done` is of a row that an upsert has made
 Conditions = frozenset[str]  # names of read-only members, and `if_match`
 
 
@@ -34,10 +36,11 @@ def sql_of(names: Conditions) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row as PostgreSQL wrote it: its JSON, and its version for the ETag."""
+    """A row as PostgreSQL wrote it: its JSON, its version for the ETag, and whether it is new."""
 
     json: bytes
     version: str
+    is_new: bool = False
 
 
 class NotFound(Exception):
@@ -55,7 +58,15 @@ class Changed(Exception):
 
 
 class Deleted(Exception):
-    """The id belongs to a row in the trash."""
+    """The id belongs to a row in the trash; `id` is that row's."""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(row.version)
+        self.id: str = orjson.loads(row.json)["id"]
+
+
+class Incomplete(Exception):
+    """There is nothing to be changed, and too little to make it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,7 @@ class Plan:
     statement: Statement
     values: dict[str, object]
     creates: bool = False
+    upserts: bool = False  # changes a row that is there; with `creates`, creates it where there is none
     sent: Mapping[str, object] = field(default_factory=dict)  # read-only members that must be what they are
 
     @property
@@ -79,17 +91,25 @@ class Plan:
         Raises the resource's NotFound, Changed, Deleted, and ReadOnlyDiffers.
         """
         if not rows:
-            if self.creates:
-                raise read_only.ReadOnlyDiffers(self.sent)
-            raise self.resource.not_found
-        row = Row(rows.bytes(0, 0), rows.text(0, 1))
-        if rows.text(0, 2) == "t":
+            self._refuse_nothing()
+        done = rows.text(0, 2)
+        row = Row(rows.bytes(0, 0), rows.text(0, 1), is_new=done == _NEW)
+        if done in ("t", _NEW):
             return row
-        if self.creates and b'"deleted_at":null' not in row.json:  # in a member's text the quotes would be escaped
-            raise self.resource.deleted
-        if not self.creates and self._meets_precondition(row):
+        # In a member's text the quotes would be escaped.
+        if (self.creates or self.upserts) and b'"deleted_at":null' not in row.json:
+            raise self.resource.deleted(row)
+        if (self.upserts or not self.creates) and self._meets_precondition(row):
             read_only.refuse_differing(self.sent, row.json)
         raise self.resource.changed(row)
+
+    def _refuse_nothing(self) -> NoReturn:
+        """Say why there is no row: none was found, or none could be made."""
+        if self.creates and self.sent:
+            raise read_only.ReadOnlyDiffers(self.sent)
+        if self.creates and self.upserts:
+            raise Incomplete
+        raise self.resource.not_found
 
     def _meets_precondition(self, row: Row) -> bool:
         versions = self.values.get("if_match")
@@ -188,6 +208,38 @@ class Resource:
                             SELECT {names}, false FROM existing)
         """  # noqa: S608 -- composed of our own statements
         return self.write(result, done="is_done")
+
+    def upsert(
+        self,
+        target: "QuerySet[Any, Any]",
+        changed: Collection[str],
+        new: Sequence[str] | None,
+        conditions: Conditions,
+    ) -> Statement:
+        """Change the row that `target` means, or store one with the members `new` where there is none, also deleted.
+
+        Where the members do not make a row, `new` is None.
+        """
+        names = statements.columns(self.model, self.fields)
+        parts = {
+            "current": f"MATERIALIZED ({statements.select(target.values(*self.fields))})",
+            "matching": "MATERIALIZED (SELECT FROM current WHERE deleted_at IS NULL AND"
+            f" {sql_of(conditions) or 'true'})",
+            "written": f"(SELECT {names} FROM current WHERE EXISTS (SELECT FROM matching))",  # noqa: S608 -- as above
+        }
+        if changed:
+            values = statements.placeholders(sorted(changed))
+            write = statements.update(target, values, self.fields, condition="EXISTS (SELECT FROM matching)")
+            parts["written"] = f"({write})"
+        found = {"written": "'t'"}
+        if new is not None:
+            condition = "NOT EXISTS (SELECT FROM current)"
+            parts["created"] = f"({statements.insert(self.model, self._new(new), self.fields, condition=condition)})"
+            found["created"] = f"'{_NEW}'"
+        rows = [f"SELECT {names}, {done} AS is_done FROM {part}" for part, done in found.items()]  # noqa: S608 -- as above
+        rows.append(f"SELECT {names}, 'f' FROM current WHERE NOT EXISTS (SELECT FROM matching)")  # noqa: S608 -- as above
+        parts["result"] = f"({' UNION ALL '.join(rows)})"
+        return self.write(f"WITH {', '.join(f'{name} AS {part}' for name, part in parts.items())}", done="is_done")
 
     def _new(self, members: Sequence[str]) -> dict[str, sql.Composable]:
         return statements.placeholders(("key", "id", *members)) | {"user": statements.CURRENT_USER}

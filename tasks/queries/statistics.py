@@ -19,44 +19,42 @@ from todoproject.database.client.statement import Credentials, Statement
 _DAYS = {"today": 1, "days_7": 7, "days_30": 30}  # the present one among them
 
 
-def _counts(rows: Q, figures: dict[str, Q]) -> str:
-    """Return a SELECT of one row with these figures, or of none where there is nothing to count."""
+def _counts(rows: Q, figures: dict[str, Q], by: str) -> str:
+    """Return a SELECT of these figures for each value of a column."""
     counts = {name: Count("pk", filter=figure) for name, figure in figures.items()}
-    # By owner, because an aggregate without groups is run at once and not compiled.
-    return sql.select(own().live().filter(rows).values(owner=F("user")).annotate(**counts).order_by())
+    return sql.select(own().live().filter(rows).values(group=F(by)).annotate(**counts).order_by())
 
 
 def _row(names: dict[str, str]) -> str:
-    """Return a JSON object of these members, each of which is a column."""
-    members = ", ".join(f"coalesce({column}, 0) AS {name}" for name, column in names.items())
-    return f"(SELECT row_to_json(figures) FROM (SELECT {members}) AS figures)"  # noqa: S608 -- names of ours
+    """Return a JSON object of these members, each the sum of a column."""
+    members = ", ".join(f"coalesce(sum({column}), 0) AS {name}" for name, column in names.items())
+    return f"SELECT row_to_json(figures) FROM (SELECT {members}"  # noqa: S608 -- names of ours
 
 
 @lru_cache
 def _statistics() -> Statement:
     by_priority = {f"of_{priority.name.lower()}": Q(priority=priority) for priority in Priority}
-    due_today = filters.CONDITIONS["due_on today"]
-    opened = _counts(
-        Q(is_completed=False),
-        {"tasks": Q(), "overdue": filters.CONDITIONS["overdue"], "due_today": due_today, **by_priority},
-    )
+    figures = {"overdue": filters.CONDITIONS["overdue"], "due_today": filters.CONDITIONS["due_on today"], **by_priority}
+    opened = _counts(Q(is_completed=False), {"tasks": Q(), **figures}, "list_id")
     since = {name: Q(completed_at__gte=filters.beginning_of_day(1 - days)) for name, days in _DAYS.items()}
-    completed = _counts(since["days_30"], since)
+    # By owner, which is one group: an aggregate without any is run at once by Django, and not compiled.
+    completed = _counts(since["days_30"], since, "user")
     text = f"""
+        WITH opened AS MATERIALIZED ({opened}), completed AS ({completed})
         SELECT row_to_json(statistics)
-          FROM (SELECT coalesce(tasks, 0) AS open, coalesce(overdue, 0) AS overdue, coalesce(due_today, 0) AS due_today,
-                       {_row({name: f"completed.{name}" for name in _DAYS})} AS completed,
-                       json_build_array({_row_of_inbox()}) AS by_list,
-                       {_row({p.name.lower(): f"of_{p.name.lower()}" for p in Priority})} AS by_priority
-                  FROM (SELECT) AS one LEFT JOIN ({opened}) AS opened ON true
-                  LEFT JOIN ({completed}) AS completed ON true) AS statistics
+          FROM (SELECT coalesce(sum(tasks), 0) AS open, coalesce(sum(overdue), 0) AS overdue,
+                       coalesce(sum(due_today), 0) AS due_today,
+                       ({_row({name: name for name in _DAYS})} FROM completed) AS figures) AS completed,
+                       (SELECT json_agg(list ORDER BY list.list_id NULLS FIRST)
+                          FROM (SELECT "group" AS list_id, tasks AS open FROM opened
+                                UNION ALL
+                                SELECT NULL, 0 WHERE NOT EXISTS (SELECT FROM opened WHERE "group" IS NULL)) AS list)
+                       AS by_list,
+                       ({_row({p.name.lower(): f"of_{p.name.lower()}" for p in Priority})} FROM opened) AS figures)
+                       AS by_priority
+                  FROM opened) AS statistics
     """  # noqa: S608 -- composed of our own statements
     return Statement.fenced(text, scope=Scope.TASKS_READ, repeatable=True)
-
-
-def _row_of_inbox() -> str:
-    """Return all that is open as the inbox's, which it is while there are no lists."""
-    return "(SELECT row_to_json(inbox) FROM (SELECT NULL AS list_id, coalesce(tasks, 0) AS open) AS inbox)"
 
 
 async def statistics(credentials: Credentials) -> bytes:

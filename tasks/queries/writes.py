@@ -3,6 +3,7 @@
 A write is carried out alone (`one`) or among others (`batch`). `if_match` is as in `resource`.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from uuid import UUID
 
@@ -11,10 +12,13 @@ from uuid_utils.compat import uuid7
 
 from accounts.models import Scope
 from tasks import read_only
-from tasks.queries.documents import TASKS, in_columns
+from tasks.label_schemas import LabelChange
+from tasks.moves import TaskMove
+from tasks.queries.documents import TASKS, in_columns, own
 from tasks.queries.resource import Conditions, Plan, Versions, conditions
 from tasks.schemas import KEPT, TaskCreate, TaskPatch, TaskReplacement
 from todoproject.database.client import sql as statements
+from todoproject.database.client.sql import Parameter
 from todoproject.database.client.statement import Statement
 
 _MEMBERS = tuple(TaskCreate.model_fields)
@@ -86,6 +90,62 @@ def change(task_id: UUID, task: TaskPatch, if_match: Versions | None) -> Plan:
     if not changes:
         return TASKS.plan(_leave(expected), task_id, if_match, sent)
     return TASKS.plan(_change(frozenset(changes), expected), task_id, if_match, sent, **in_columns(changes))
+
+
+@lru_cache(maxsize=512)
+def _upsert(changed: frozenset[str], new: tuple[str, ...] | None, conditions: Conditions) -> Statement:
+    return TASKS.upsert(own().filter(external_id=Parameter("external_id")), changed, new, conditions)
+
+
+def upsert(
+    external_id: str, task: TaskReplacement | TaskPatch, if_match: Versions | None, *, creates: bool = True
+) -> Plan:
+    """Change the task that is called so elsewhere, or create it: by a patch the members that it names, else all."""
+    sent, expected = read_only.sent(task), conditions(if_match, read_only.sent(task))
+    if isinstance(task, TaskPatch):
+        new = {name: getattr(task, name) for name in task.model_fields_set - sent.keys()}
+        changed = new
+    else:
+        new, left_out = _members(task), KEPT - task.model_fields_set
+        changed = {name: value for name, value in new.items() if name not in left_out}
+    can_create = creates and "title" in new and not sent
+    members = tuple(sorted({*new, "external_id"})) if can_create else None
+    statement = _upsert(frozenset(changed) - {"external_id"}, members, expected)
+    values = {**in_columns(new), "external_id": external_id, "key": uuid7()}
+    return replace(TASKS.plan(statement, values["key"], if_match, sent, **values), upserts=True, creates=creates)
+
+
+@lru_cache
+def _move(named: frozenset[str], conditions: Conditions) -> Statement:
+    """Set what is named; a list alone means its top. Where the parent changes, a trigger sets the list."""
+    parent = "%(parent_id)s" if "parent_id" in named else "NULL" if "list_id" in named else "parent_id"
+    place = (
+        f"place_task(%(id)s, {'%(list_id)s' if 'list_id' in named else 'list_id'}, {parent}, %(side)s, %(neighbour)s)"
+    )
+    values = {"position": sql.SQL(place)} | ({"list_id": sql.Placeholder("list_id")} if "list_id" in named else {})
+    if named:
+        values["parent_id"] = sql.SQL(parent)
+    return TASKS.update(TASKS.live(), values, conditions)
+
+
+def move(task_id: UUID, to: TaskMove, if_match: Versions | None) -> Plan:
+    """Put the task, and what belongs under it, somewhere else."""
+    side, neighbour = to.place
+    named = to.model_fields_set & {"list_id", "parent_id"}
+    values = {name: getattr(to, name) for name in named}
+    statement = _move(frozenset(named), conditions(if_match))
+    return TASKS.plan(statement, task_id, if_match, side=side, neighbour=neighbour, **values)
+
+
+@lru_cache
+def _change_labels(conditions: Conditions) -> Statement:
+    labels = sql.SQL("change_labels(labels, %(remove)s::text[], %(add)s::text[])")
+    return TASKS.update(TASKS.live(), {"labels": labels}, conditions)
+
+
+def change_of_labels(task_id: UUID, labels: LabelChange, if_match: Versions | None) -> Plan:
+    """Take labels off the task and add others, whatever else it has."""
+    return TASKS.plan(_change_labels(conditions(if_match)), task_id, if_match, add=labels.add, remove=labels.remove)
 
 
 # --- State changes: the trigger leaves a task alone that already is in the wanted state ------------

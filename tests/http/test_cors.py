@@ -22,7 +22,8 @@ ACCEPTED = {"Authorization", "Content-Type", "If-Match", "If-None-Match", "Idemp
 @pytest_asyncio.fixture
 async def page(app: httpx.ASGITransport, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A script of a page that is on the list."""
-    settings.CORS_ALLOWED_ORIGINS = [PAGE, "http://localhost:5173"]
+    settings.CORS_ALLOWED_ORIGINS = [PAGE, "http://localhost:5173", "capacitor://localhost"]
+    settings.CORS_ALLOWS_LOCALHOST = False
     async with api_client(Origin=PAGE) as client:
         yield client
 
@@ -109,6 +110,8 @@ async def test_answers_and_errors_can_be_read_by_the_page(
         b"https://app.example.com.evil.example",
         b"https://app.example.com:8443",
         b"https://app.example.com/",
+        b"http://localhost:5174",
+        b"capacitor://localhost.evil.example",
         b"HTTPS://APP.EXAMPLE.COM",
         b"https://app.example.com, https://evil.example",
         b"\xff\xfe",
@@ -125,24 +128,61 @@ async def test_unknown_origin_gets_no_cors_header(page: httpx.AsyncClient, origi
     assert [answer.status_code for answer in answers] == [401, 204]
     for answer in answers:
         assert cors_headers(answer) == []
-        assert answer.headers["Vary"] == "Authorization, Origin"
+        assert answer.headers["Vary"] == "Authorization, Accept-Encoding, Origin"
 
 
 async def test_health_is_nobody_elses_page(page: httpx.AsyncClient) -> None:
     assert cors_headers(await page.get("/health")) == []
 
 
-async def test_without_the_setting_no_page_may_read(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/v1/me", headers={"Origin": PAGE})
+async def test_without_the_setting_no_page_may_read(app: httpx.ASGITransport, settings: Settings) -> None:
+    settings.CORS_ALLOWS_LOCALHOST = False
+    async with api_client() as client:
+        answers = [await client.get("/v1/me", headers={"Origin": origin}) for origin in (PAGE, "http://localhost")]
 
-    assert cors_headers(answer) == []
-    assert answer.headers["Vary"] == "Authorization"
+    for answer in answers:
+        assert cors_headers(answer) == []
+        assert answer.headers["Vary"] == "Authorization, Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_let_in"),
+    [
+        ("http://localhost", True),
+        ("http://localhost:5173", True),
+        ("https://localhost:8443", True),
+        ("http://127.0.0.1:3000", True),
+        ("http://[::1]:3000", True),
+        ("http://localhost.evil.example", False),
+        ("http://evil.localhost:80", False),
+        ("http://localhost:5173/", False),
+        ("http://127.0.0.2:3000", False),
+        ("null", False),
+        ("capacitor://localhost", False),
+    ],
+)
+async def test_development_lets_in_localhost_on_any_port(
+    app: httpx.ASGITransport, settings: Settings, origin: str, is_let_in: bool
+) -> None:
+    settings.CORS_ALLOWS_LOCALHOST = True
+    async with api_client() as client:
+        answer = await client.get("/v1/me", headers={"Origin": origin})
+
+    assert answer.headers.get("Access-Control-Allow-Origin") == (origin if is_let_in else None)
+    assert "Origin" in answer.headers["Vary"].split(", ")
+
+
+async def test_app_in_a_web_view_can_be_named(page: httpx.AsyncClient) -> None:
+    answer = await page.get("/v1/me", headers={"Origin": "capacitor://localhost"})
+
+    assert answer.headers["Access-Control-Allow-Origin"] == "capacitor://localhost"
 
 
 @pytest.mark.parametrize(
     "text",
     [
         *("*", "null", "app.example.com", "ftp://a", "https://a b", "https://ä.example", "https://*.example.com"),
+        *("file:///", "data://x", "ws://a", "Capacitor://localhost", "capacitor://localhost/", "://x", "http://"),
         *("https://app.example.com/", "https://App.example.com", "https://app.example.com:443", "http://a.example:80"),
     ],
 )
@@ -155,7 +195,13 @@ def test_setting_takes_exact_origins_only(monkeypatch: pytest.MonkeyPatch, text:
         settings_module._stop_on_mistakes()
 
 
-@pytest.mark.parametrize("text", [PAGE, "http://localhost:5173", "https://[::1]:8443", "https://a.b, http://c:8080"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(PAGE, "http://localhost:5173", "https://[::1]:8443", "https://a.b, http://c:8080"),
+        *("capacitor://localhost", "ionic://", "tauri://localhost", "chrome-extension://abcdefgh", "app://obsidian.md"),
+    ],
+)
 def test_setting_takes_what_browsers_send(text: str) -> None:
     assert settings_module._page_origins(text) == [origin.strip() for origin in text.split(",")]
 
@@ -178,7 +224,7 @@ async def test_every_answer_is_data_and_not_a_page(alice: Person, client: httpx.
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert answer.headers["Cache-Control"] == "private, no-cache"
-        assert answer.headers["Vary"] == "Authorization"
+        assert answer.headers["Vary"] == "Authorization, Accept-Encoding, Origin"
         assert "Strict-Transport-Security" not in answer.headers
 
 

@@ -4,6 +4,7 @@ New operations are covered without an edit. A new kind of object needs a line in
 """
 
 import re
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,24 @@ async def _show_list(person: Person, id: str) -> Any:
     return (await person.http.get(f"/v1/lists/{id}")).json()
 
 
+async def _make_label(person: Person) -> str:
+    label = uuid.uuid4().hex
+    await person.task(labels=[label])
+    return label
+
+
+async def _show_label(person: Person, name: str) -> Any:
+    return [row for row in (await person.http.get("/v1/labels")).json()["items"] if row["name"] == name]
+
+
+async def _make_external_id(person: Person) -> str:
+    return str((await person.task(external_id=str(uuid.uuid4())))["external_id"])
+
+
+async def _show_external_id(person: Person, external_id: str) -> Any:
+    return (await person.http.get("/v1/tasks", params={"external_id": external_id})).json()
+
+
 async def _make_token(person: Person, *scopes: str) -> str:
     return str((await _new_token(person, *scopes or Scope.values))["id"])
 
@@ -76,6 +95,8 @@ KINDS = {
     "list_id": Kind(_make_list, _show_list),
     "token_id": Kind(_make_token, _show_token),
     "session_id": Kind(_make_session, _show_session),
+    "name": Kind(_make_label, _show_label),
+    "external_id": Kind(_make_external_id, _show_external_id),
 }
 # By tag, for operations that take ids in the body.
 KIND_OF_BODY = {"tasks": "task_id", "lists": "list_id", "tokens": "token_id"}
@@ -110,8 +131,9 @@ async def _call(
     for identity in ids.values():
         content = content.replace(examples.ID.encode(), identity.encode())
     kind = {"Content-Type": "application/json"} if content else {}
+    query = dict.fromkeys(operation.required_query, examples.ID)
     response = await http.request(
-        operation.method, operation.path.format(**ids), content=content, headers={**kind, **headers}
+        operation.method, operation.path.format(**ids), content=content, params=query, headers={**kind, **headers}
     )
     assert operation.conforms(response)
     return response
@@ -139,8 +161,13 @@ def _plain(response: httpx.Response, ids: dict[str, str]) -> tuple[int, str, lis
     for name, identity in ids.items():
         text = text.replace(identity, name)
         headers = [(header, value.replace(identity, name)) for header, value in headers]
+    text, headers = _without_ids(text), [(name, _without_ids(value)) for name, value in headers]  # of what is new
     text = re.sub(r'"position":"\w+"', '"position":"place"', text)  # the second one made stands behind the first
     return response.status_code, re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "time", text), headers
+
+
+def _without_ids(text: str) -> str:
+    return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "id", text)
 
 
 @each(NAMING)

@@ -95,6 +95,9 @@ async def _call(person: Person, operation: Operation) -> httpx.Response:
     elif "{token_id}" in path:
         made = await person.http.post("/v1/tokens", json={"name": "script", "scopes": ["account"]})
         path = path.replace("{token_id}", made.json()["id"])
+    elif "{external_id}" in path or "{name}" in path:
+        await person.task(labels=["errand"])
+        path = path.replace("{external_id}", "elsewhere").replace("{name}", "errand")
     headers = {"Content-Type": "application/json", "Idempotency-Key": f"key-{operation.id}"}
     return await person.http.request(operation.method, path, content=operation.content, headers=headers)
 

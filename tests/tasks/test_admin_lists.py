@@ -54,3 +54,19 @@ def test_a_persons_lists_are_on_their_page_and_lead_to_their_tasks(staff: Client
     assert task.title in found
     assert elsewhere.title not in found
     assert "Garden" in page(staff.get(reverse("admin:tasks_task_change", args=[task.pk])))
+
+
+def test_subtasks_are_on_their_parents_page_and_go_with_it(staff: Client) -> None:
+    owner = make_user()
+    parent = make_task(owner, "Move house")
+    child = make_task(owner, "Pack boxes", parent_id=parent.id)
+
+    assert "Pack boxes" in page(staff.get(reverse("admin:tasks_task_change", args=[parent.pk])))
+    assert "Move house" in page(staff.get(reverse("admin:tasks_task_change", args=[child.pk])))
+    assert "1 task deleted." in act(staff, "tasks_task", "remove", parent)
+    child.refresh_from_db()
+    assert child.deleted_with == parent.id
+    parent.refresh_from_db()
+    assert "1 task restored." in act(staff, "tasks_task", "restore", parent)
+    child.refresh_from_db()
+    assert child.deleted_at is None

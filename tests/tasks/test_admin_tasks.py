@@ -142,7 +142,7 @@ def test_tasks_are_completed_reopened_deleted_and_restored_by_action(staff: Clie
     assert "1 task reopened." in act(staff, "tasks_task", "reopen", first)
     assert Task.objects.get(pk=first.pk).completed_at is None
     again = list(Task.objects.filter(pk__in=[first.pk, second.pk]))
-    assert "2 tasks deleted." in act(staff, "tasks_task", "remove", *again)
+    assert "2 tasks moved to the trash." in act(staff, "tasks_task", "remove", *again)
     assert Task.objects.filter(pk__in=[first.pk, second.pk], deleted_at__isnull=False).count() == 2
     first.refresh_from_db()
     assert "1 task restored." in act(staff, "tasks_task", "restore", first)
@@ -183,6 +183,33 @@ def test_tasks_are_found_by_title_owner_and_id(staff: Client) -> None:
         text = page(staff.get("/admin/tasks/task/", {"q": search}))
         assert task.title in text
         assert other.title not in text
+
+
+@pytest.mark.parametrize(
+    ("search", "shown"),
+    [
+        ("zazolc {}", [True, False]),
+        ("タワー {}", [True, False]),
+        ("{} -タワー", [False, True]),
+        ('"gesla jazn" {}', [True, False]),
+        ('{} -"gesla jazn"', [False, True]),
+        ("c++ {}", [False, True]),
+        ("{}", [True, True]),
+    ],
+)
+def test_tasks_are_found_as_in_the_api(staff: Client, search: str, shown: list[bool]) -> None:
+    mark, user = f"mark{uuid.uuid4().hex}", make_user()
+    titles = [f"Zażółć gęślą jaźń 東京タワー {mark}", f"jaźń gęślą C++ {mark}"]
+    for title in titles:
+        make_task(user, title)
+    for query in ({}, {"user__id__exact": str(user.pk)}):
+        text = page(staff.get("/admin/tasks/task/", {"q": search.format(mark), **query}))
+        assert [title in text for title in titles] == shown
+
+
+@pytest.mark.parametrize(("search", "told"), [("!!!", True), ("-shoes", True), ("shoes", False), ("a@b", False)])
+def test_search_for_nothing_is_told_so(staff: Client, search: str, told: bool) -> None:
+    assert ("nothing in this search to look for" in page(staff.get("/admin/tasks/task/", {"q": search}))) == told
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ async def test_replacement_sets_what_it_names_and_resets_the_rest(alice: Person)
 
     assert response.status_code == 200, response.text
     after = response.json()
-    kept = {name: task[name] for name in ("id", "created_at", "deleted_at", *KEPT)}
+    kept = {name: task[name] for name in ("id", "created_at", "deleted_at", "position", *KEPT)}
     assert after == kept | {
         "title": "Replaced",
         "description": "",
@@ -181,7 +181,7 @@ async def test_id_of_a_stranger_is_as_free_as_any(alice: Person, charlie: Person
             assert response.status_code == status, response.text
             body = response.json()
             for document in (body, body.get("task", {})):
-                document.update({"created_at": None, "updated_at": None} if "created_at" in document else {})
+                document.update(dict.fromkeys({"created_at", "updated_at", "position"} & document.keys()))
             answers.append((str(body).replace(task_id, free), {**response.headers, "location": None}))
         assert answers[0] == answers[1] == answers[2]
 

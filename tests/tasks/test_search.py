@@ -3,7 +3,6 @@
 # ruff: noqa: RUF001 -- letters of other scripts are the point
 
 import urllib.parse
-from importlib import import_module
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -185,33 +184,6 @@ async def test_longest_description_is_indexed(alice: Person) -> None:
     assert await found(alice, "7cf") == ["long"]
 
 
-@given(
-    title=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=80),
-    description=st.lists(
-        st.sampled_from(
-            ["milk", "Milk", "x" * 49, "x" * 50, "x" * 52, "a.b@c.de", "-", "<b>", "ﬁn", "\xa0", "C++", "é"]
-        )
-    ).map(" ".join),
-)
-@settings(max_examples=200, deadline=None)
-@pytest.mark.django_db
-def test_words_of_a_task_include_those_of_the_release_before(title: str, description: str) -> None:
-    """While both serve, the code of that one asks for its own words, and no row may hide from it."""
-    before = import_module("tasks.migrations.0003_search").TASK_WORDS.format(schema="pg_temp")
-    before = before.replace("pg_temp.words", "todo.words").replace("pg_temp.owned_word", "todo.owned_word")
-    with connect() as connection:
-        connection.execute(before)
-        row = connection.execute(
-            "SELECT tsvector_to_array(todo.task_words(owner, title, description)),"
-            " tsvector_to_array(pg_temp.task_words(owner, title, description))"
-            " FROM (VALUES ('01890a5d-ac96-774b-bcce-b302099a8057'::uuid, %s, %s)) AS task (owner, title, description)",
-            [title, description],
-        ).fetchone()
-        connection.rollback()
-    assert row is not None
-    assert set(row[1]) <= set(row[0])
-
-
 # --- Accents, width, and scripts without spaces ---------------------------------------------------
 
 
@@ -305,15 +277,14 @@ async def test_phrase_does_not_go_on_from_the_title_into_the_description(alice: 
     assert await found(alice, '"shoes and"') == ["running"]
 
 
-async def test_tasks_of_the_release_before_are_found_when_the_index_is_made_anew(alice: Person) -> None:
-    """Between the new function and the new index old rows have old words; the index made anew has both."""
-    await alice.task("Zażółć 東京タワー")
-    with connect() as connection:
-        stored = connection.execute(
-            "SELECT tsvector_to_array(task_words(user_id, title, description)) FROM tasks WHERE user_id = %s",
-            [alice.id],
-        ).fetchone()
-    assert stored is not None
-    digits = alice.id[-4:]
+async def test_labels_are_searched_too(alice: Person) -> None:
+    await alice.task("Milk", labels=["Einkäufe", "at home", "緊急対応"])
+    await alice.task("Bread", labels=["home office"])
 
-    assert {digits + word for word in ("zażółć", "zazolc", "東京", "ワー", "ー")} <= set(stored[0])
+    assert await found(alice, "einkaufe milk") == ["Milk"]
+    assert sorted(await found(alice, "home")) == ["Bread", "Milk"]
+    assert await found(alice, '"at home"') == ["Milk"]
+    assert await found(alice, '"home 緊急"') == []
+    assert await found(alice, "急対応") == ["Milk"]
+    assert await found(alice, "home -office") == ["Milk"]
+    assert await found(alice, 'milk -"at home"') == []

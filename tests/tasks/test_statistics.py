@@ -83,6 +83,23 @@ async def test_figures_agree_with_the_lists(alice: Person) -> None:
         assert found[name] == counted.json()["total"], name
 
 
+async def test_open_tasks_are_counted_by_list(alice: Person) -> None:
+    one, two, three = [
+        (await alice.http.post("/v1/lists", json={"name": name})).json()["id"] for name in ("One", "Two", "Three")
+    ]
+    for list_id, count in ((one, 2), (two, 1), (None, 3)):
+        for _ in range(count):
+            await alice.task(list_id=list_id)
+    await alice.task(list_id=three, is_completed=True)
+    await alice.http.patch(f"/v1/lists/{two}", json={"is_archived": True})
+
+    found = await statistics(alice)
+
+    assert found["by_list"][0] == {"list_id": None, "open": 3}
+    assert {row["list_id"]: row["open"] for row in found["by_list"]} == {None: 3, one: 2, two: 1}
+    assert (found["open"], found["completed"]["today"]) == (6, 1)
+
+
 async def test_statistics_are_one_round_trip(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = []
     send = Connection.send

@@ -108,7 +108,7 @@ def translate(error: psycopg.Error) -> Exception:
     if state == "TD409":
         return InFlight()
     if state == "23505":
-        return NotUnique(error.diag.constraint_name or "")
+        return NotUnique(error.diag.constraint_name or "", error.diag.message_detail)
     if state.startswith("23"):
         return ConstraintViolated(error.diag.constraint_name or error.diag.column_name or "", error.diag.message_detail)
     if was_undone(error) or is_stale(error):

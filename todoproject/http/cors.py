@@ -4,24 +4,30 @@ Not django-cors-headers: it belongs into Django's middleware, which the API does
 before the route is known. Here the route's own `Allow` is the answer, and errors carry the headers like anything else.
 """
 
+import re
 from collections.abc import Iterable
 
 from django.http import HttpResponse
 
 _EXPOSED = "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-ID"
 _ACCEPTED = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-ID"
+_LOCALHOST = re.compile(rb"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 _PREFLIGHT_SECONDS = "7200"  # Chromium caps it there
 
 
 class AllowedOrigins:
     """The allow-list. No credentials are ever allowed: the API knows no cookies."""
 
-    def __init__(self, origins: Iterable[str]) -> None:
+    def __init__(self, origins: Iterable[str], allows_localhost: bool = False) -> None:
         self._origins = {origin.encode(): origin for origin in origins}
+        self._allows_localhost = allows_localhost
 
     def admit(self, headers: dict[bytes, bytes], method: str, response: HttpResponse) -> None:
         """Let the page that asks read the response, if its origin is on the list."""
-        origin = self._origins.get(headers.get(b"origin", b""))
+        sent = headers.get(b"origin", b"")
+        origin = self._origins.get(sent)
+        if origin is None and self._allows_localhost and _LOCALHOST.fullmatch(sent):
+            origin = sent.decode("ascii")
         if origin is None:
             return
         response.headers["Access-Control-Allow-Origin"] = origin

@@ -22,7 +22,7 @@ from todoproject.http import body, problems
 from todoproject.http.middleware import ApiMiddleware
 from todoproject.http.problems import HTTPS_REQUIRED, MALFORMED_REQUEST, METHOD_NOT_ALLOWED, WRONG_HOST, Problem
 from todoproject.http.request import ApiRequest, RespondTo
-from todoproject.http.routing import Routes
+from todoproject.http.routing import Routes, path_of
 from todoproject.observability import logs
 
 # For each path template and method, the query parameters that the operation knows, and whether each may be repeated.
@@ -77,7 +77,8 @@ class ApiHandler(ASGIHandler):
         return response
 
     def _resolve(self, request: ApiRequest) -> tuple[Any, dict[str, Any], Mapping[str, Parameters]]:
-        if (found := self._routes.find(request.path_info)) is None:
+        path = path_of(request.path_info, request.scope.get("raw_path") or b"")
+        if (found := self._routes.find(path)) is None:
             # What could be somebody's is answered as if it were.
             could_be = self._routes.could_be(request.path_info)
             raise problems.not_found() if could_be else problems.no_such_path(self._routes.nearest(request.path_info))

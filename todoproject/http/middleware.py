@@ -12,7 +12,7 @@ from django.core.exceptions import RequestAborted
 from django.http import HttpResponse
 from uuid_utils import uuid7
 
-from todoproject.http import problems
+from todoproject.http import compression, problems
 from todoproject.http.client_address import limited_as
 from todoproject.http.cors import AllowedOrigins
 from todoproject.http.problems import MALFORMED_REQUEST, Problem
@@ -42,7 +42,7 @@ class ApiMiddleware:
         self._get_response = get_response
         self._headers = _constant_headers()
         self._limiter = limiter()
-        self._origins = AllowedOrigins(settings.CORS_ALLOWED_ORIGINS)
+        self._origins = AllowedOrigins(settings.CORS_ALLOWED_ORIGINS, settings.CORS_ALLOWS_LOCALHOST)
 
     async def __call__(self, scope: dict[str, Any], receive: Any) -> Answer:
         """Return the answer to a request. Raises RequestAborted where the client left before it had sent it."""
@@ -54,7 +54,9 @@ class ApiMiddleware:
             response, route = await self._answer_within_limits(scope, headers, receive)
             if scope["path"].startswith("/v1"):
                 self._origins.admit(headers, scope["method"], response)
-            answer = _answer(response, current.request_id, self._headers)
+            answer = _with_known_tag(_answer(response, current.request_id, self._headers), headers)
+            if _is_compressible(answer, response) and compression.is_wanted(headers):
+                answer = await _compressed(answer)
             seconds = time.perf_counter() - started
             metrics.count_request(scope["method"], route, answer.status, seconds, current.database_seconds)
             log(scope, route, answer.status, seconds, current)
@@ -106,6 +108,35 @@ def _answer(response: HttpResponse, request_id: str, constant: Sequence[tuple[by
     return Answer(response.status_code, headers, response.content)
 
 
+def _is_compressible(answer: Answer, response: HttpResponse) -> bool:
+    return (
+        200 <= answer.status < 300 and len(answer.body) > compression.LEAST_BYTES and "Content-Encoding" not in response
+    )
+
+
+async def _compressed(answer: Answer) -> Answer:
+    body = await compression.compress(answer.body)
+    headers = [
+        (name, compression.tag(value) if name == b"etag" else value)
+        for name, value in answer.headers
+        if name != b"content-length"
+    ]
+    return Answer(
+        answer.status, [*headers, (b"content-encoding", b"gzip"), (b"content-length", str(len(body)).encode())], body
+    )
+
+
+def _with_known_tag(answer: Answer, sent: dict[bytes, bytes]) -> Answer:
+    """Return a 304 with the tag of the representation that the client has (RFC 9110, section 15.4.5)."""
+    known = sent.get(b"if-none-match", b"")
+    if answer.status != 304:
+        return answer
+    tags = {name: value for name, value in answer.headers if name == b"etag" and compression.tag(value) in known}
+    return Answer(
+        304, [(name, compression.tag(value) if name in tags else value) for name, value in answer.headers], answer.body
+    )
+
+
 def _constant_headers() -> list[tuple[bytes, bytes]]:
     headers = {
         "X-Content-Type-Options": "nosniff",
@@ -113,12 +144,16 @@ def _constant_headers() -> list[tuple[bytes, bytes]]:
         # For whoever opens an answer in a browser: it is data, no page.
         "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
         # A browser's cache must not give one account what it has stored for another.
-        "Vary": "Authorization, Origin" if settings.CORS_ALLOWED_ORIGINS else "Authorization",
+        "Vary": f"Authorization, Accept-Encoding{', Origin' if _admits_origins() else ''}",
     }
     if settings.SECURE_HSTS_SECONDS:
         subdomains = "; includeSubDomains" if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS else ""
         headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}{subdomains}"
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+def _admits_origins() -> bool:
+    return bool(settings.CORS_ALLOWED_ORIGINS or settings.CORS_ALLOWS_LOCALHOST)
 
 
 def limiter(times: int = 1) -> Limiter | None:

@@ -1,7 +1,7 @@
 """Preconditions of requests on one resource (RFC 9110, section 13): entity tags in, versions out.
 
-The entity tag of a resource is its version in quotes, and strong. `If-Match` compares strongly, so that a weak tag
-never matches; `If-None-Match` compares weakly.
+The entity tag of a resource is its version in quotes, and strong; compressed, it has another (compression.py).
+`If-Match` compares strongly, so that a weak tag never matches; `If-None-Match` compares weakly.
 """
 
 import re
@@ -12,7 +12,8 @@ from django.http import HttpRequest
 from todoproject.http.problems import MALFORMED_REQUEST, PRECONDITION_REQUIRED, Problem
 
 _TAG = re.compile(r'(?:W/)?"[!\x23-\x7e\x80-\xff]*"')  # RFC 9110, section 8.8.3: no quotes, blanks and controls
-_VERSION = re.compile(r'(W/)?"([1-9][0-9]{0,9})"')
+# With `-gzip` it is the same version, compressed.
+_VERSION = re.compile(r'(W/)?"([1-9][0-9]{0,9})(?:-gzip)?"')
 _ANY = "*"
 
 
@@ -88,19 +89,23 @@ def headers(*names: str) -> dict[str, Any]:
     return {"parameters": [_HEADERS[name] for name in names]}
 
 
-def _header(name: str, description: str, example: str) -> dict[str, Any]:
+def _header(name: str, description: str) -> dict[str, Any]:
+    """Declare one; without an `example`, which the reference would send with each try: true once at the most."""
     return {
         "name": name,
         "in": "header",
         "required": False,
         "description": description,
         "schema": {"type": "string"},
-        "example": example,
     }
 
 
 _HEADERS = {
-    "If-Match": _header("If-Match", "Only if it is one of these versions: ETags, or `*` for any. Else 412.", '"3"'),
-    "If-None-Match": _header("If-None-Match", "Only if it is none of these versions; else 304, without it.", '"3"'),
-    "If-None-Match: *": _header("If-None-Match", "`*`: only if there is none with this id. Else 412.", "*"),
+    "If-Match": _header(
+        "If-Match", 'Only if it is one of these versions: ETags such as `"3"`, or `*` for any. Else 412.'
+    ),
+    "If-None-Match": _header(
+        "If-None-Match", 'Only if it is none of these versions, such as `"3"`; else 304, without it.'
+    ),
+    "If-None-Match: *": _header("If-None-Match", "`*`: only if there is none with this id. Else 412."),
 }

@@ -145,6 +145,12 @@ LIST_DELETED = _define(
     "List deleted",
     "The list is in the trash; `id` says which. Restore that one, or choose another.",
 )
+EXTERNAL_ID_TAKEN = _define(
+    "external-id-taken",
+    409,
+    "External id taken",
+    "Another task of yours has this external id; `id` says which. It may be in the trash.",
+)
 LIST_NOT_EMPTY = _define(
     "list-not-empty",
     409,

@@ -5,8 +5,10 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from django.urls import URLPattern, URLResolver
+from django.urls.converters import StringConverter
 from django.urls.resolvers import RoutePattern
 
 _LONGEST = 200  # characters of a wrong path that are compared
@@ -17,8 +19,26 @@ _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 _PLACE = re.compile(r"\{\w+\}")
 _ID_LIKE = re.compile(r"(?<=/)[^/]*\d[^/]*(?=/|$)|(?<=/)\{[^/]*\}(?=/|$)|(?<=/):\w+(?=/|$)")  # also `{id}` and `:id`
 
+# Stands for a slash that is part of a segment (RFC 3986, section 2.2): no path that is UTF-8 holds half a character.
+_SLASH = "\ud800"
+
 # How many slashes, the segment after the first slash, and the last one unless it is a parameter.
 _Shape = tuple[int, str, str | None]
+
+
+class Segment(StringConverter):
+    """A text of any characters, sent as one segment of a path: a slash in it comes as `%2F`."""
+
+    def to_python(self, value: str) -> str:
+        return value.replace(_SLASH, "/")
+
+
+def path_of(path: str, raw_path: bytes) -> str:
+    """Return a decoded path in which an escaped slash is none; `raw_path` is what was sent, if the server tells it."""
+    if b"%2f" not in raw_path.lower():
+        return path
+    segments = raw_path.decode("ascii", "replace").split("/")
+    return "/".join(unquote(segment).replace("/", _SLASH) for segment in segments)
 
 
 class Route(NamedTuple):
@@ -29,7 +49,7 @@ class Route(NamedTuple):
 
 
 class Routes:
-    """All routes of the API. No parameter of theirs can hold a slash or is the second segment."""
+    """All routes of the API. No parameter of theirs can hold a bare slash or is the second segment."""
 
     def __init__(self, patterns: Sequence[URLPattern | URLResolver]) -> None:
         self._routes: defaultdict[_Shape, list[tuple[RoutePattern, Route]]] = defaultdict(list)

@@ -48,6 +48,7 @@ _TAGS = {
     "tokens": "Personal access tokens for scripts and devices, each with the scopes it needs.",
     "tasks": "The tasks of the account that the token belongs to.",
     "lists": "The lists that tasks are kept in. A task in none of them is in the inbox.",
+    "labels": "The labels on tasks: the same whatever their case and width.",
     "health": "For monitors and load balancers; no token needed.",
 }
 _SECURITY = (
@@ -78,9 +79,10 @@ _PARAMETERS = {
         "schema": _TEXT,
     },
     "Idempotency-Key": {
-        "description": "New for each write, the same when it is sent again: the write happens once. Kept for 24 hours.",
+        # No example: the reference would send it with each try, and the second would be another request's key.
+        "description": "New for each write, such as a UUID, and the same when it is sent again: the write happens once."
+        " Kept for 24 hours.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
-        "example": "7b5f4a52-6c52-4bd9-9d5a-0d7e6a7d5c11",
     },
 }
 

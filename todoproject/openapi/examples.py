@@ -14,6 +14,7 @@ _NOUNS: dict[str, Any] = {
     "description": "Two bottles, the blue ones",
     "priority": "high",
     "due_on": "2026-12-24",
+    "labels": ["errand"],
     "name": "backup script",
     "kind": "personal",
     "scopes": ["tasks:read"],

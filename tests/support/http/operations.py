@@ -57,6 +57,11 @@ class Operation:
         found = [self.resolve(parameter) for parameter in self.details.get("parameters", [])]
         return {parameter["name"]: parameter for parameter in found if parameter["in"] == place}
 
+    @property
+    def required_query(self) -> list[str]:
+        """The names of the query parameters that it cannot do without."""
+        return [name for name, parameter in self.parameters("query").items() if parameter.get("required")]
+
     def resolve(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what a reference leads to, or the node itself."""
         if "$ref" not in node:

@@ -30,11 +30,7 @@ LOCK = 8_210_725_133
 _TELL_EVERY_SECONDS = 10
 _GAVE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected)
 
-_CONCURRENTLY = re.compile(
-    r'\s*(CREATE|DROP|REINDEX)\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+[A-Z ]*EXISTS\s+)?(?:\w+\.)?"?(\w+)'
-)
-# What is built for each, and stays behind, broken, where that is cut short.
-_BUILDS = {"CREATE": "{}", "REINDEX": "{}_ccnew"}
+_CONCURRENTLY = re.compile(r'\s*(CREATE|DROP)\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+[A-Z ]*EXISTS\s+)?"?(\w+)')
 _IS_BROKEN = """
 SELECT EXISTS (SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
                 WHERE relname = %s AND relnamespace = current_schema()::regnamespace AND NOT indisvalid)
@@ -122,10 +118,9 @@ class Command(migrate.Command):
             return execute(statement, params, many, context)
         connection: BaseDatabaseWrapper = context["connection"]
         _value(connection, "SELECT set_config('lock_timeout', '0', false)")
-        built = _BUILDS.get(found[1], "").format(found[2])
-        if built and _value(connection, _IS_BROKEN, built):
-            self._tell(f" the index {built} is broken, left by a build that was cut short: building it anew.")
-            execute(f"DROP INDEX CONCURRENTLY {connection.ops.quote_name(built)}", None, False, context)
+        if found[1] == "CREATE" and _value(connection, _IS_BROKEN, found[2]):
+            self._tell(f" the index {found[2]} is broken, left by a build that was cut short: building it anew.")
+            execute(f"DROP INDEX CONCURRENTLY {connection.ops.quote_name(found[2])}", None, False, context)
         try:
             return execute(statement, params, many, context)
         finally:

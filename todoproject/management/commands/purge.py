@@ -74,10 +74,11 @@ def _purge_audit(now: datetime, *, dry_run: bool) -> int:
 
 def _outlived(now: datetime) -> "dict[str, QuerySet[Any]]":
     ended, deleted = now - TOKEN_RETENTION, now - timedelta(days=settings.TASK_RETENTION_DAYS)
-    # What something refers to stays until that has gone: tasks before lists.
+    # What something refers to stays until that has gone: subtasks before their parents, tasks before lists.
     held = Task.objects.filter(user=OuterRef("user"), list_id=OuterRef("id"))
+    subtasks = Task.objects.filter(user=OuterRef("user"), parent_id=OuterRef("id"))
     return {
-        "tasks": Task.objects.filter(deleted_at__lt=deleted),
+        "tasks": Task.objects.filter(~Exists(subtasks), deleted_at__lt=deleted),
         "lists": TaskList.objects.filter(~Exists(held), deleted_at__lt=deleted),
         "tokens": AccessToken.objects.filter(Q(expires_at__lt=ended) | Q(revoked_at__lt=ended)),
         "mail_codes": EmailLink.objects.filter(expires_at__lt=now),

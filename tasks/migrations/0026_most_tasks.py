@@ -44,6 +44,6 @@ DROP FUNCTION {schema}.most_tasks();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0024_completed_by_owner")]
+    dependencies = [("tasks", "0025_drop_words_index")]
 
     operations = [migrations.RunSQL(REFUSE.format(schema=SCHEMA), ALLOW.format(schema=SCHEMA))]

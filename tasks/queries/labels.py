@@ -1,0 +1,61 @@
+"""Labels: which there are, and what becomes of one on all tasks of its owner, the deleted ones too."""
+
+from functools import lru_cache
+
+from psycopg import sql
+
+from accounts.models import Scope
+from tasks.queries.documents import own
+from tasks.queries.resource import NotFound
+from todoproject.database.client import sql as statements
+from todoproject.database.client.pool import Work
+from todoproject.database.client.replica import replica
+from todoproject.database.client.statement import Credentials, Statement
+
+
+class LabelNotFound(NotFound):
+    """None of the user's tasks has this label."""
+
+
+@lru_cache
+def _counts() -> Statement:
+    tasks = statements.select(own().live().values("labels", "is_completed"))
+    text = f"""
+        SELECT json_build_object('items', coalesce(json_agg(json_build_object('name', name, 'open_tasks', open_tasks)
+                                                             ORDER BY folded COLLATE "C"), '[]'))
+          FROM (SELECT fold(label) AS folded, mode() WITHIN GROUP (ORDER BY label COLLATE "C") AS name,
+                       count(*) FILTER (WHERE NOT is_completed) AS open_tasks
+                  FROM ({tasks}) AS tasks, unnest(labels) AS label GROUP BY 1) AS counted
+    """  # noqa: S608 -- composed of our own statements
+    return Statement.fenced(text, scope=Scope.TASKS_READ, repeatable=True)
+
+
+async def counts(credentials: Credentials) -> bytes:
+    """Return the labels on the user's tasks and how many open ones have each, as JSON."""
+    return (await replica.execute(_counts(), {}, credentials)).bytes(0, 0)
+
+
+@lru_cache
+def _change(labels: str) -> Statement:
+    """Write every task that has the label; count those that had it, changed or not."""
+    has_it = "has_labels(labels, ARRAY[%(present)s::text])"
+    write = statements.update(own(), {"labels": sql.SQL(labels)}, ["key"], condition=has_it)
+    text = f"WITH written AS ({write}) SELECT count(*) FROM written"  # noqa: S608 -- composed of our own statements
+    return Statement.fenced(text, scope=Scope.TASKS_WRITE, repeatable=True, writes=True)
+
+
+async def rename(work: Work, credentials: Credentials, present: str, name: str) -> None:
+    """Give the label another name on every task; where both stand, one is left. Raises LabelNotFound."""
+    statement = _change("rename_label(labels, %(present)s, %(name)s)")
+    _refuse_none((await work.execute(statement, {"present": present, "name": name}, credentials)).text(0, 0))
+
+
+async def remove(work: Work, credentials: Credentials, present: str) -> None:
+    """Take the label off every task. Raises LabelNotFound."""
+    statement = _change("change_labels(labels, ARRAY[%(present)s::text], '{}')")
+    _refuse_none((await work.execute(statement, {"present": present}, credentials)).text(0, 0))
+
+
+def _refuse_none(count: str) -> None:
+    if count == "0":
+        raise LabelNotFound

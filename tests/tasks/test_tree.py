@@ -1,0 +1,349 @@
+"""Subtasks and order by hand: moved, completed, deleted and restored as one; never a circle, never two at one place."""
+
+import asyncio
+import uuid
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.http.test_errors import assert_problem
+from tests.support.people import Person
+from tests.support.postgres.databases import connect, lock_queue
+from tests.tasks.test_trash import age, purge
+
+Task = dict[str, Any]
+
+
+async def tree(person: Person, *names: str, **of_first: Any) -> list[Task]:
+    """Make tasks each of which belongs under the one before."""
+    made: list[Task] = []
+    for name in names:
+        made.append(await person.task(name, **({"parent_id": made[-1]["id"]} if made else of_first)))
+    return made
+
+
+async def now(person: Person, task: Task) -> Task:
+    answer = await person.http.get(f"/v1/tasks/{task['id']}")
+    assert answer.status_code == 200, answer.text
+    found: Task = answer.json()
+    return found
+
+
+async def move(person: Person, task: Task, **to: Any) -> httpx.Response:
+    return await person.http.post(f"/v1/tasks/{task['id']}/move", json=to)
+
+
+async def order(person: Person, query: str = "parent_id=null") -> str:
+    answer = await person.http.get(f"/v1/tasks?sort=position&limit=200&{query}")
+    assert answer.status_code == 200, answer.text
+    return "".join(task["title"] for task in answer.json()["items"])
+
+
+async def act(person: Person, task: Task, verb: str) -> Task:
+    method, path = ("DELETE", "") if verb == "delete" else ("POST", f"/{verb}")
+    answer = await person.http.request(method, f"/v1/tasks/{task['id']}{path}")
+    assert answer.is_success, answer.text
+    changed: Task = answer.json() if answer.content else {}
+    return changed
+
+
+# --- Order ----------------------------------------------------------------------------------------
+
+
+async def test_tasks_are_moved_among_their_siblings(alice: Person) -> None:
+    a, b, c = [await alice.task(name) for name in "abc"]
+    assert await order(alice) == "abc"
+    assert a["position"] < b["position"] < c["position"]
+
+    moved = await move(alice, c, before=b["id"])
+    assert (moved.status_code, moved.json()["version"], moved.headers["ETag"]) == (200, 2, '"2"')
+    assert await order(alice) == "acb"
+    await move(alice, a, after=b["id"])
+    assert await order(alice) == "cba"
+    await move(alice, a, first=True)
+    assert await order(alice) == "acb"
+    first = (await alice.http.get("/v1/tasks?sort=-position&limit=2")).json()
+    rest = await alice.http.get(f"/v1/tasks?sort=-position&limit=2&cursor={first['next_cursor']}")
+    assert [task["title"] for task in first["items"] + rest.json()["items"]] == ["b", "c", "a"]
+
+
+async def test_task_is_moved_to_a_list_and_under_a_parent_with_all_below_it(alice: Person) -> None:
+    home = await alice.list()
+    (parent,) = await tree(alice, "p", list_id=home["id"])
+    top, middle, low = await tree(alice, "t", "m", "l")
+    await alice.task("x", parent_id=parent["id"])
+
+    moved = (await move(alice, top, parent_id=parent["id"], first=True)).json()
+    assert (moved["parent_id"], moved["list_id"]) == (parent["id"], home["id"])
+    assert await order(alice, f"parent_id={parent['id']}") == "tx"
+    assert [(await now(alice, task))["list_id"] for task in (middle, low)] == [home["id"]] * 2
+    assert (await now(alice, low))["parent_id"] == middle["id"]
+
+    out = (await move(alice, middle, list_id=None)).json()
+    assert (out["parent_id"], out["list_id"]) == (None, None)
+    assert ((await now(alice, low))["list_id"], (await now(alice, low))["parent_id"]) == (None, middle["id"])
+    back = (await alice.http.patch(f"/v1/tasks/{middle['id']}", json={"list_id": home["id"]})).json()
+    assert (back["list_id"], (await now(alice, low))["list_id"]) == (home["id"], home["id"])
+
+
+async def test_task_is_not_moved_where_it_cannot_be(alice: Person, bob: Person) -> None:
+    top, middle, low = await tree(alice, "t", "m", "l")
+    his, gone, elsewhere = await bob.task(), await alice.task(), await alice.task(list_id=(await alice.list())["id"])
+    await act(alice, gone, "delete")
+
+    for parent, code in [
+        *((top, "circle"), (middle, "circle"), (low, "circle"), (his, "parent")),
+        *(({"id": str(uuid.uuid4())}, "parent"),),
+    ]:
+        for answer in (
+            await move(alice, top, parent_id=parent["id"]),
+            await alice.http.patch(f"/v1/tasks/{top['id']}", json={"parent_id": parent["id"]}),
+        ):
+            assert assert_problem(answer, 422)["errors"][0] | {"detail": ""} == {
+                "pointer": "#/parent_id",
+                "code": code,
+                "detail": "",
+            }
+    deleted = await move(alice, top, parent_id=gone["id"])
+    assert (assert_problem(deleted, 409)["code"], deleted.json()["id"]) == ("task-deleted", gone["id"])
+    other_list = await move(alice, top, parent_id=elsewhere["id"], list_id=None)
+    assert other_list.status_code in (200, 422)
+    for neighbour in (top["id"], low["id"], his["id"], gone["id"], str(uuid.uuid4())):
+        answer = await move(alice, top, after=neighbour)
+        assert assert_problem(answer, 422)["errors"][0]["pointer"] == "#/after"
+    for to in ({}, {"before": top["id"], "first": True}, {"first": False}, {"after": None}):
+        assert_problem(await move(alice, middle, **to), 422)
+
+
+async def test_parent_in_another_list_is_refused(alice: Person) -> None:
+    home, work = await alice.list(), await alice.list()
+    parent = await alice.task(list_id=home["id"])
+
+    answer = await alice.http.post("/v1/tasks", json={"title": "x", "parent_id": parent["id"], "list_id": work["id"]})
+
+    assert assert_problem(answer, 422)["errors"][0]["pointer"] == "#/list_id"
+    assert (await alice.task(parent_id=parent["id"]))["list_id"] == home["id"]
+
+
+async def test_tasks_are_six_levels_deep_at_most(alice: Person) -> None:
+    six = await tree(alice, *"123456")
+    top, low = await tree(alice, "a", "b")
+
+    answer = await alice.http.post("/v1/tasks", json={"title": "7", "parent_id": six[5]["id"]})
+    assert assert_problem(answer, 422)["errors"][0]["code"] == "depth"
+    assert assert_problem(await move(alice, top, parent_id=six[4]["id"]), 422)["errors"][0]["code"] == "depth"
+    assert (await move(alice, top, parent_id=six[3]["id"])).status_code == 200
+    assert (await now(alice, low))["parent_id"] == top["id"]
+
+
+async def test_positions_stay_short_between_the_same_two_neighbours(alice: Person) -> None:
+    rows = [await alice.task(name) for name in "abcd"]
+    with connect() as session:
+        session.execute("SELECT set_config('app.user_id', %s, true)", [alice.id])
+        place = "UPDATE tasks SET position = place_task(id, NULL, NULL, 'after', %s) WHERE user_id = %s AND id = %s"
+        lengths = [
+            length
+            for turn in range(1300)
+            for (length,) in session.execute(
+                f"{place} RETURNING length(position)", [rows[0]["id"], alice.id, rows[1 + turn % 2]["id"]]
+            ).fetchall()
+        ]
+    assert 90 < max(lengths) <= 100
+    assert await order(alice) == "acbd"
+
+
+async def test_two_moves_to_the_same_place_at_once_are_two_places(alice: Person) -> None:
+    a, _, c, d = [await alice.task(name) for name in "abcd"]
+    with connect() as session:
+        session.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
+        moves = [asyncio.create_task(move(alice, task, after=a["id"])) for task in (c, d)]
+        await lock_queue(2)
+        session.rollback()
+
+    assert [answer.status_code for answer in await asyncio.gather(*moves)] == [200, 200]
+    rows = (await alice.http.get("/v1/tasks?sort=position")).json()["items"]
+    assert len({row["position"] for row in rows}) == 4
+    assert {rows[1]["title"], rows[2]["title"]} == {"c", "d"}
+
+
+async def test_two_moves_that_would_make_a_circle_together_do_not(alice: Person) -> None:
+    a, b = await alice.task("a"), await alice.task("b")
+    with connect() as session:
+        session.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
+        moves = [asyncio.create_task(move(alice, x, parent_id=y["id"])) for x, y in ((a, b), (b, a))]
+        await lock_queue(2)
+        session.rollback()
+
+    assert sorted(answer.status_code for answer in await asyncio.gather(*moves)) == [200, 422]
+
+
+# --- As one ---------------------------------------------------------------------------------------
+
+
+async def test_completing_a_parent_completes_all_below_and_reopening_takes_back_what_it_took(alice: Person) -> None:
+    top, middle, low = await tree(alice, "t", "m", "l")
+    done = await alice.task("d", parent_id=top["id"], is_completed=True)
+
+    await act(alice, top, "complete")
+    assert [(await now(alice, task))["is_completed"] for task in (top, middle, low, done)] == [True] * 4
+    assert (await act(alice, top, "complete"))["version"] == 2
+
+    await act(alice, top, "reopen")
+    states = [(await now(alice, task))["is_completed"] for task in (top, middle, low, done)]
+    assert states == [False, False, False, True]
+    assert (await now(alice, done))["version"] == 1
+
+
+async def test_deleting_a_parent_deletes_all_below_and_restoring_brings_back_what_it_took(alice: Person) -> None:
+    top, middle, low = await tree(alice, "t", "m", "l")
+    before = await alice.task("b", parent_id=middle["id"])
+    await act(alice, before, "delete")
+
+    await act(alice, top, "delete")
+    for task in (top, middle, low):
+        assert_problem(await alice.http.get(f"/v1/tasks/{task['id']}"), 404)
+
+    await act(alice, top, "restore")
+    assert (await now(alice, low))["parent_id"] == middle["id"]
+    assert_problem(await alice.http.get(f"/v1/tasks/{before['id']}"), 404)
+    await act(alice, before, "restore")
+    assert (await now(alice, before))["parent_id"] == middle["id"]
+
+
+async def test_task_whose_parent_is_gone_is_restored_into_the_inbox(alice: Person) -> None:
+    home = await alice.list()
+    top, middle, low = await tree(alice, "t", "m", "l", list_id=home["id"])
+    await act(alice, top, "delete")
+
+    restored = await act(alice, middle, "restore")
+    assert (restored["parent_id"], restored["list_id"]) == (None, None)
+    assert_problem(await alice.http.get(f"/v1/tasks/{low['id']}"), 404)
+    await act(alice, top, "restore")
+    assert (await now(alice, low))["parent_id"] is None  # its parent is elsewhere by now
+    assert (await now(alice, low))["list_id"] == home["id"]
+
+
+async def test_list_takes_its_tree_along_and_brings_it_back(alice: Person) -> None:
+    home = await alice.list()
+    top, middle, low = await tree(alice, "t", "m", "l", list_id=home["id"])
+    path = f"/v1/lists/{home['id']}"
+
+    await alice.http.delete(f"{path}?tasks=delete")
+    await alice.http.post(f"{path}/restore")
+    assert [(await now(alice, task))["parent_id"] for task in (top, middle, low)] == [None, top["id"], middle["id"]]
+    assert [(await now(alice, task))["version"] for task in (top, middle, low)] == [3, 3, 3]
+
+    assert (await alice.http.delete(f"{path}?tasks=move")).status_code == 204
+    assert [(await now(alice, task))["list_id"] for task in (top, middle, low)] == [None] * 3
+    assert (await now(alice, low))["parent_id"] == middle["id"]
+
+
+async def test_new_subtask_and_deletion_of_its_parent_at_once_leave_no_orphan(alice: Person) -> None:
+    parent = await alice.task()
+    with connect() as session:
+        session.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
+        making = asyncio.create_task(alice.http.post("/v1/tasks", json={"title": "c", "parent_id": parent["id"]}))
+        await lock_queue(1)
+        deleting = asyncio.create_task(alice.http.delete(f"/v1/tasks/{parent['id']}"))
+        await lock_queue(2)
+        session.rollback()
+
+    assert [answer.status_code for answer in await asyncio.gather(making, deleting)] == [201, 204]
+    assert (await alice.http.get("/v1/tasks")).json()["items"] == []
+
+
+@pytest.mark.parametrize("count", [1, 40])
+async def test_cascade_takes_one_number_for_each_task(alice: Person, count: int) -> None:
+    parent = await alice.task()
+    for _ in range(count):
+        await alice.task(parent_id=parent["id"])
+    await act(alice, parent, "complete")
+
+    with connect() as session:
+        numbers = session.execute(
+            "SELECT array_agg(change_no ORDER BY change_no) FROM tasks WHERE user_id = %s", [alice.id]
+        ).fetchone()
+        last = session.execute("SELECT change_no FROM users WHERE id = %s", [alice.id]).fetchone()
+    assert (numbers, last) == (([*range(count + 2, 2 * count + 3)],), (2 * count + 2,))
+
+
+# --- For whoever writes ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE tasks SET parent_id = id WHERE id = %(low)s",
+        "UPDATE tasks SET parent_id = %(low)s WHERE id = %(top)s",
+        "UPDATE tasks SET parent_id = gen_random_uuid() WHERE id = %(top)s",
+        "INSERT INTO tasks (key, id, user_id, title, parent_id)"
+        " SELECT gen_random_uuid(), gen_random_uuid(), user_id, 'x', gen_random_uuid() FROM tasks WHERE id = %(top)s",
+    ],
+)
+async def test_rules_hold_for_whoever_writes(alice: Person, statement: str) -> None:
+    top, low = await tree(alice, "t", "l")
+
+    with connect() as session, pytest.raises(psycopg.IntegrityError):
+        session.execute(statement.encode(), {"top": top["id"], "low": low["id"]})
+
+
+async def test_what_was_inserted_without_a_position_is_the_last(alice: Person) -> None:
+    """As the release before does, and the admin."""
+    await alice.task("a")
+    with connect(autocommit=True) as session:
+        session.execute(
+            "INSERT INTO tasks (key, id, user_id, title) SELECT gen_random_uuid(), gen_random_uuid(), %s, 'z'",
+            [alice.id],
+        )
+    await alice.task("b")
+    assert await order(alice) == "azb"
+
+
+async def test_subtree_is_purged_from_below(alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    top, *_ = await tree(alice, *"123456")
+    await act(alice, top, "delete")
+    age(alice, 31)
+
+    assert (await purge(capsys))["tasks"] == 6
+
+
+async def test_parent_stays_while_something_refers_to_it(alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    top, _ = await tree(alice, "t", "l")
+    await act(alice, top, "delete")
+    with connect(autocommit=True) as session:
+        session.execute("UPDATE tasks SET deleted_at = now() - interval '31 days' WHERE id = %s", [top["id"]])
+
+    assert (await purge(capsys))["tasks"] == 0
+
+
+async def test_positions_are_given_to_tasks_from_before_without_a_change(alice: Person) -> None:
+    from importlib import import_module
+
+    from django.apps import apps
+    from django.db import connection
+
+    tasks = [await alice.task(name) for name in "abc"]
+    with connect(autocommit=True) as session:
+        session.execute("SET app.filling = 'on'")
+        session.execute("UPDATE tasks SET position = NULL WHERE user_id = %s", [alice.id])
+        session.execute("RESET app.filling")
+
+    def fill() -> None:
+        with connection.schema_editor(atomic=False) as editor:
+            import_module("tasks.migrations.0019_fill_positions").fill(apps, editor)
+        connection.close()
+
+    await asyncio.to_thread(fill)
+    after = [await now(alice, task) for task in tasks]
+    assert [task["position"] for task in after] == ["a0", "a1", "a2"]
+    assert after == tasks
+
+
+async def test_tree_is_erased_with_its_owner(alice: Person) -> None:
+    from tests.product.test_erase import erase, traces
+
+    await tree(alice, "t", "m", "l")
+    assert (await erase(alice)).status_code == 204
+    assert traces(alice.id) == {}
