@@ -18,6 +18,9 @@ OUTSIDE = """() => [...document.querySelectorAll("#result_list th, #result_list 
     const edge = document.querySelector("#result_list").closest("[data-simplebar]").getBoundingClientRect().right;
     return cell.getBoundingClientRect().right > edge + 1;
 }).map(cell => cell.className.split(" ")[0] + " " + cell.textContent.trim().slice(0, 20))"""
+WIDE_TABLES = "[...document.querySelectorAll('table.cut')].filter(it => it.offsetWidth > 1000).map(it => it.innerText)"
+TIMES = """() => [...document.querySelectorAll("#result_list :is(.field-created, .field-at)")].filter(
+    cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.textContent.trim())"""
 CLIPPED = """() => [...document.querySelectorAll("#result_list td, #result_list th")].filter(
     cell => cell.offsetParent && cell.scrollHeight > cell.clientHeight + 2).map(cell => cell.className.split(" ")[0])"""
 UNTOLD = """() => [...document.querySelectorAll("#result_list td, #result_list th")].filter(
@@ -47,6 +50,7 @@ def look_at_long_values(server: Server) -> None:
                 page = visitor.open(f"/admin/{name}/")
                 assert is_within(page), (name, width)
                 assert page.evaluate(OUTSIDE if width == 1280 else CLIPPED) == [], (name, width)
+                assert page.evaluate(TIMES) == [], (name, width)  # a time that is cut tells nothing
                 assert page.evaluate(UNTOLD) == [], (name, width)
                 visitor.keep(f"{name.replace('/', '-')}-{width}")
             follow(visitor, width)
@@ -66,6 +70,9 @@ def follow(visitor: Visit, width: int) -> None:
         for page_name in ("change", *more):
             page = visitor.open(path.replace("/change/", f"/{page_name}/"))
             assert is_within(page), (name, page_name, width)
+            assert (
+                page.evaluate("[...document.querySelectorAll('table.cut')].filter(it => it.offsetWidth > 1000)") == []
+            )
             visitor.keep(f"{name.replace('/', '-')}-{page_name}-{width}")
 
 
