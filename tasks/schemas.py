@@ -307,8 +307,18 @@ def _for_itself(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
         return UnreadableOperation(failure)
 
 
+_SOME_ID = "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04"
+_EXAMPLE_BATCH: list[Any] = [
+    {"op": "create", "data": _EXAMPLE},
+    {"op": "update", "id": _SOME_ID, "if_match": '"1"', "data": {"priority": "low"}},
+    {"op": "complete", "id": _SOME_ID},
+]
+
+
 class Batch(Strict):
     """Operations on tasks, carried out in order."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"operations": _EXAMPLE_BATCH}})
 
     operations: Annotated[
         list[Annotated[BatchOperation, Field(discriminator="op"), WrapValidator(_for_itself)]],
@@ -333,7 +343,18 @@ class BatchResult(Output):
     body: Task | ProblemDocument | None
 
 
+_CHANGED = _STORED | {"priority": "low", "version": 2}
+_DONE = _CHANGED | {"is_completed": True, "completed_at": _STORED["updated_at"], "version": 3}
+_EXAMPLE_RESULTS: list[Any] = [
+    {"status": 201, "body": _STORED},
+    {"status": 200, "body": _CHANGED},
+    {"status": 200, "body": _DONE},
+]
+
+
 class BatchResults(Output):
     """One result for each operation, in order."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"results": _EXAMPLE_RESULTS}})
 
     results: list[BatchResult]
