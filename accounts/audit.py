@@ -7,6 +7,7 @@ staff, stands apart (AuditDetail) and is erased with the person. The database ke
 Reading a list is not recorded; opening the page of a person or a task is. Passwords, digests and secrets never are.
 """
 
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from django.apps import apps
 from django.db import connection
 from django.db.models import BinaryField, Model, QuerySet
 from django.http import HttpRequest
+from django.utils.crypto import salted_hmac
 from uuid_utils.compat import uuid7
 
 from accounts.models import AuditDetail, AuditEvent, User
@@ -33,6 +35,9 @@ SECRET = frozenset({"password"})
 
 # What the doors are called on pages.
 DOORS: Mapping[str, str] = {"admin": "admin", "api": "API", "command": "command"}
+
+# Ids as we make them, and proxies: with dashes or without. Nobody's name looks like that.
+_RANDOM_ID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}")
 
 Changes = Mapping[str, Any]  # a field's name: [before, after]
 
@@ -54,7 +59,17 @@ def origin(request: HttpRequest) -> Origin:
     context = logs.context.get()
     request_id = getattr(request, "request_id", "") or (context.request_id if context else "")
     address = client_address.read(request.META.get("REMOTE_ADDR", ""))
-    return Origin(request_id, str(address) if address else None)
+    return Origin(kept_id(request_id), str(address) if address else None)
+
+
+def kept_id(request_id: str) -> str:
+    """Return a request id as the audit keeps it: one that a client has made up as a keyed digest, which still finds it.
+
+    It may hold anything, a name or an address, and an event outlives the person.
+    """
+    if not request_id or _RANDOM_ID.fullmatch(request_id):
+        return request_id
+    return f"client-{salted_hmac('accounts.audit.request_id', request_id, algorithm='sha256').hexdigest()[:32]}"
 
 
 FAILED_SIGN_IN = "SELECT record_failed_sign_in(%(event_id)s, 'api', %(who)s, %(request_id)s, %(address)s::inet)"

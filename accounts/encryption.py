@@ -4,6 +4,14 @@
 """
 
 import base64
+from collections.abc import Iterable
+
+from django.conf import settings
+
+
+def secret_keys() -> list[str]:
+    """Return SECRET_KEY, under which everything is encrypted, and those of before, which may still have to open it."""
+    return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
 
 
 def seal(key: bytes, content: bytes) -> bytes:
@@ -13,11 +21,13 @@ def seal(key: bytes, content: bytes) -> bytes:
     return Fernet(base64.urlsafe_b64encode(key)).encrypt(content)
 
 
-def unseal(key: bytes, sealed: bytes) -> bytes | None:
-    """Decrypt; None for what was sealed under another key, or is damaged."""
+def unseal(keys: Iterable[bytes], sealed: bytes) -> bytes | None:
+    """Decrypt under the first of these keys that fits; None for what was sealed under another one, or is damaged."""
     from cryptography.fernet import Fernet, InvalidToken
 
-    try:
-        return Fernet(base64.urlsafe_b64encode(key)).decrypt(sealed)
-    except InvalidToken:
-        return None
+    for key in keys:
+        try:
+            return Fernet(base64.urlsafe_b64encode(key)).decrypt(sealed)
+        except InvalidToken:
+            continue
+    return None

@@ -8,14 +8,13 @@ belongs to its user and counts for a day; a repeat needs the scopes that the req
 import hashlib
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import orjson
-from django.conf import settings
 from django.http import HttpResponse
 from psycopg import sql
 
@@ -96,7 +95,7 @@ async def _answer(keyed: "_KeyedRequest", run: Run) -> HttpResponse:
         return response
 
     try:
-        return await pool.transact(answer)
+        return await pool.transact(answer, keyed.credentials)
     except Replayed as replayed:
         return replayed.response
 
@@ -107,7 +106,7 @@ async def _prepare_and_answer(keyed: "_KeyedRequest", run: Run) -> HttpResponse:
         await transaction.command("ROLLBACK")
 
     try:
-        await pool.transact(look)
+        await pool.transact(look, keyed.credentials)
         async with AsyncExitStack() as stack:
             work = _LateTransaction(stack, keyed)
             response = await run(work)
@@ -128,7 +127,7 @@ class _LateTransaction:
 
     async def _begin(self) -> Transaction:
         if self.begun is None:
-            self.begun = await self._stack.enter_async_context(pool.transaction())
+            self.begun = await self._stack.enter_async_context(pool.transaction(self._keyed.credentials))
             await self._keyed.claim(self.begun)
             self.is_claimed = True
         return self.begun
@@ -138,8 +137,8 @@ class _LateTransaction:
     ) -> Rows:
         return await (await self._begin()).execute(statement, parameters, credentials)
 
-    async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        return await (await self._begin()).transact(work)
+    async def transact(self, work: Callable[[Transaction], Awaitable[T]], credentials: Credentials | None = None) -> T:
+        return await (await self._begin()).transact(work, credentials)
 
     def on_commit(self, act: Callable[[], None]) -> None:
         (pool if self.begun is None else self.begun).on_commit(act)
@@ -149,7 +148,7 @@ class _KeyedRequest:
     """A request, its key, and who asks."""
 
     def __init__(self, credentials: Credentials, key: str, request: bytes) -> None:
-        self._credentials, self._key = credentials, key
+        self.credentials, self._key = credentials, key
         self._names: dict[str, object] = {
             "key_digest": hashlib.sha256(key.encode()).digest(),
             "fingerprint": hashlib.sha256(request).digest(),
@@ -157,7 +156,7 @@ class _KeyedRequest:
 
     async def claim(self, transaction: Transaction) -> None:
         """Claim the key. Raises Replayed where it was answered before."""
-        claimed = await transaction.execute(_claim(), self._names, self._credentials, savepoint=_SAVEPOINT)
+        claimed = await transaction.execute(_claim(), self._names, self.credentials, savepoint=_SAVEPOINT)
         if claimed.value(0, 0) is None:
             return
         if claimed.text(0, 0) != "t":
@@ -167,7 +166,7 @@ class _KeyedRequest:
         if answer["headers"].get("Cache-Control") == "no-store" and answer.get("by") != self._asker():
             raise AnswerWithheld
         for scope in answer.get("scopes", ()):
-            await transaction.execute(_check(scope), credentials=self._credentials)
+            await transaction.execute(_check(scope), credentials=self.credentials)
         raise Replayed(_response(answer))
 
     async def store(self, transaction: Transaction, response: HttpResponse) -> None:
@@ -181,7 +180,7 @@ class _KeyedRequest:
             await transaction.command("ROLLBACK")
 
     def _asker(self) -> str:
-        return hashlib.sha256(self._credentials.digest).hexdigest()
+        return hashlib.sha256(self.credentials.digest).hexdigest()
 
 
 @lru_cache
@@ -217,11 +216,11 @@ def _fenced(query: str) -> Statement:
 def _seal(key: str, response: HttpResponse, **more: object) -> bytes:
     headers = {name: response.headers[name] for name in _HEADERS if name in response.headers}
     answer = {"status": response.status_code, "headers": headers, "body": response.content.decode(), **more}
-    return encryption.seal(_cipher_key(key), orjson.dumps(answer))
+    return encryption.seal(next(_cipher_keys(key)), orjson.dumps(answer))
 
 
 def _unseal(key: str, sealed: bytes) -> dict[str, Any]:
-    content = encryption.unseal(_cipher_key(key), sealed)
+    content = encryption.unseal(_cipher_keys(key), sealed)
     if content is None:
         raise AnswerUnreadable
     answer: dict[str, Any] = orjson.loads(content)
@@ -236,10 +235,11 @@ def _response(answer: dict[str, Any]) -> HttpResponse:
     return response
 
 
-def _cipher_key(key: str) -> bytes:
-    """Return what answers under a client's key are encrypted with.
+def _cipher_keys(key: str) -> Iterator[bytes]:
+    """Return what answers under a client's key are encrypted with, and after it what they were.
 
     An answer may hold a new token, which must not lie in the database or its backups in clear. This comes from
     SECRET_KEY and the client's own key, of which the database has only a digest.
     """
-    return hmac.digest(settings.SECRET_KEY.encode(), b"idempotency:" + key.encode(), "sha256")
+    for secret in encryption.secret_keys():
+        yield hmac.digest(secret.encode(), b"idempotency:" + key.encode(), "sha256")

@@ -1,21 +1,23 @@
 """Who uses the API and the admin, and the tokens that API requests carry."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from zoneinfo import available_timezones
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
-from django.db.models import Q, Value
-from django.db.models.functions import Length, Lower, Now
+from django.db.models import Case, Q, Value, When
+from django.db.models.functions import Coalesce, Length, Lower, Now, NullIf
 from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from uuid_utils.compat import uuid7
+
+from accounts import addresses
 
 
 class Scope(models.TextChoices):
@@ -36,6 +38,10 @@ def validate_timezone(name: str) -> None:
         raise ValidationError("Not an IANA time zone, such as Europe/Berlin.", code="timezone")
 
 
+# The form in which an address is compared; see accounts/addresses.py.
+MAILBOX = Coalesce(NullIf("mailbox", Value("")), Lower("email"), output_field=models.CharField())
+
+
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         user = self.model(email=email.strip(), **fields)
@@ -47,8 +53,14 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
     def with_email(self, email: str) -> "models.QuerySet[User]":
-        """Return the user with an e-mail, whatever the case it is written in."""
-        return self.annotate(lower_email=Lower("email")).filter(lower_email=email.lower())
+        """Return the user with an e-mail, in whatever form it is written."""
+        return self.at(Lower(Value(email)), Value(addresses.mailbox(email)))
+
+    def at(self, lower_email: Any, mailbox: Any) -> "models.QuerySet[User]":
+        """Return the user with this e-mail, else with this mailbox: before, one mailbox could have two accounts."""
+        known = self.annotate(lower_email=Lower("email"), own_mailbox=MAILBOX)
+        found = known.filter(Q(lower_email=lower_email) | Q(own_mailbox=mailbox))
+        return found.order_by(Case(When(lower_email=lower_email, then=0), default=1))[:1]
 
     def lock(self, people: "models.QuerySet[Any, Any] | Iterable[uuid.UUID]") -> list[uuid.UUID]:
         """Lock the rows of these people, in the order of their ids, and return the ids.
@@ -60,7 +72,7 @@ class UserManager(BaseUserManager["User"]):
         return list(rows.values_list("pk", flat=True))
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.with_email(username or "").get()
+        return self.with_email(username or "").get()  # at most one
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -69,6 +81,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     # UUIDv7: nobody can count users by their keys, and the index grows at one end.
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     email = models.EmailField("e-mail", max_length=254)
+    # What the address is compared as, where lower case does not say it: with its domain's A-labels.
+    mailbox = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     # When somebody proved, with a secret that was mailed there, that they read this address.
     email_verified_at = models.DateTimeField("e-mail verified at", null=True, blank=True, editable=False)
     timezone = models.CharField("time zone", max_length=64, default="UTC", validators=[validate_timezone])
@@ -89,6 +103,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     sets_own_password = False
     # How many tokens have ended with the password that was set last.
     tokens_ended = 0
+    _loaded_email: str | None = None  # as the database has it
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -114,6 +129,10 @@ class User(AbstractBaseUser, PermissionsMixin):
                 name="users_email_unique",
                 violation_error_message="A user with this e-mail exists.",
             ),
+            # One account a mailbox. Beside the first, which the release before relies on.
+            models.UniqueConstraint(
+                MAILBOX, name="users_mailbox_unique", violation_error_message="A user with this e-mail exists."
+            ),
             models.CheckConstraint(
                 condition=Q(email__regex=r"^[^@\s]+@[^@\s]+$"),
                 name="users_email_shape",
@@ -124,12 +143,22 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **more: Any) -> Self:
+        user = super().from_db(db, field_names, values, **more)
+        user._loaded_email = user.__dict__.get("email")  # None where it was not asked for
+        return user
+
     def save(self, *arguments: Any, **options: Any) -> None:
         """Save; where `set_password` was called before, end with the old password whatever it let in.
 
         So it is in every form, command and shell that sets one. A hash that Django only renews is no new password.
         """
         is_new_password = getattr(self, "_password", None) is not None and not self._state.adding
+        if self.email != self._loaded_email:
+            self._loaded_email, self.mailbox = self.email, addresses.stored_mailbox(self.email)
+            if options.get("update_fields") is not None:
+                options["update_fields"] = {*options["update_fields"], "mailbox"}
         with transaction.atomic():
             super().save(*arguments, **options)
             if is_new_password:
@@ -238,6 +267,7 @@ class EmailLink(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     purpose = models.CharField(max_length=6, choices=Purpose)
     email = models.EmailField(max_length=254)
+    mailbox = models.CharField(max_length=254, blank=True, default="", db_default="")  # as a new account's
     digest = models.BinaryField(max_length=32)
     password = models.CharField(max_length=128, default="", blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -263,14 +293,17 @@ class EmailLink(models.Model):
 
 
 class EmailChange(models.Model):
-    """Another address for an account, by staff: it waits until somebody proves to read the old or the new one.
+    """Another address for an account: it waits until somebody proves to read it, or, by staff, the old one.
 
-    One digest for each of the two codes; the one of the new address proves that address, too.
+    One digest for each of the two codes; the one of the new address proves that address, too. Where the owner asks,
+    nobody is told the other one.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="email_change")
     email = models.EmailField(max_length=254)
+    mailbox = models.CharField(max_length=254, blank=True, default="", db_default="")
+    by_owner = models.BooleanField(default=False, db_default=False)  # else by staff: then sessions end with it
     replaces = models.EmailField(max_length=254)  # where the account has another address meanwhile, nothing is changed
     old_digest = models.BinaryField(max_length=32)
     new_digest = models.BinaryField(max_length=32)

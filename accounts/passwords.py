@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -12,10 +13,15 @@ from django.contrib.auth.hashers import Argon2PasswordHasher, check_password, ma
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
+from accounts import addresses
+from accounts.models import User
+
 T = TypeVar("T")
 
-# At some 20 ms each, the last one waits for little more than a second; nobody is served by a longer queue.
-MAX_WAITING = 64
+# Two are hashed at a time (2 × 19 MiB), whoever else waits costs a few KiB: so time is the bound, not memory. At some
+# 20 ms each, the last of so many waits for about five seconds; on a busy machine, no longer than the next says.
+MAX_WAITING = 512
+LONGEST_WAIT_SECONDS = 25  # most proxies and clients give up after 30
 
 
 class BoundedArgon2PasswordHasher(Argon2PasswordHasher):
@@ -56,13 +62,20 @@ _waiting = 0
 
 
 async def _off_the_loop(work: Callable[..., T], *arguments: object) -> T:
+    """Do it when those who came before are done. Raises TooManyLogins where its turn does not come in time."""
     global _waiting  # noqa: PLW0603 -- one event loop a process, and the threads are the process's, too
     if _waiting >= MAX_WAITING:
         raise TooManyLogins
     _waiting += 1
+    turn = _threads.submit(work, *arguments)
+    done = asyncio.wrap_future(turn)
     try:
-        return await asyncio.get_running_loop().run_in_executor(_threads, work, *arguments)
+        await asyncio.wait([done], timeout=LONGEST_WAIT_SECONDS)
+        if turn.cancel():  # it had not begun
+            raise TooManyLogins
+        return await done
     finally:
+        turn.cancel()  # nobody listens any more
         _waiting -= 1
 
 
@@ -80,9 +93,36 @@ async def verify_password(password: str, encoded: str | None) -> bool:
     return correct and encoded is not None
 
 
-def validate(password: str, member: str = "password") -> None:
-    """Hold a new password to the settings' rules. Raises PasswordRefused, with the member of the body it stood in."""
+def validate(password: str, member: str = "password", *, email: str = "") -> None:
+    """Hold a new password to the settings' rules, and to its owner's address where that is known already.
+
+    Raises PasswordRefused, with the member of the body it stood in.
+    """
     try:
-        validate_password(password)
+        validate_password(password, User(email=email))
     except ValidationError as error:
         raise PasswordRefused(error.messages, member) from None
+
+
+def refuse_email(password: str, email: str, member: str) -> None:
+    """Refuse an address that is its account's password. Raises PasswordRefused."""
+    try:
+        NotTheEmailValidator().validate(password, User(email=email))
+    except ValidationError as error:
+        raise PasswordRefused(error.messages, member) from None
+
+
+class NotTheEmailValidator:
+    """Refuse a password that is the person's e-mail, or what stands before its @: it is the first to be tried."""
+
+    def validate(self, password: str, user: object = None) -> None:
+        """Raise ValidationError; of nobody known there is nothing to compare."""
+        email: str = getattr(user, "email", "")
+        forms = {form.casefold() for form in (email, addresses.mailbox(email)) if form}
+        tried = unicodedata.normalize("NFKC", password).strip().casefold()
+        if tried in forms | {form.rpartition("@")[0] for form in forms}:
+            raise ValidationError("The password must not be the e-mail, or its part before the @.", code="email")
+
+    def get_help_text(self) -> str:
+        """Say so beforehand, on the pages that ask for a new password."""
+        return "Your password can’t be your e-mail, or its part before the @."

@@ -1,5 +1,6 @@
 """Accounts and tokens as the API takes and gives them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -10,16 +11,20 @@ from django.utils import timezone
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from accounts import addresses
 from accounts.models import Scope, validate_timezone
 from todoproject.http.field_types import Instant, Output, Storable, Strict
 
 
-def _email(text: str) -> str:
-    try:
-        validate_email(text)
-    except ValidationError:
-        raise PydanticCustomError("email", "This is not an e-mail address.") from None
-    return text
+def _email(validate: Callable[[str], None]) -> AfterValidator:
+    def check(text: str) -> str:
+        try:
+            validate(text)
+        except ValidationError:
+            raise PydanticCustomError("email", "This is not an e-mail address.") from None
+        return text
+
+    return AfterValidator(check)
 
 
 def _timezone(name: str) -> str:
@@ -30,13 +35,12 @@ def _timezone(name: str) -> str:
     return name
 
 
-Email = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, max_length=254),
-    Storable,
-    AfterValidator(_email),
-    Field(json_schema_extra={"format": "email"}, examples=["alice@example.com"]),
-]
+_Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), Storable]
+_EMAIL = Field(json_schema_extra={"format": "email"}, examples=["alice@example.com"])
+# What an account may be given.
+Email = Annotated[_Email, _email(addresses.validate), _EMAIL]
+# What an account may have: there are some from before, which today's rule would refuse.
+KnownEmail = Annotated[_Email, _email(validate_email), _EMAIL]
 # Long enough for any passphrase, short enough that hashing it costs nothing extra.
 Password = Annotated[str, StringConstraints(max_length=512), Storable, Field(examples=["correct horse battery staple"])]
 
@@ -51,16 +55,14 @@ class Register(Strict):
 class Login(Strict):
     """What proves who somebody is."""
 
-    email: Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), Storable] = Field(
-        examples=["alice@example.com"]
-    )
+    email: _Email = Field(examples=["alice@example.com"])
     password: Password
 
 
 class EmailAddress(Strict):
     """Whom a mail goes to, if there is such an account."""
 
-    email: Email
+    email: KnownEmail
 
 
 # What is mailed is shorter; anything else is no secret of ours.
@@ -103,6 +105,19 @@ class Erasure(Strict):
     password: Password
 
 
+class EmailChange(Strict):
+    """The password, to confirm it, and the address that the account shall have."""
+
+    password: Password
+    new_email: Email
+
+
+class LogoutEverywhere(Strict):
+    """Whether personal access tokens end, too."""
+
+    revoke_tokens: RevokeTokens = False
+
+
 class Accepted(Output):
     """A mail is on its way, if there is anything to send; the answer does not say."""
 
@@ -125,6 +140,22 @@ class Session(Output):
     token: str = Field(examples=["todo_…"])
     expires_at: str = Field(json_schema_extra={"format": "date-time"})
     user: User
+
+
+class ActiveSession(Output):
+    """A login that has neither ended nor expired."""
+
+    id: UUID
+    created_at: str = Field(json_schema_extra={"format": "date-time"})
+    expires_at: str = Field(json_schema_extra={"format": "date-time"})
+    last_used_at: str | None = Field(json_schema_extra={"format": "date-time"})
+    is_current: bool = Field(description="Whether this request carries its token.")
+
+
+class SessionList(Output):
+    """The live logins of an account, newest first."""
+
+    items: list[ActiveSession]
 
 
 class MePatch(Strict):

@@ -1,8 +1,9 @@
 """How often somebody may try to log in, to register or to have a password reset.
 
 An attempt is counted in PostgreSQL before anything is looked up or hashed, in a transaction of its own: failures count
-like successes, known e-mails like unknown ones, on all workers together. A success gives nothing back: an attacker
-with an account of his own would only have to use it now and then. `q` attempts in `w` seconds (the setting) mean:
+like successes, known e-mails like unknown ones, on all workers together. A right password gives back what it took
+itself and nothing more, or an attacker with an account of his own would only have to use it now and then: so whoever
+logs in ten times an hour is not shut out, and every failure counts. `q` attempts in `w` seconds (the setting) mean:
 
 | | account and address | account, any address | address, any account |
 |---|---|---|---|
@@ -18,6 +19,7 @@ an office shares one address.
 For mails and new accounts the account is what is to be protected, wherever the attempts come from.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -26,8 +28,10 @@ from django.conf import settings
 from django.db import connection
 from django.utils.crypto import salted_hmac
 
+from accounts.addresses import mailbox
 from todoproject.database.client.pool import pool
 from todoproject.database.client.statement import Statement
+from todoproject.database.errors import DatabaseUnavailable
 from todoproject.http.rate_limits import Policy
 
 LOGIN = "login"
@@ -64,7 +68,7 @@ class _Bucket:
     policy: Policy
 
 
-# lower() is PostgreSQL's because the login's is: two spellings of one account must be one key.
+# Of the mailbox, else by as many names as it has forms; lower() is PostgreSQL's because the login's is.
 _BOTH = "'both ' || %(address)s || ' ' || lower(%(email)s)"
 _ADDRESS = "'address ' || %(address)s"
 _ACCOUNT = "'account ' || lower(%(email)s)"
@@ -91,6 +95,11 @@ def _keys(kind: str, subjects: list[str]) -> str:
     return f"ARRAY[{', '.join(keys)}]"
 
 
+def _gift(kind: str, buckets: list[_Bucket]) -> str:
+    keys = _keys(kind, [bucket.subject for bucket in buckets])
+    return f"SELECT give_back_attempt({keys}, %(quotas)s, %(windows)s)"
+
+
 def _query(kind: str, buckets: list[_Bucket]) -> str:
     keys = _keys(kind, [bucket.subject for bucket in buckets])
     return f"SELECT refused, wait FROM take_attempt({keys}, %(quotas)s, %(windows)s)"  # noqa: S608 -- of the constants above
@@ -99,7 +108,7 @@ def _query(kind: str, buckets: list[_Bucket]) -> str:
 def _parameters(buckets: list[_Bucket], email: str, address: str) -> dict[str, Any]:
     return {
         "pepper": _pepper(),
-        "email": email,
+        "email": mailbox(email),
         "address": address,
         "quotas": [bucket.policy.quota for bucket in buckets],
         "windows": [bucket.policy.window for bucket in buckets],
@@ -121,6 +130,21 @@ async def take(kind: str, email: str, address: str) -> None:
     rows = await pool.execute(statement, _parameters(buckets, email, address))
     if rows.value(0, 0) is not None:
         raise TooManyAttempts(buckets[int(rows.text(0, 0)) - 1].policy, float(rows.text(0, 1)))
+
+
+async def give_back(kind: str, email: str, address: str) -> None:
+    """Undo one `take` of the same attempt, which has succeeded; in one round trip."""
+    if buckets := _buckets(kind):
+        statement = Statement.unfenced(_gift(kind, buckets), writes=True)  # twice would be one too many
+        with suppress(DatabaseUnavailable):  # what has succeeded must not fail for an attempt
+            await pool.execute(statement, _parameters(buckets, email, address))
+
+
+def give_back_in_admin(kind: str, email: str, address: str) -> None:
+    """Do what `give_back` does, over the admin's connection."""
+    if buckets := _buckets(kind):
+        with connection.cursor() as cursor:
+            cursor.execute(_gift(kind, buckets), _parameters(buckets, email, address))
 
 
 def take_in_admin(kind: str, email: str, address: str) -> None:
@@ -145,6 +169,7 @@ def lift(email: str, addresses: list[str]) -> int:
         for address in ["", *addresses]:
             for kind in _SETTINGS:
                 query = f"DELETE FROM attempt_buckets WHERE key = ANY ({_keys(kind, [_ACCOUNT, _BOTH])})"  # noqa: S608 -- ours
-                cursor.execute(query, {"pepper": _pepper(), "email": email, "address": address})
+                values: dict[str, Any] = {"pepper": _pepper(), "email": mailbox(email), "address": address}
+                cursor.execute(query, values)
                 lifted += cursor.rowcount
     return lifted

@@ -37,6 +37,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(LONG)
 
 
+# A busy machine is slow and not broken: httpx would give up after five seconds.
+_PATIENCE = httpx.Client.__init__.__kwdefaults__["timeout"]
+_PATIENCE.connect = _PATIENCE.read = _PATIENCE.write = _PATIENCE.pool = 60.0
+
 # Nothing here has to survive a power cut.
 _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 

@@ -13,6 +13,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
 
 from accounts import idempotency
 from accounts.api.accounts import router as accounts_router
+from accounts.api.sessions import router as sessions_router
 from accounts.authentication import Bearer
 from accounts.passwords import PasswordRefused, TooManyLogins
 from accounts.queries import (
@@ -57,7 +58,7 @@ from todoproject.database.errors import (
 from todoproject.http import preconditions, problems, validation
 from todoproject.http.body import StrictParser
 from todoproject.http.problems import Problem
-from todoproject.http.request import ApiRequest
+from todoproject.http.request import ApiRequest, has_sent_token
 from todoproject.monitoring.health import router as health_router
 from todoproject.openapi import document as openapi
 from todoproject.version import VERSION
@@ -152,7 +153,7 @@ def _run_once_for_a_key(run: View) -> View:
 
 
 # They hash a password before they write, and hold no connection meanwhile.
-_PREPARING = frozenset({"change_password"})
+_PREPARING = frozenset({"change_password", "change_email"})
 
 
 def _fingerprint(request: ApiRequest) -> bytes:
@@ -167,6 +168,7 @@ def _fingerprint(request: ApiRequest) -> bytes:
 api.add_decorator(_run_once_for_a_key, mode="view")
 api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
+api.add_router("/v1", sessions_router)
 api.add_router("/v1/tasks/by-external-id", external_ids_router)
 api.add_router("/v1/tasks", tasks_router)
 api.add_router("/v1/lists", lists_router)
@@ -193,12 +195,19 @@ def _fixed(type: problems.ProblemType, detail: str, **headers: str) -> Callable[
     return handle
 
 
-_NO_TOKEN = _fixed(problems.UNAUTHENTICATED, "The token is missing, unknown, expired or revoked.")
+def _no_token(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Say the same to everybody, but in the header whether there was a token (RFC 6750, section 3.1)."""
+    was_sent = has_sent_token(request.META.get("HTTP_AUTHORIZATION"))
+    headers = {"WWW-Authenticate": problems.INVALID_TOKEN} if was_sent else {}
+    detail = "The token is missing, unknown, expired or revoked."
+    return _answer(request, Problem(problems.UNAUTHENTICATED, detail, headers=headers))
+
+
 _NOTHING_HERE = _fixed(problems.NOT_FOUND, problems.not_found().detail)
 
 for _error, _handler in {
-    AuthenticationError: _NO_TOKEN,
-    InvalidToken: _NO_TOKEN,
+    AuthenticationError: _no_token,
+    InvalidToken: _no_token,
     WrongCredentials: _fixed(problems.WRONG_CREDENTIALS, "The e-mail or the password is wrong."),
     NotFound: _NOTHING_HERE,
     TokenNotFound: _NOTHING_HERE,

@@ -175,6 +175,12 @@ def _public_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _old_secrets(text: str) -> list[str]:
+    if any(len(key) < 16 for key in _list(text)):
+        raise ValueError("holds something too short to have been a key (several are separated by commas)")
+    return _list(text)
+
+
 def _secret(text: str) -> str:
     if "generate-me" in text or "insecure" in text:
         raise ValueError("is still the placeholder; `make run` writes a random one into a new .env")
@@ -244,6 +250,10 @@ ENVIRONMENT = _read("ENVIRONMENT", _one_of("development", "production"), example
 PRODUCTION = ENVIRONMENT == "production"
 DEBUG = _read("DEBUG", _boolean, example="false", default=False)
 SECRET_KEY = _read("SECRET_KEY", _secret, example="<at least 32 random characters>", stand_in="")
+# Keys of before, which still open what was encrypted under them; `reencrypt` makes them needless.
+SECRET_KEY_FALLBACKS = _read("SECRET_KEY_FALLBACKS", _old_secrets, example="<the key of before>", default=[])
+if SECRET_KEY in SECRET_KEY_FALLBACKS:
+    _refuse("SECRET_KEY_FALLBACKS", "holds SECRET_KEY itself: put a new key there, and the old one here")
 
 LOCAL_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 ALLOWED_HOSTS = _read("ALLOWED_HOSTS", _hosts, example="api.example.com", default=[] if PRODUCTION else LOCAL_HOSTS)
@@ -383,6 +393,7 @@ AUTH_PASSWORD_VALIDATORS = [
     # Length and a list of common passwords, no composition rules (OWASP ASVS 5.0, 6.2).
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "accounts.passwords.NotTheEmailValidator"},
 ]
 
 AUTHENTICATION_BACKENDS = ["accounts.staff.backend.StaffBackend"]

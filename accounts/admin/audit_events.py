@@ -120,9 +120,10 @@ class AuditEventAdmin(ModelAdmin):
             key = uuid.UUID(text)
         except ValueError:
             key = User.objects.with_email(text).values_list("pk", flat=True).first() if "@" in text else None
+        asked = Q(request_id__in=[text, audit.kept_id(text)])  # before, clients' own ids were kept as they came
         if key is None:
-            return queryset.filter(request_id=text), False
-        found = Q(pk=key) | Q(actor_id=key) | Q(object_id=str(key)) | Q(request_id=text)
+            return queryset.filter(asked), False
+        found = Q(pk=key) | Q(actor_id=key) | Q(object_id=str(key)) | asked
         return queryset.filter(found), False
 
     def has_add_permission(self, request: HttpRequest) -> bool:

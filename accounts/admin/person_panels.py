@@ -104,7 +104,7 @@ def _tokens(request: HttpRequest, user: User) -> Panel | None:
 
 
 def _failed(request: HttpRequest, user: User) -> Panel | None:
-    if not _may_see_sign_ins(request, user):
+    if not may_see_sign_ins(request, user):
         return None
     failed = audit.events_for(user).filter(action=audit.SIGN_IN_FAILED)[:ROWS]
     rows = [(when(event.at), audit.DOORS[event.door], _address(event)) for event in failed]
@@ -112,7 +112,7 @@ def _failed(request: HttpRequest, user: User) -> Panel | None:
 
 
 def _done(request: HttpRequest, user: User) -> Panel | None:
-    if not _may_see_sign_ins(request, user):
+    if not may_see_sign_ins(request, user):
         return None
     events = audit.events_of(user)[:ROWS]
     rows = [(when(one.at), one.action, audit.kind_of(one), audit.DOORS[one.door], _address(one)) for one in events]
@@ -129,7 +129,7 @@ def _done_to(request: HttpRequest, user: User) -> Panel | None:
     return Panel("What staff did", ("Time", "Action", "Fields", "By"), rows, _audit(request, object_id=user.pk))
 
 
-def _may_see_sign_ins(request: HttpRequest, user: User) -> bool:
+def may_see_sign_ins(request: HttpRequest, user: User) -> bool:
     """Tell whether when and where from somebody signs in may be shown: of staff, to those who may see the audit."""
     is_audited: bool = request.user.has_perm("accounts.view_auditevent")
     return is_audited or not (user.is_staff or user.is_superuser or held_if_active(user))
@@ -155,7 +155,7 @@ def _token_facts(request: HttpRequest, user: User) -> list[Fact]:
 
 
 def _sign_in_facts(request: HttpRequest, user: User) -> list[Fact]:
-    if not _may_see_sign_ins(request, user):
+    if not may_see_sign_ins(request, user):
         return []
     since = timezone.now() - timedelta(days=7)
     count = audit.events_for(user).filter(action=audit.SIGN_IN_FAILED, at__gte=since).count()

@@ -10,6 +10,7 @@ from accounts import audit, passwords, queries, throttling
 from accounts.schemas import (
     Accepted,
     EmailAddress,
+    EmailChange,
     EmailVerification,
     Erasure,
     Export,
@@ -31,6 +32,7 @@ from todoproject.http.problems import (
     INVALID,
     INVALID_LINK,
     NOT_FOUND,
+    OVERLOADED,
     SCOPE_MISSING,
     TOKEN_ROTATED,
     TOO_MANY_TOKENS,
@@ -73,11 +75,11 @@ def _new_token(secret: str, document: bytes) -> HttpResponse:
     tags=["accounts"],
     operation_id="register",
     summary="Create an account and log in; 202 where the e-mail has to be verified first",
-    response=answers({201: Session, 202: Accepted}, EMAIL_TAKEN, INVALID),
+    response=answers({201: Session, 202: Accepted}, EMAIL_TAKEN, INVALID, OVERLOADED),
 )
 async def register(request: "ApiRequest", account: Register) -> HttpResponse:
     await throttling.take(throttling.REGISTER, account.email, client_address.of(request))
-    passwords.validate(account.password)
+    passwords.validate(account.password, email=account.email)
     session = await queries.register(request.work, account.email, account.password, audit.origin(request))
     return _session(session) if session else _accepted()
 
@@ -88,7 +90,7 @@ async def register(request: "ApiRequest", account: Register) -> HttpResponse:
     tags=["accounts"],
     operation_id="verify_email",
     summary="Open the account, or give it its new e-mail, with the code from the mail",
-    response=answers({204: None}, INVALID_LINK, INVALID),
+    response=answers({204: None}, INVALID_LINK, INVALID, OVERLOADED),
 )
 async def verify_email(request: "ApiRequest", verification: EmailVerification) -> HttpResponse:
     await throttling.take(throttling.CODE, "", client_address.of(request))
@@ -118,7 +120,7 @@ async def request_password_reset(request: "ApiRequest", address: EmailAddress) -
     tags=["accounts"],
     operation_id="confirm_password_reset",
     summary="Set a new password, with the code from the mail; every login ends",
-    response=answers({204: None}, INVALID_LINK, INVALID),
+    response=answers({204: None}, INVALID_LINK, INVALID, OVERLOADED),
 )
 async def confirm_password_reset(request: "ApiRequest", reset: PasswordReset) -> HttpResponse:
     await throttling.take(throttling.CODE, "", client_address.of(request))
@@ -133,11 +135,14 @@ async def confirm_password_reset(request: "ApiRequest", reset: PasswordReset) ->
     tags=["accounts"],
     operation_id="login",
     summary="Log in",
-    response=answers({201: Session}, WRONG_CREDENTIALS, INVALID),
+    response=answers({201: Session}, WRONG_CREDENTIALS, INVALID, OVERLOADED),
 )
 async def login(request: "ApiRequest", account: Login) -> HttpResponse:
-    await throttling.take(throttling.LOGIN, account.email, client_address.of(request))
-    return _session(await queries.login(request.work, account.email, account.password, audit.origin(request)))
+    address = client_address.of(request)
+    await throttling.take(throttling.LOGIN, account.email, address)
+    session = await queries.login(request.work, account.email, account.password, audit.origin(request))
+    await throttling.give_back(throttling.LOGIN, account.email, address)
+    return _session(session)
 
 
 @router.post(
@@ -179,7 +184,7 @@ async def patch_me(request: "AuthenticatedRequest", me: MePatch) -> HttpResponse
     tags=["accounts"],
     operation_id="erase_me",
     summary="Erase the account with everything in it, for good",
-    response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID),
+    response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID, OVERLOADED),
 )
 async def erase_me(request: "AuthenticatedRequest", erasure: Erasure) -> HttpResponse:
     known = await queries.confirm_password(request.auth, erasure.password, client_address.of(request))
@@ -192,14 +197,33 @@ async def erase_me(request: "AuthenticatedRequest", erasure: Erasure) -> HttpRes
     tags=["accounts"],
     operation_id="change_password",
     summary="Change the password; every other login ends",
-    response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID),
+    response=answers({204: None}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, INVALID, OVERLOADED),
 )
 async def change_password(request: "AuthenticatedRequest", change: PasswordChange) -> HttpResponse:
     passwords.validate(change.new_password, "new_password")
     known = await queries.confirm_password(request.auth, change.current_password, client_address.of(request))
+    passwords.validate(change.new_password, "new_password", email=known.email)
     new = await passwords.hash_password(change.new_password)
     await queries.change_password(request.work, request.auth, known, new, revoke_tokens=change.revoke_tokens)
     return no_content()
+
+
+@router.post(
+    "/me/email",
+    tags=["accounts"],
+    operation_id="change_email",
+    summary="Change the e-mail; 202 where the new address has to be verified first",
+    response=answers(
+        {200: User, 202: Accepted}, UNAUTHENTICATED, SCOPE_MISSING, WRONG_PASSWORD, EMAIL_TAKEN, INVALID, OVERLOADED
+    ),
+)
+async def change_email(request: "AuthenticatedRequest", change: EmailChange) -> HttpResponse:
+    passwords.refuse_email(change.password, change.new_email, "new_email")
+    address = client_address.of(request)
+    await throttling.take(throttling.REGISTER, change.new_email, address)  # it may send a mail to a stranger
+    known = await queries.confirm_password(request.auth, change.password, address)
+    account = await queries.change_email(request.work, request.auth, known, change.new_email)
+    return json_response(account) if account else _accepted()
 
 
 @router.get(

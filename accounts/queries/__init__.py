@@ -17,7 +17,9 @@ from accounts.problems import (
 )
 from accounts.queries import account_export
 from accounts.queries.account import change_password, confirm_password, erase, export, get_me, patch_me
+from accounts.queries.email_changes import change_email
 from accounts.queries.email_links import confirm_reset, request_reset, verify_email
+from accounts.queries.sessions import end_session, list_sessions, logout_everywhere
 from accounts.queries.sign_in import SessionRow, login, logout, register, verify
 from accounts.queries.tokens import create_token, current_token, list_tokens, revoke_token, rotate_token
 
@@ -33,17 +35,21 @@ __all__ = [
     "WrongCredentials",
     "WrongPassword",
     "account_export",
+    "change_email",
     "change_password",
     "confirm_password",
     "confirm_reset",
     "create_token",
     "current_token",
+    "end_session",
     "erase",
     "export",
     "get_me",
+    "list_sessions",
     "list_tokens",
     "login",
     "logout",
+    "logout_everywhere",
     "patch_me",
     "register",
     "request_reset",

@@ -1,5 +1,6 @@
 """The account itself: show, change, export, erase."""
 
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
 from accounts import mails, passwords, throttling
@@ -47,47 +48,59 @@ def _only(rows: Rows) -> bytes:
     return rows.bytes(0, 0)
 
 
-_OWN_PASSWORD = fenced("SELECT own_password()", repeatable=True)
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What a password was checked against: the account's hash, and its address."""
+
+    password: str = field(repr=False)
+    email: str = field(repr=False)
+
+
+_OWN_PASSWORD = fenced("SELECT own_password(), (SELECT email FROM users WHERE id = current_user_id())", repeatable=True)
 _CHANGE_PASSWORD = fenced(
     "SELECT change_password(%(known)s, %(password)s, %(revoke_tokens)s), current_user_id()", writes=True
 )
 _ERASE = fenced("SELECT erase_account(%(known)s)", writes=True)
 
 
-async def confirm_password(credentials: Credentials, password: str, address: str) -> str:
-    """Check the account's password; return the hash that it was checked against.
+async def confirm_password(credentials: Credentials, password: str, address: str) -> Confirmed:
+    """Check the account's password; return what it was checked against.
 
     Counted by account: it makes tokens, so counting by token would count nothing. Always alone, outside of a request's
     transaction: what is counted stays so, and no connection is held while a password is hashed. Raises WrongPassword,
     TooManyAttempts.
     """
-    encoded = (await pool.execute(_OWN_PASSWORD, credentials=credentials)).value(0, 0)
+    own = await pool.execute(_OWN_PASSWORD, credentials=credentials)
+    encoded = own.value(0, 0)
     if encoded is None or credentials.user_id is None:  # erased since the token was checked, a moment ago
         raise InvalidToken
     await throttling.take(throttling.PASSWORD, credentials.user_id, address)
     if not await passwords.verify_password(password, encoded.decode()):
         raise WrongPassword
-    return encoded.decode()
+    await throttling.give_back(throttling.PASSWORD, credentials.user_id, address)
+    return Confirmed(encoded.decode(), own.text(0, 1))
 
 
-async def change_password(work: Work, credentials: Credentials, known: str, new: str, *, revoke_tokens: bool) -> None:
+async def change_password(
+    work: Work, credentials: Credentials, known: Confirmed, new: str, *, revoke_tokens: bool
+) -> None:
     """Set the hash of a new password in place of the one that was confirmed, and end every other session.
 
     With `revoke_tokens` every other token. Raises WrongPassword where the password has changed since.
     """
-    parameters = {"known": known, "password": new, "revoke_tokens": revoke_tokens}
+    parameters = {"known": known.password, "password": new, "revoke_tokens": revoke_tokens}
     changed = await work.execute(_CHANGE_PASSWORD, parameters, credentials)
     if changed.value(0, 0) is None:  # by somebody else, since the check
         raise WrongPassword
     work.on_commit(partial(outbox.post, mails.password_changed(changed.text(0, 0), changed.text(0, 1))))
 
 
-async def erase(work: Work, credentials: Credentials, known: str) -> None:
+async def erase(work: Work, credentials: Credentials, known: Confirmed) -> None:
     """Remove the account with everything that belongs to it, at once. Raises WrongPassword as `change_password` does.
 
     The database counts afterwards, in the same transaction: an account of which anything is left is not erased.
     """
-    if (await work.execute(_ERASE, {"known": known}, credentials)).text(0, 0) != "t":
+    if (await work.execute(_ERASE, {"known": known.password}, credentials)).text(0, 0) != "t":
         raise WrongPassword
 
 

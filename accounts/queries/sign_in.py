@@ -10,7 +10,7 @@ from django.utils import timezone
 from psycopg import sql
 from uuid_utils.compat import uuid7
 
-from accounts import audit, passwords, tokens
+from accounts import addresses, audit, passwords, tokens
 from accounts.audit import Origin
 from accounts.models import AccessToken, Scope, User
 from accounts.problems import EmailTaken, WrongCredentials
@@ -73,7 +73,7 @@ def _parameters(token: str, action: str, origin: Origin) -> dict[str, object]:
 
 @lru_cache
 def _register() -> Statement:
-    values = statements.placeholders(["id", "email", "password"]) | NEW_USER
+    values = statements.placeholders(["id", "email", "mailbox", "password"]) | NEW_USER
     return _with_token(statements.insert(User, values, USER_FIELDS))
 
 
@@ -87,7 +87,13 @@ async def register(work: Work, email: str, password: str, origin: Origin) -> Ses
         return None
     encoded = await passwords.hash_password(password)
     token = tokens.generate()
-    parameters = {"id": uuid7(), "email": email, "password": encoded, **_parameters(token, audit.REGISTER, origin)}
+    parameters = {
+        "id": uuid7(),
+        "email": email,
+        "mailbox": addresses.stored_mailbox(email),
+        "password": encoded,
+        **_parameters(token, audit.REGISTER, origin),
+    }
     try:
         return _session(token, await work.execute(_register(), parameters))
     except NotUnique:
@@ -96,8 +102,8 @@ async def register(work: Work, email: str, password: str, origin: Origin) -> Ses
 
 @lru_cache
 def _find_password() -> Statement:
-    known = User.objects.annotate(lower_email=Lower("email")).filter(lower_email=Lower(Parameter("email")))
-    return Statement.unfenced(statements.select(known.filter(is_active=True).values("id", "password")), repeatable=True)
+    known = User.objects.at(Lower(Parameter("email")), Parameter("mailbox")).values("id", "password", "is_active")
+    return Statement.unfenced(statements.select(known), repeatable=True)
 
 
 _FAILED = Statement.unfenced(audit.FAILED_SIGN_IN, writes=True)
@@ -113,10 +119,11 @@ def _login() -> Statement:
 
 async def login(work: Work, email: str, password: str, origin: Origin) -> SessionRow:
     """Make a session token for the account. Raises WrongCredentials, as late for an unknown e-mail as for a known."""
-    rows = await work.execute(_find_password(), {"email": email})
-    encoded = rows.text(0, 1) if rows else None
+    rows = await work.execute(_find_password(), {"email": email, "mailbox": addresses.mailbox(email)})
+    is_known = bool(rows) and rows.text(0, 2) == "t"
+    encoded = rows.text(0, 1) if is_known else None
     if not await passwords.verify_password(password, encoded):
-        who = rows.text(0, 0) if rows else None
+        who = rows.text(0, 0) if is_known else None
         # Alone: what was tried is recorded, whatever becomes of the request.
         await pool.execute(_FAILED, {**origin.parameters(audit.SIGN_IN_FAILED), "who": who})
         raise WrongCredentials

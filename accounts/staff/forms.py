@@ -27,6 +27,7 @@ class LoginForm(AuthenticationForm):
             audit.record_failed_sign_in(self.request, email)
             raise self.get_invalid_login_error()
         self.user_cache = user
+        throttling.give_back_in_admin(throttling.LOGIN, email, client_address.of(self.request))
         return self.cleaned_data
 
 

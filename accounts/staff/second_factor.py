@@ -1,15 +1,17 @@
 """The second factor of staff: codes from an authenticator app (TOTP, RFC 6238) and recovery codes on paper.
 
-The app's secret is stored encrypted under SECRET_KEY, recovery codes as digests keyed with it: a copy of the database
-opens nothing. A code counts once (RFC 6238, section 5.2), also where two processes are shown it at the same moment.
+The app's secret is stored encrypted under SECRET_KEY, recovery codes as digests keyed with that secret: a copy of the
+database opens nothing, and `reencrypt` brings both under another SECRET_KEY. A code counts once (RFC 6238, section
+5.2), also where two processes are shown it at the same moment.
 """
 
 import base64
 import hashlib
+import hmac
 import secrets
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -63,12 +65,31 @@ def matching_step(secret: bytes, code: str) -> int | None:
 
 def seal(secret: bytes) -> str:
     """Encrypt a secret, to store it."""
-    return encryption.seal(_cipher_key(), secret).decode()
+    return encryption.seal(_cipher_keys()[0], secret).decode()
 
 
 def unseal(sealed: str) -> bytes | None:
-    """Decrypt a secret; None where it was encrypted under another SECRET_KEY."""
-    return encryption.unseal(_cipher_key(), sealed.encode())
+    """Decrypt a secret; None where it was encrypted under a key that SECRET_KEY_FALLBACKS does not hold either."""
+    return encryption.unseal(_cipher_keys(), sealed.encode())
+
+
+def is_readable(user: User) -> bool:
+    """Tell whether somebody's second factor can be compared with anything."""
+    factor = SecondFactor.objects.filter(user=user).first()
+    return factor is None or unseal(bytes(factor.secret).decode()) is not None
+
+
+def reencrypt(factor: SecondFactor) -> str:
+    """Bring a second factor under SECRET_KEY; return "anew", "already" or "unreadable"."""
+    sealed = bytes(factor.secret)
+    if encryption.unseal(_cipher_keys()[:1], sealed) is not None:
+        return "already"
+    secret = unseal(sealed.decode())
+    if secret is None:
+        return "unreadable"
+    # One that is reset and set up at this moment is left alone: it is under the new key.
+    SecondFactor.objects.filter(pk=factor.pk, secret=sealed).update(secret=seal(secret).encode())
+    return "anew"
 
 
 def set_up(user: User, secret: bytes, step: int) -> Sequence[str] | None:
@@ -80,7 +101,7 @@ def set_up(user: User, secret: bytes, step: int) -> Sequence[str] | None:
     values = {
         "secret": seal(secret).encode(),
         "last_step": step,
-        "recovery_codes": [_digest(user.pk, code) for code in codes],
+        "recovery_codes": [_digest(secret, code) for code in codes],
     }
     _, is_new = SecondFactor.objects.get_or_create(user=user, defaults=values)
     if not is_new:
@@ -116,30 +137,40 @@ def accept(user: User, code: str) -> str | None:
     if factor is None:
         return None
     code = "".join(code.split()).replace("-", "").upper()
-    return "app" if _accept_step(factor, code) else "recovery" if _accept_recovery(factor, code) else None
-
-
-def _accept_step(factor: SecondFactor, code: str) -> bool:
     secret = unseal(bytes(factor.secret).decode())
+    if _accept_step(factor, secret, code):
+        return "app"
+    return "recovery" if _accept_recovery(factor, secret, code) else None
+
+
+def _accept_step(factor: SecondFactor, secret: bytes | None, code: str) -> bool:
     step = matching_step(secret, code) if secret else None
     if step is None:
         return False
     return SecondFactor.objects.filter(pk=factor.pk, last_step__lt=step).update(last_step=step) == 1
 
 
-def _accept_recovery(factor: SecondFactor, code: str) -> bool:
-    # The second is how codes were kept before: whoever has such ones on paper may still use them.
-    for digest in (_digest(factor.user_id, code), hashlib.sha256(code.encode()).digest()):
+def _accept_recovery(factor: SecondFactor, secret: bytes | None, code: str) -> bool:
+    for digest in _digests(factor.user_id, secret, code):
         held = SecondFactor.objects.filter(pk=factor.pk, recovery_codes__contains=[digest])
         if held.update(recovery_codes=Func(F("recovery_codes"), Value(digest), function="array_remove")):
             return True
     return False
 
 
-def _digest(user_id: uuid.UUID, code: str) -> bytes:
-    """Return what is kept of a recovery code: 50 bits are soon tried, so nobody can try them without SECRET_KEY."""
-    salt = "accounts.second_factor.recovery"
-    return salted_hmac(salt, f"{user_id} {code}", algorithm="sha256").digest()
+def _digest(secret: bytes, code: str) -> bytes:
+    """Return what is kept of a recovery code: 50 bits are soon tried, so nobody can try them without the secret."""
+    return hmac.digest(secret, b"accounts.second_factor.recovery " + code.encode(), "sha256")
+
+
+def _digests(user_id: uuid.UUID, secret: bytes | None, code: str) -> Iterator[bytes]:
+    """Return what a code may be kept as: whoever has codes from before on paper may still use them."""
+    if secret is not None:
+        yield _digest(secret, code)
+    for key in encryption.secret_keys():
+        salt = "accounts.second_factor.recovery"
+        yield salted_hmac(salt, f"{user_id} {code}", secret=key, algorithm="sha256").digest()
+    yield hashlib.sha256(code.encode()).digest()
 
 
 def _totp(secret: bytes) -> "TOTP":
@@ -150,5 +181,6 @@ def _totp(secret: bytes) -> "TOTP":
     return TOTP(secret, 6, SHA1(), STEP_SECONDS)  # noqa: S303 -- see above
 
 
-def _cipher_key() -> bytes:
-    return salted_hmac("accounts.second_factor", "", algorithm="sha256").digest()
+def _cipher_keys() -> list[bytes]:
+    keys = encryption.secret_keys()
+    return [salted_hmac("accounts.second_factor", "", secret=key, algorithm="sha256").digest() for key in keys]

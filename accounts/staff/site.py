@@ -1,10 +1,12 @@
 """The admin's door: password, then the second factor; who needs one and has none sets it up first."""
 
 import io
+import logging
 import time
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME, login, update_session_auth_hash
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
@@ -22,7 +24,10 @@ from accounts import audit, mails, throttling
 from accounts.models import SecondFactor, User
 from accounts.staff import second_factor, session_limits
 from accounts.staff.forms import CodeForm, LoginForm, count
+from todoproject.http import client_address
 from todoproject.mail.outbox import send_now
+
+logger = logging.getLogger("todoproject.admin")
 
 _PENDING, _SECRET, _NEXT = "second_factor_user", "second_factor_secret", "second_factor_next"
 _CODE_SECONDS = 300  # between the password and the code
@@ -96,7 +101,16 @@ class StaffSite(UnfoldAdminSite):
             return super().logout(request, extra_context)
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Let staff change their own password, and record that they did."""
+        """Let staff change their own password, and record that they did.
+
+        Tries are counted with the API's, in no transaction: a stolen session must not find out the password.
+        """
+        if request.method == "POST" and request.user.is_authenticated:
+            try:
+                count(request, throttling.PASSWORD, str(request.user.pk))
+            except ValidationError as refusal:
+                messages.error(request, refusal.message)
+                return HttpResponseRedirect(reverse("admin:password_change"))
         with transaction.atomic():
             if isinstance(request.user, User):
                 request.user.sets_own_password = True
@@ -192,9 +206,14 @@ def _accepted(request: HttpRequest, user: User, form: CodeForm) -> str | None:
     kind = second_factor.accept(user, form.cleaned_data["code"])
     if kind is not None:
         second_factor.unlock(user)
+        throttling.give_back_in_admin(throttling.SECOND_FACTOR, str(user.pk), client_address.of(request))
         return kind
     audit.record_failed_sign_in(request, user.email)
-    form.add_error("code", "This code is wrong, or was used already.")
+    if second_factor.is_readable(user):
+        form.add_error("code", "This code is wrong, or was used already.")
+    else:
+        logger.error("second factor unreadable", extra={"reason": "SECRET_KEY is another one, see reencrypt"})
+        form.add_error(None, "This server can no longer read your second factor. An administrator has to reset it.")
     if tries >= second_factor.MOST_FAILURES:
         _tell_of_lock(request, user)
     return None

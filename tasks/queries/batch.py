@@ -83,7 +83,7 @@ async def _run(work: Work, credentials: Credentials, planned: Sequence[Plan], *,
                 raise BatchFailed(index, result)
         return results
 
-    return await work.transact(carry_out)
+    return await work.transact(carry_out, credentials)
 
 
 def _result(plan: Plan, outcome: Rows | Exception) -> TaskRow | Exception:

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.admin.users import PersonForm
 from accounts.models import AccessToken, User
 from tests.support.people import Person
 from tests.support.staff import (
@@ -45,7 +46,8 @@ def test_no_page_shows_or_takes_a_password(staff: Client) -> None:
         address, {"email": user.email, "timezone": "UTC", "is_active": "on", "password": "mine now", **seen(user)}
     )
     assert User.objects.get(pk=user.pk).password == user.password
-    assert staff.get(f"/admin/accounts/user/{user.pk}/password/").status_code in (302, 404)
+    led_to: Any = staff.get(f"/admin/accounts/user/{user.pk}/password/", follow=True)
+    assert led_to.redirect_chain[-1] == ("/admin/", 302)  # there is no such page
 
 
 def test_a_user_added_by_staff_has_no_usable_password(staff: Client) -> None:
@@ -60,7 +62,7 @@ def test_a_user_added_by_staff_has_no_usable_password(staff: Client) -> None:
     ("email", "zone", "complaint"),
     [
         ("not an address", "UTC", "valid email"),
-        ('"a\\ b"@example.com', "UTC", "Enter an e-mail address."),
+        ('"a\\ b"@example.com', "UTC", "This is not an e-mail address."),
         ("fine@example.com", "Mars/Olympus", "Not an IANA time zone"),
     ],
 )
@@ -76,6 +78,7 @@ def test_an_e_mail_in_another_case_is_a_duplicate(staff: Client) -> None:
 def test_a_duplicate_that_appears_after_the_check_is_a_message(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     # The race: somebody registers between the form's check and its write.
     monkeypatch.setattr(User, "validate_constraints", lambda *_, **__: None)
+    monkeypatch.setattr(PersonForm, "clean_email", lambda form: form.cleaned_data["email"])
     form = {"email": make_user().email, "timezone": "UTC"}
     assert "somebody else changed" in page(staff.post("/admin/accounts/user/add/", form, follow=True))
 
@@ -160,7 +163,7 @@ def test_a_superuser_cannot_lock_themselves_out() -> None:
 
 
 async def test_a_deactivated_user_is_refused_on_the_next_request(alice: Person) -> None:
-    assert (await alice.http.get("/v1/me")).status_code in (200, 404)
+    assert (await alice.http.get("/v1/me")).status_code == 200
     assert (await alice.http.get("/v1/tasks")).status_code == 200
     await asyncio.to_thread(in_thread, deactivate, alice.id)
     assert (await alice.http.get("/v1/tasks")).status_code == 401

@@ -50,7 +50,7 @@ async def test_signing_in_and_out_of_the_api_is_recorded(client: httpx.AsyncClie
 
     def details() -> None:
         events = AuditEvent.objects.filter(object_id=alice.id).order_by("id")
-        assert events[0].request_id == f"login-{alice.id}"
+        assert events[0].request_id == audit.kept_id(f"login-{alice.id}")
         assert [(event.address, event.detail.address) for event in events] == [(None, "127.0.0.1")] * 3
 
     await asyncio.to_thread(in_thread, details)
@@ -160,6 +160,22 @@ def test_what_is_old_enough_is_purged_and_nothing_younger() -> None:
             database.execute("SELECT purge_audit(now(), 100000)")
 
 
+@pytest.mark.parametrize(("days", "is_kept"), [(89, True), (91, False)])
+def test_an_event_is_kept_for_ninety_days_by_the_database_itself(days: int, is_kept: bool) -> None:
+    event = uuid.uuid4()
+    with connect(autocommit=True) as database:
+        database.execute(
+            "INSERT INTO audit_events (id, at, door, action, object_type, object_id, request_id)"
+            " VALUES (%s, now() - make_interval(days => %s), 'admin', 'x', '', '', '')",
+            [event, days],
+        )
+        if is_kept:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+                database.execute("DELETE FROM audit_events WHERE id = %s", [event])
+        else:
+            assert database.execute("DELETE FROM audit_events WHERE id = %s", [event]).rowcount == 1
+
+
 def test_staff_sign_in_and_out_and_what_fails_is_recorded() -> None:
     user = make_user("staff", is_staff=True)
     user.set_password(PASSWORD)
@@ -196,6 +212,17 @@ def test_looking_at_somebody_is_recorded(staff: Client) -> None:
     for model, row in (("tasks_task", task), ("accounts_user", task.user)):
         page(staff.get(reverse(f"admin:{model}_change", args=[row.pk])))
         assert [event.action for event in audit.events_for(row)] == ["view"]
+
+
+def test_whichever_page_shows_what_is_somebodys_own_is_recorded(staff: Client) -> None:
+    """A form that is refused shows all of it again; so do the history and the question before a deletion."""
+    task = make_task(make_user())
+    pages = [(task, "tasks_task", view) for view in ("change", "history", "delete")]
+    for row, model, view in [*pages, (task.user, "accounts_user", "change"), (task.user, "accounts_user", "history")]:
+        before = audit.events_for(row).filter(action="view").count()
+        address = reverse(f"admin:{model}_{view}", args=[row.pk])
+        page(staff.post(address, {"email": "none", "timezone": "none"}) if view == "change" else staff.get(address))
+        assert audit.events_for(row).filter(action="view").count() == before + 1, (model, view)
 
 
 def test_an_action_that_fails_leaves_no_record(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:

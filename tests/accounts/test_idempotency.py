@@ -62,6 +62,16 @@ async def test_key_of_another_request_is_refused(alice: Person, path: str, body:
     assert await titles(alice) == ["Once"]
 
 
+async def test_key_counts_for_the_query_string_that_it_was_used_with(alice: Person) -> None:
+    headers, body = key(), {"operations": [{"op": "create", "data": {"title": "Once"}}]}
+    await alice.http.post("/v1/tasks/batch?atomic=true", json=body, headers=headers)
+
+    refused = await alice.http.post("/v1/tasks/batch?atomic=false", json=body, headers=headers)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency-key-reused")
+    assert await titles(alice) == ["Once"]
+
+
 async def test_keys_of_two_people_do_not_meet(alice: Person, bob: Person) -> None:
     headers = key()
 

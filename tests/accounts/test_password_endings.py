@@ -12,6 +12,7 @@ from django.core import mail
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts import audit
 from accounts.models import AccessToken, EmailChange, EmailLink, User
@@ -86,3 +87,16 @@ def test_whoever_has_a_new_password_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     assert [(letter.to, bool(re.search("password", letter.body))) for letter in mail.outbox] == [([user.email], True)]
     held: Any = EmailLink.objects.filter(email__iexact=user.email)
     assert not held.exists()
+
+
+def test_a_stolen_session_does_not_find_out_the_password(settings: Settings) -> None:
+    """The page took as many guesses as one had; the API's limit counts the same account's."""
+    settings.LOGIN_LIMIT = (2, 900)
+    user, here, elsewhere = somebody()
+    guess = {"old_password": "wrong", "new_password1": NEW, "new_password2": NEW}
+    assert [here.post("/admin/password_change/", guess).status_code for _ in range(2)] == [200, 200]
+    for client in (here, elsewhere):
+        answer = client.post("/admin/password_change/", {**guess, "old_password": OLD}, follow=True)
+        assert "Too many attempts" in answer.content.decode()
+    user.refresh_from_db()
+    assert user.check_password(OLD)

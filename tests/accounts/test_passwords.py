@@ -2,6 +2,7 @@
 
 import asyncio
 import statistics
+import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from pytest_django import Settings
 from accounts import passwords
 from accounts.models import Scope
 from tests.support import mails
+from tests.support.http.operations import operations
 from tests.support.people import PASSWORD, Person
 from tests.support.postgres.databases import connect, lock_queue
 from todoproject.mail.outbox import outbox
@@ -203,7 +205,10 @@ async def latency(person: Person, seconds: float = 0.0, storm: "asyncio.Future[o
     return samples
 
 
-async def test_login_storm_does_not_hold_other_requests(client: httpx.AsyncClient, alice: Person, bob: Person) -> None:
+async def test_login_storm_does_not_hold_other_requests(
+    client: httpx.AsyncClient, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "LONGEST_WAIT_SECONDS", 120)  # on a busy machine; it is not what is tried
     calm = statistics.median(await latency(bob, 0.3))
     storm = asyncio.gather(*(login(client, alice.email) for _ in range(40)))
 
@@ -314,3 +319,50 @@ async def test_scopes_of_a_login_are_all_there_are(client: httpx.AsyncClient, al
     current = await client.get("/v1/tokens/current", headers=bearer(await login(client, alice.email)))
 
     assert current.json()["scopes"] == Scope.values
+
+
+async def test_a_crowd_of_logins_is_answered_in_turn(
+    client: httpx.AsyncClient, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is tried is the queue, so nothing is hashed."""
+    order: list[str] = []
+
+    def check(password: str, encoded: str) -> bool:
+        order.append(password)
+        return False
+
+    monkeypatch.setattr(passwords, "check_password", check)
+    names = [str(number) for number in range(150)]
+
+    answers = await asyncio.gather(*[login(client, alice.email, name) for name in names])
+
+    assert [answer.status_code for answer in answers] == [401] * 150
+    assert sorted(order) == sorted(names)
+
+
+async def test_who_waits_too_long_for_a_hash_is_told_so_and_costs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "LONGEST_WAIT_SECONDS", 0.05)
+    goes_on = threading.Event()
+    tried: list[str] = []
+
+    def check(password: str, encoded: str) -> bool:
+        tried.append(password)
+        return goes_on.wait(10)
+
+    monkeypatch.setattr(passwords, "check_password", check)
+    waiting = [asyncio.create_task(passwords.verify_password(name, "hash")) for name in ("a", "b", "late")]
+    with pytest.raises(passwords.TooManyLogins):
+        await waiting[2]
+    goes_on.set()
+
+    assert await asyncio.gather(*waiting[:2]) == [True, True]  # begun in time, so they are let finish
+    assert sorted(tried) == ["a", "b"]
+
+
+HASHING = {"register", "login", "verify_email", "confirm_password_reset", "change_password", "change_email", "erase_me"}
+
+
+def test_each_operation_that_hashes_says_that_it_may_be_overloaded() -> None:
+    said = {operation.id for operation in operations() if "overloaded" in str(operation.responses["503"])}
+
+    assert said == HASHING

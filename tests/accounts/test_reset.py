@@ -28,6 +28,12 @@ async def login(client: httpx.AsyncClient, email: str, password: str) -> int:
     return (await client.post("/v1/auth/login", json={"email": email, "password": password})).status_code
 
 
+def prove(person: Person) -> None:
+    """Note that they have proved to read their address."""
+    with connect() as connection:
+        connection.execute("UPDATE users SET email_verified_at = now() WHERE id = %s", [person.id])
+
+
 async def test_code_from_the_mail_sets_a_new_password(client: httpx.AsyncClient, alice: Person) -> None:
     assert (await ask(client, alice.email.upper())).status_code == 202
     code = await mails.code(alice.email)
@@ -40,6 +46,7 @@ async def test_code_from_the_mail_sets_a_new_password(client: httpx.AsyncClient,
 
 
 async def test_reset_ends_every_session_and_leaves_personal_tokens(client: httpx.AsyncClient, alice: Person) -> None:
+    prove(alice)
     personal = await alice.token_for("tasks:read")
     await ask(client, alice.email)
 
@@ -49,7 +56,18 @@ async def test_reset_ends_every_session_and_leaves_personal_tokens(client: httpx
     assert (await client.get("/v1/tasks", headers=personal)).status_code == 200
 
 
+async def test_first_proof_of_an_address_ends_what_was_made_before_it(client: httpx.AsyncClient, alice: Person) -> None:
+    """Whoever registers a stranger's address first must not keep a way in, once the stranger has taken the account."""
+    planted = await alice.token_for("tasks:read")
+    await ask(client, alice.email)
+
+    await confirm(client, await mails.code(alice.email))
+
+    assert (await client.get("/v1/tasks", headers=planted)).status_code == 401
+
+
 async def test_reset_ends_personal_tokens_too_if_asked(client: httpx.AsyncClient, alice: Person) -> None:
+    prove(alice)
     personal = await alice.token_for("tasks:read")
     await ask(client, alice.email)
 

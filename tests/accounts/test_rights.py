@@ -186,6 +186,8 @@ def test_where_staff_sign_in_from_is_for_those_who_may_see_the_audit(group: str,
     text = page(logged_in(member(group)).get(reverse("admin:accounts_user_change", args=[other.pk])))
     assert ("192.0.2.77" in text) == (group == "Administrator")
     assert ("Failed sign-ins" in text) == (group == "Administrator")
+    history = page(logged_in(member(group)).get(reverse("admin:accounts_user_history", args=[other.pk])))
+    assert ("sign-in" in history) == (group == "Administrator")
 
 
 def test_where_people_sign_in_from_is_for_all_staff() -> None:

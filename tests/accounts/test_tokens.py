@@ -260,7 +260,7 @@ def test_tokens_are_recognised_by_prefix_and_checksum() -> None:
 async def test_anything_that_is_no_token_is_401(client: httpx.AsyncClient, header: str) -> None:
     response = await client.get("/v1/tasks", headers={b"Authorization": header.encode("latin-1")})
 
-    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert (response.status_code, response.headers["WWW-Authenticate"].split()[0]) == (401, "Bearer")
 
 
 async def test_token_that_ends_between_its_check_and_its_reading_is_refused(

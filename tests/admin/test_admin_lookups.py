@@ -7,13 +7,14 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db import models
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from accounts import audit
 from accounts.models import AuditEvent, User
 from tests.support.staff import logged_in, make_task, make_token, make_user, page
 from todoproject.admin import model_admin as shared
+from todoproject.admin.change_list import REFUSED
 
 pytestmark = pytest.mark.usefixtures("orm")
 
@@ -48,22 +49,31 @@ def offered(model: type[models.Model], client: Client) -> set[str]:
     return names | set(changes.model_admin.linked_lookups)
 
 
+def is_refused(model: type[models.Model], user: User, name: str) -> bool:
+    """Tell whether the list itself refuses; the page around it would take a hundred times as long."""
+    request = RequestFactory().get("/", {name: "^a"})
+    request.user = user
+    try:
+        admin.site._registry[model].get_changelist_instance(request)
+    except REFUSED:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda model: model.__name__)
 def test_every_lookup_that_no_filter_offers_is_refused(model: type[models.Model], group: str) -> None:
-    client = logged_in(member(group))
-    address = reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
+    user = member(group)
+    client, address = logged_in(user), reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
     if client.get(address).status_code == 403:
         assert client.get(f"{address}?id__exact=1").status_code == 403
         return
     known = offered(model, client)
     # The whole table once, for whoever may do most; a shape that leaks for everybody.
     lookups = LOOKUPS if group == "superuser" else ("__startswith",)
-    for path in (*paths(model), *related(model)):
-        for lookup in lookups:
-            name = path + lookup
-            if name not in known:
-                assert client.get(address, {name: "^a"}).status_code == 400, name
+    asked = {path + lookup for path in (*paths(model), *related(model)) for lookup in lookups} - known
+    assert [name for name in sorted(asked) if not is_refused(model, user, name)] == []
+    assert client.get(address, {min(asked): "^a"}).status_code == 400
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -193,6 +193,25 @@ async def test_cursor_goes_on_from_one_server_to_the_other(
     assert lists == {"used": 1, "behind": 1}
 
 
+def test_what_ends_with_a_page_of_the_log_is_caught_up_with(standby: Standby) -> None:
+    """The primary inserts behind the next page's head then, which a replica passes with the next record only."""
+    page, head, frame = 8192, 24, 56
+    position = "pg_current_wal_insert_lsn() - '0/0'"
+    with connect("postgres", user="postgres", autocommit=True) as primary:
+        for _ in range(50):  # somebody else may write in between
+            [(at,)] = primary.execute(f"SELECT {position}")
+            size = page - int(at) % page - frame
+            emit = f"SELECT pg_logical_emit_message(false, 't', repeat('x', %s)), {position}"
+            [(_, now)] = primary.execute(emit, [size if size > 200 else 300])
+            if now % page == head:
+                break
+        else:
+            raise AssertionError("no record has ended with a page")
+        began = time.monotonic()
+        standby.catch_up()
+    assert time.monotonic() - began < 5
+
+
 # --- A replica that is away -----------------------------------------------------------------------
 
 

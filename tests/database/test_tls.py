@@ -1,6 +1,11 @@
 """Connections to a real PostgreSQL over TLS: what is verified, and what the operator is told where it cannot be."""
 
+import select
+import socket
+import struct
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -12,6 +17,7 @@ from tests.support.people import PASSWORD
 from tests.support.postgres.tls import TlsServer, tls_server
 from tests.support.processes.servers import Server, free_port
 from todoproject.database import url
+from todoproject.database.errors import worth_another_try
 
 pytestmark = pytest.mark.faults
 
@@ -72,6 +78,47 @@ def test_what_cannot_be_verified_is_refused(tls: TlsServer, host: str, query: st
 
     with pytest.raises(psycopg.OperationalError, match=complaint):
         connect(address)
+
+
+@contextmanager
+def cutting(port: int, after: int, *, resets: bool) -> Iterator[int]:
+    """Listen, and forward one connection to a server until so many bytes of its answers have passed; yield the port."""
+
+    def forward() -> None:
+        client, _ = listener.accept()
+        with client, socket.create_connection(("127.0.0.1", port)) as server:
+            left = after
+            while left > 0:
+                for ready in select.select([client, server], [], [], 10)[0]:
+                    if not (data := ready.recv(65_536 if ready is client else left)):
+                        return
+                    (server if ready is client else client).sendall(data)
+                    left -= len(data) if ready is server else 0
+            if resets:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=forward)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
+
+
+@pytest.mark.parametrize("resets", [False, True], ids=["FIN", "RST"])
+def test_try_to_connect_that_is_cut_anywhere_is_worth_another_one(tls: TlsServer, resets: bool) -> None:
+    """A failure to connect is told by its text alone, and one that nobody has foreseen would refuse all who wait."""
+    address = tls.url("sslmode=require", database="postgres")
+    unforeseen = {}
+    for after in range(0, 6000, 103):
+        with cutting(tls.port, after, resets=resets) as port:
+            try:
+                connect(address.replace(f":{tls.port}/", f":{port}/")).close()
+                break  # so much is never said before it stands
+            except psycopg.OperationalError as error:
+                if not worth_another_try(str(error)):
+                    unforeseen[after] = str(error)
+    assert after > 500
+    assert unforeseen == {}
 
 
 def test_start_says_in_one_line_that_the_certificate_is_not_trusted(tls: TlsServer) -> None:

@@ -15,7 +15,7 @@ from tests.support.played import Answer, PlayedServer, error, notice, parameter
 from todoproject.database.client.pool import Pool
 from todoproject.database.client.statement import Credentials, Statement
 from todoproject.database.client.transaction import Transaction
-from todoproject.database.errors import DatabaseError
+from todoproject.database.errors import DatabaseError, DatabaseUnavailable
 
 WRITE = Statement.fenced("INSERT INTO t VALUES (1)", scope="x", writes=True)
 AGAIN = Statement.fenced("INSERT INTO t VALUES (2)", scope="x", writes=True, repeatable=True)
@@ -168,9 +168,24 @@ def test_connection_that_ends_after_each_byte_is_no_success(name: str, resets: b
                         server.resets = resets
                         return answer.encoded()[:cut]
 
-                    await tried(server, pool, SHAPES[name], at, fault)
+                    ended = await tried(server, pool, SHAPES[name], at, fault)
+                    assert ended is None or isinstance(ended, DatabaseUnavailable), (at, cut, repr(ended))
 
     on_both_loops(scenario, statement_timeout=60)  # whoever does not see the end waits for longer than `tried` does
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("said", [b"?\0\0\0\x05x", b"D\x7f\xff\xff\xff", b"D\0\0\0\x06\0\x09", b"\0" * 8])
+def test_what_is_no_postgresql_is_a_lost_connection_and_no_defect(name: str, said: bytes) -> None:
+    """libpq makes an error of its own of it, which has no SQLSTATE."""
+
+    async def scenario() -> None:
+        async with playing() as (server, pool):
+            for at in range(len(await clean(server, pool, SHAPES[name]))):
+                ended = await tried(server, pool, SHAPES[name], at, lambda answer: said + answer.encoded())
+                assert ended is None or isinstance(ended, DatabaseUnavailable), repr(ended)
+
+    on_both_loops(scenario)
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -26,13 +26,13 @@ def short_form(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         pytest.skip("PgBouncer is not installed: THE FAULT SUITE HAS NOT RUN")
     path: Path = tmp_path_factory.mktemp("faults") / "faults.json"
     command = [sys.executable, "-m", "tests.faults", "--short", "--json", str(path)]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=540, check=False)
     assert path.exists(), finished.stdout + finished.stderr
     return {result["name"]: result for result in json.loads(path.read_text())["results"]}
 
 
 @pytest.mark.faults
-@pytest.mark.slow
+@pytest.mark.timeout(600)  # the first of them plays all
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_claim_holds(short_form: dict[str, Any], name: str) -> None:
     assert short_form[name]["failures"] == []

@@ -17,7 +17,7 @@ TESTS = Path(__file__).parent.parent
 HOOKS, DOCUMENT = TESTS / "support" / "fuzzing.py", TESTS / "openapi.json"
 IDS = ("batch", "batches", "0197c2d5-5a44-7abc-8def-000000000000")
 # They would end the token that the others are tried with.
-ENDING = ("logout", "revoke_token")
+ENDING = ("logout", "logout_everywhere", "end_session", "revoke_token")
 
 
 def register(server: Server) -> dict[str, str]:

@@ -190,6 +190,19 @@ def test_broken_chunks_are_refused_wherever_they_are_cut(sent: bytes) -> None:
             _take([sent[:cut], sent[cut:]], None)
 
 
+@pytest.mark.parametrize(("count", "size", "is_read"), [(1024, 1, True), (1025, 1, False), (60_000, 16, True)])
+def test_small_chunks_are_for_small_bodies(count: int, size: int, is_read: bool) -> None:
+    """Each costs a microsecond and more: a MiB of one-byte chunks held the event loop for seconds."""
+    sent = b"%x\r\n%b\r\n" % (size, b"x" * size) * count + b"0\r\n\r\n"
+    if is_read:
+        body = Body(None)
+        assert len(body.take(sent)[0]) == count * size
+        assert body.is_complete
+    else:
+        with pytest.raises(Refused, match="too small chunks"):
+            Body(None).take(sent)
+
+
 def test_body_of_a_length_ends_there_wherever_it_is_cut() -> None:
     stream = b"12345" + NEXT
     for cut in range(len(stream) + 1):

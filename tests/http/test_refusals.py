@@ -195,6 +195,8 @@ async def test_stranger_learns_nothing_about_the_body(client: httpx.AsyncClient)
 
 # --- A path that there is not ---------------------------------------------------------------------
 
+NOBODYS = "5f6463f4-7cbb-46f7-ae16-9cdce36b8e9a"
+
 
 @pytest.mark.parametrize(
     ("path", "nearest"),
@@ -202,10 +204,10 @@ async def test_stranger_learns_nothing_about_the_body(client: httpx.AsyncClient)
         ("/v1/tasks/", "/v1/tasks"),
         ("/v1/task", "/v1/tasks"),
         ("/v1/Tasks", "/v1/tasks"),
-        (f"/v1/task/{uuid.uuid4()}", "/v1/tasks/{task_id}"),
-        (f"/v1/tasks/{uuid.uuid4()}/", "/v1/tasks/{task_id}"),
-        (f"/v1/tasks/{uuid.uuid4()}/close", "/v1/tasks/{task_id}/complete"),
-        (f"/v1/tasks/{uuid.uuid4()}/compleet", "/v1/tasks/{task_id}/complete"),
+        (f"/v1/task/{NOBODYS}", "/v1/tasks/{task_id}"),
+        (f"/v1/tasks/{NOBODYS}/", "/v1/tasks/{task_id}"),
+        (f"/v1/tasks/{NOBODYS}/close", "/v1/tasks/{task_id}/complete"),
+        (f"/v1/tasks/{NOBODYS}/compleet", "/v1/tasks/{task_id}/complete"),
         ("/v1/auth/signin", None),
         ("/v1/auth/log-in", "/v1/auth/login"),
         ("/v1/nothing", None),

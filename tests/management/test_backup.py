@@ -239,7 +239,7 @@ def test_role_that_may_not_read_all_gets_no_backup(source: str, tmp_path: Path) 
 
 
 def wait_for(query: str, database: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     with connect(database, autocommit=True) as connection:
         while connection.execute(query).fetchone() is None:
             assert time.monotonic() < deadline, query
@@ -256,7 +256,7 @@ def test_interrupted_backup_leaves_nothing(source: str, tmp_path: Path, number: 
         process = start("backup", tmp_path, database=source)
         wait_for(WAITING, source)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
 
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
@@ -416,13 +416,13 @@ def test_bad_backup_is_told_and_nothing_is_left(source: str, copy: Path) -> None
 def test_interrupted_verification_leaves_nothing(source: str, dump: Path, number: signal.Signals) -> None:
     before = databases()
     process = start("verifybackup", dump, database=source)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while databases() == before:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
 
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
@@ -446,7 +446,7 @@ def test_signal_when_a_database_is_just_made_leaves_none(
     wait_for(f"SELECT 1 FROM pg_database HAVING count(*) > {len(before)}", source)
     process.send_signal(number)
     process.send_signal(signal.SIGCONT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
 
     assert process.returncode == 128 + number
     assert "Traceback" not in errors

@@ -90,6 +90,9 @@ def test_empty_database_says_what_to_do(postgres: None) -> None:
 OWNERS = """
 ALTER TABLE todo.tasks DISABLE ROW LEVEL SECURITY;
 GRANT SELECT ON todo.users TO PUBLIC;
+GRANT DELETE ON todo.users TO todo_account;
+GRANT UPDATE (email) ON todo.users TO todo_account;
+GRANT TRUNCATE ON todo.tasks TO todo_api;
 DELETE FROM todo.django_migrations WHERE app = 'tasks' AND name = '0003_search';
 INSERT INTO todo.django_migrations (app, name, applied) VALUES ('tasks', '9999_from_tomorrow', now());
 ALTER TABLE todo.users ADD CONSTRAINT users_unproved CHECK (length(email) < 1000) NOT VALID;
@@ -107,6 +110,9 @@ DATABASES += ("default_transaction_isolation = 'serializable'", "default_transac
 ILLNESSES = [
     ("fence", "problem", "table tasks has no row-level security", "ALTER TABLE todo.tasks ENABLE ROW LEVEL SECURITY"),
     ("fence", "problem", "table users gives everybody on the server the right to select", "REVOKE ALL ON todo.users"),
+    ("fence", "problem", "role todo_account may delete on the whole table users", "REVOKE it from todo_account"),
+    ("fence", "problem", "role todo_api may truncate on the whole table tasks", "REVOKE it from todo_api"),
+    ("fence", "problem", "role todo_account may update column email of table users", "REVOKE it from todo_account"),
     ("migrations", "problem", "not applied: tasks.0003_search", "manage.py migrate"),
     ("migrations", "warning", "applied, and unknown here: tasks.9999_from_tomorrow", "newer than this code"),
     ("indexes", "problem", "junk_one is not valid", "REINDEX INDEX CONCURRENTLY todo.junk_one"),
@@ -285,7 +291,7 @@ def pooled(healthy: str) -> Iterator[str]:
 
 
 def _wait(address: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             psycopg.connect(address).close()

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.test import Client
 
 from tests.support.people import PASSWORD, Person
 from tests.support.processes.servers import Server
@@ -105,3 +106,12 @@ def test_console_format_is_one_readable_line() -> None:
 
     assert "WARNING request" in logs.ConsoleFormatter().format(record)
     assert "status=503" in logs.ConsoleFormatter().format(record)
+
+
+@pytest.mark.parametrize("asked", ["is_staff__exact=1", "_to_field=id2"])
+def test_what_staff_look_for_is_in_no_line_of_djangos_own(staff: Client, lines: Any, asked: str) -> None:
+    answer = staff.get(f"/admin/tasks/task/?q=divorce+papers&{asked}")
+
+    assert answer.status_code == 400
+    assert [line for line in lines.read() if line["logger"].startswith("django.security")]
+    assert "divorce" not in json.dumps(lines.read())

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
+from django.test import Client
 from psycopg import sql
 
 from accounts import tokens
@@ -52,6 +53,26 @@ async def test_nothing_is_left_of_an_erased_account(client: httpx.AsyncClient, a
     assert (await erase(alice)).status_code == 204
 
     assert traces(alice.id, name, task["id"]) == {}
+
+
+async def test_what_a_client_has_named_its_requests_goes_too(client: httpx.AsyncClient, alice: Person) -> None:
+    """The audit's events outlive the person, and keep the ids of requests, which may be anything."""
+    name, login = alice.email.partition("@")[0], {"email": alice.email, "password": PASSWORD}
+    named = {"X-Request-ID": f"app-of-{name}"}
+    session = (await client.post("/v1/auth/login", json=login, headers=named)).json()["token"]
+    await client.post("/v1/auth/login", json={**login, "password": "wrong"}, headers=named)
+    await client.post("/v1/auth/logout", headers={**named, "Authorization": f"Bearer {session}"})
+
+    assert (await erase(alice)).status_code == 204
+
+    assert traces(name) == {}
+
+
+def test_an_event_is_found_by_the_id_that_a_client_has_made(staff: Client) -> None:
+    for request_id in (f"app-{uuid.uuid4()}", str(uuid.uuid4()), uuid.uuid4().hex):
+        staff.get("/admin/accounts/user/?password__regex=x", headers={"X-Request-ID": request_id})
+        found = staff.get("/admin/accounts/auditevent/", {"q": request_id}).context["cl"].result_list
+        assert [event.action for event in found] == ["refused filter"]
 
 
 async def test_token_is_dead_on_the_very_next_request(client: httpx.AsyncClient, alice: Person) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 import httpx
+from django.conf import settings
 from django.test import Client
 
 from accounts import tokens
@@ -62,6 +63,43 @@ def _staff() -> Client:
     client = root_client()
     connection.close()
     return client
+
+
+# --- One owner's share of the connections ----------------------------------------------------------
+
+
+def _write(person: Person, number: int, headers: dict[str, str]) -> Awaitable[httpx.Response]:
+    """Write in each of the ways that take a connection of their own."""
+    if number % 3 == 0:
+        return person.http.post("/v1/tasks", json={"title": "Waits"}, headers=headers)
+    if number % 3 == 1:
+        keyed = headers | {"Idempotency-Key": uuid.uuid4().hex}
+        return person.http.post("/v1/tasks", json={"title": "Waits with a key"}, headers=keyed)
+    batch = {"operations": [{"op": "create", "data": {"title": "Waits in a batch"}}]}
+    return person.http.post("/v1/tasks/batch", json=batch, headers=headers)
+
+
+async def test_writes_of_one_owner_hold_at_most_half_of_the_connections(alice: Person, bob: Person) -> None:
+    """Whatever they are and whatever tokens they come with; others find a connection at once."""
+    half = settings.DATABASE_POOL_SIZE // 2
+    tokens_of_alice = [{}, await alice.token_for("tasks:write")]
+    for headers in tokens_of_alice:
+        assert (await _write(alice, 0, headers)).status_code == 201
+    assert (await _write(bob, 0, {})).status_code == 201
+    with connect() as holder, connect(autocommit=True) as looker:
+        holder.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", [alice.id])
+        waiting = [
+            asyncio.ensure_future(_write(alice, number, tokens_of_alice[number % 2])) for number in range(3 * half)
+        ]
+        await lock_queue(half)
+        answers = await asyncio.gather(*(_write(bob, number, {}) for number in range(2 * half)))
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        still_waiting = looker.execute(query).fetchone()
+        holder.rollback()
+
+    assert still_waiting == (half,)
+    assert {answer.status_code for answer in answers} == {200, 201}
+    assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200, 201}
 
 
 # --- What only a held row shows -------------------------------------------------------------------

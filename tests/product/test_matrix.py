@@ -14,7 +14,8 @@ import pytest
 
 from accounts.models import Scope
 from tests.support.http.operations import Operation, operations
-from tests.support.people import Person, register
+from tests.support.people import PASSWORD, Person, register
+from todoproject.http.problems import INVALID_TOKEN
 from todoproject.openapi import examples
 
 Make = Callable[[Person], Awaitable[str]]
@@ -78,6 +79,16 @@ async def _show_token(person: Person, id: str) -> Any:
     return [token for token in (await person.http.get("/v1/tokens")).json()["items"] if token["id"] == id]
 
 
+async def _make_session(person: Person) -> str:
+    login = await person.http.post("/v1/auth/login", json={"email": person.email, "password": PASSWORD})
+    assert login.status_code == 201, login.text
+    return str((await person.http.get("/v1/sessions")).json()["items"][0]["id"])
+
+
+async def _show_session(person: Person, id: str) -> Any:
+    return [session for session in (await person.http.get("/v1/sessions")).json()["items"] if session["id"] == id]
+
+
 # By the name of the path parameter.
 KINDS = {
     "task_id": Kind(_make_task, _show_task),
@@ -85,6 +96,7 @@ KINDS = {
     "token_id": Kind(_make_token, _show_token),
     "name": Kind(_make_label, _show_label),
     "external_id": Kind(_make_external_id, _show_external_id),
+    "session_id": Kind(_make_session, _show_session),
 }
 # By tag, for operations that take ids in the body.
 KIND_OF_BODY = {"tasks": "task_id", "lists": "list_id", "tokens": "token_id"}
@@ -215,16 +227,13 @@ async def test_without_a_good_token_everything_is_401(
     revoked = await _new_token(alice, *Scope.values)
     assert (await alice.http.delete(f"/v1/tokens/{revoked['id']}")).status_code == 204
 
-    answers = [
-        await _call(client, operation),
-        *[
-            await _call(client, operation, Authorization=value)
-            for value in (f"Bearer {revoked['token']}", "Bearer todo_nonsense", f"Basic {alice.token}", alice.token, "")
-        ],
-    ]
+    sent = (f"Bearer {revoked['token']}", "Bearer todo_nonsense", f"Basic {alice.token}", alice.token, "")
+    answers = [await _call(client, operation, Authorization=value) for value in sent]
+    answers.append(await _call(client, operation))
 
-    for answer in answers:
-        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    challenges = [INVALID_TOKEN] * 2 + ["Bearer"] * 4
+    for answer, challenge in zip(answers, challenges, strict=True):
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, challenge)
         assert answer.json()["code"] == "unauthenticated"
 
 

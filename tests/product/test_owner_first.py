@@ -58,6 +58,10 @@ WRITES: dict[str, Write] = {
     "rotate a token": lambda alice, task, token: alice.http.post(f"/v1/tokens/{token['id']}/rotate"),
     "revoke a token": lambda alice, task, token: alice.http.delete(f"/v1/tokens/{token['id']}"),
     "log out": lambda alice, task, token: alice.http.post("/v1/auth/logout"),
+    "log out everywhere": lambda alice, task, token: alice.http.post("/v1/auth/logout-everywhere"),
+    "change the e-mail": lambda alice, task, token: alice.http.post(
+        "/v1/me/email", json={"password": PASSWORD, "new_email": f"new-{alice.email}"}
+    ),
     "change the password": lambda alice, task, token: alice.http.post(
         "/v1/me/password", json={"current_password": PASSWORD, "new_password": NEW, "revoke_tokens": True}
     ),

@@ -60,7 +60,7 @@ def refused(server: Server) -> None:
     raise AssertionError("connections are accepted still")
 
 
-def exit_code(server: Server, timeout: float = 20) -> int:
+def exit_code(server: Server, timeout: float = 60) -> int:
     assert server.process is not None
     return server.process.wait(timeout)
 

@@ -19,7 +19,7 @@ from todoproject.database import embedded
 pytestmark = pytest.mark.faults
 
 
-def refuse(*arguments: str, timeout: float = 30, **settings: str) -> str:
+def refuse(*arguments: str, timeout: float = 60, **settings: str) -> str:
     """Start a server that must not start; return the one line that says why."""
     finished = subprocess.run(
         [sys.executable, "manage.py", "runserver", *arguments],

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -173,6 +174,44 @@ def test_reload_with_code_that_cannot_start_leaves_the_old_workers(caplog: pytes
 
     with caplog.at_level(logging.INFO):
         assert supervise(start, script) is True
+
+
+def told(path: Path) -> str:
+    """Return a worker that starts to serve when a file is there."""
+    return GOOD.replace(
+        "control.send", f"import os, time\nwhile not os.path.exists({str(path)!r}): time.sleep(0.01)\ncontrol.send", 1
+    )
+
+
+def test_reload_that_fails_while_the_last_worker_still_starts_takes_nobody_away(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    start = Start(GOOD, told(tmp_path / "go"), FAILS)
+
+    def script(supervisor: Supervisor) -> None:
+        until(lambda: ready(supervisor) == 1 and len(start.times) == 2)
+        send(signal.SIGHUP)
+        until(lambda: "the old ones go on" in caplog.text)
+        (tmp_path / "go").touch()
+        until(lambda: ready(supervisor) == 2)
+        assert [process.poll() for process in start.processes] == [None, None, 3]
+        send(signal.SIGTERM)
+
+    with caplog.at_level(logging.INFO):
+        assert supervise(start, script) is True
+
+
+def test_reload_while_the_last_worker_still_starts_replaces_both(tmp_path: Path) -> None:
+    start = Start(GOOD, told(tmp_path / "never"), GOOD)
+
+    def script(supervisor: Supervisor) -> None:
+        until(lambda: ready(supervisor) == 1 and len(start.times) == 2)
+        send(signal.SIGHUP)
+        until(lambda: len(start.times) == 4 and ready(supervisor) == start.living == 2)
+        assert [process.poll() is None for process in start.processes] == [False, False, True, True]
+        send(signal.SIGTERM)
+
+    assert supervise(start, script) is True
 
 
 def ready(supervisor: Supervisor) -> int:
@@ -409,8 +448,10 @@ def test_second_signal_kills_what_does_not_want_to_go() -> None:
 def test_telling_to_go_twice_says_it_once() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        worker = Worker(subprocess.Popen(["true"]), ours, 0)
+        worker = Worker(subprocess.Popen(["true"]), ours, 0, is_ready=True)
         worker.end(retire=True)
         worker.end(retire=True)
+        ours.close()  # or what is missing would be waited for
         assert theirs.recv(16) == b"-"
+        assert theirs.recv(16) == b""
         worker.process.wait()

@@ -7,7 +7,7 @@ OTHERS = "everything else"
 # In the order in which a test that has several of these marks is counted.
 KINDS = ("browser", "clients", "versions", "fuzz", "slow", "faults")
 # They play long, or start so much that a change can be proved right without waiting for them.
-LONG_KINDS = frozenset({"browser", "clients", "versions", "fuzz", "slow"})
+LONG_KINDS = frozenset(KINDS)
 
 # Each of their tests makes, copies or kills whole servers, or waits for real timeouts of them: minutes, of which a
 # change elsewhere learns nothing.

@@ -40,7 +40,7 @@ _FILTERS = (
     "updated_after=2020-01-01T00:00:00Z",
 )
 # The account's end is the end of its token.
-_ENDS = ("DELETE /v1/me", "POST /v1/me/password", "POST /v1/auth/logout")
+_ENDS = ("DELETE /v1/me", "POST /v1/me/password", "POST /v1/auth/logout", "POST /v1/auth/logout-everywhere")
 
 
 async def collect(person: Person, monkeypatch: pytest.MonkeyPatch) -> list[Commands]:

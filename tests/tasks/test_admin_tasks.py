@@ -1,7 +1,8 @@
 """Tasks in the admin: what staff change, the triggers vouch for."""
 
+import re
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -48,6 +49,22 @@ def test_changing_a_task_moves_what_clients_watch(staff: Client) -> None:
     history = page(staff.get(reverse("admin:tasks_task_history", args=[task.pk])))
     assert "Buy milk → " in history
     assert "False → True" in history
+
+
+def test_a_task_is_open_on_its_very_day_and_overdue_on_the_next(staff: Client) -> None:
+    """In the list, by the filter and by the label; a day is over when it is over in UTC."""
+    owner, today = make_user(), datetime.now(UTC).date()
+    titles = {days: f"due {days} {uuid.uuid4().hex}" for days in (-1, 0, 1)}
+    for days, title in titles.items():
+        make_task(owner, title=title, due_on=today + timedelta(days=days))
+
+    address = f"/admin/tasks/task/?user__id__exact={owner.pk}"
+    text, overdue = page(staff.get(address)), page(staff.get(f"{address}&state=overdue"))
+
+    assert [title in overdue for title in titles.values()] == [True, False, False]
+    rows = re.findall(r"<tr.*?</tr>", text, re.DOTALL)
+    states = {days: next(row for row in rows if title in row) for days, title in titles.items()}
+    assert {days: "overdue" in row for days, row in states.items()} == {-1: True, 0: False, 1: False}
 
 
 def test_what_follows_a_save_sees_what_the_trigger_made(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,7 @@ async def test_every_kind_of_operation_is_answered_as_by_itself(alice: Person) -
     [
         ({"op": "complete", "id": str(uuid.uuid4())}, 404, "not-found"),
         ({"op": "delete", "if_match": '"9"'}, 412, "precondition-failed"),
+        ({"op": "delete", "if_match": 'W/"1"'}, 412, "precondition-failed"),  # a weak tag matches no write
         ({"op": "update", "data": {"due_at": "2026-12-01T08:00:00Z"}}, 422, "invalid"),
     ],
 )
@@ -220,11 +221,12 @@ async def test_batch_happens_once_for_a_key(alice: Person, atomic: bool) -> None
 
 
 async def test_failed_batch_with_a_key_leaves_nothing(alice: Person) -> None:
-    key = {"Idempotency-Key": uuid.uuid4().hex}
+    key, nobody = {"Idempotency-Key": uuid.uuid4().hex}, str(uuid.uuid4())
 
-    for _ in range(2):
-        answer = await batch(alice, CREATE, {"op": "complete", "id": str(uuid.uuid4())}, **key)
-        assert answer.status_code in (404, 422)
+    for is_replayed in (None, "true"):
+        answer = await batch(alice, CREATE, {"op": "complete", "id": nobody}, **key)
+        assert (answer.status_code, answer.json()["operation"]) == (404, 1)
+        assert answer.headers.get("Idempotency-Replayed") == is_replayed
 
     assert await titles(alice) == []
 

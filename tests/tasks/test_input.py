@@ -166,6 +166,16 @@ async def test_null_is_nothing_in_a_new_task_too(alice: Person) -> None:
     }
 
 
+@pytest.mark.parametrize(("depth", "is_read"), [(32, True), (33, False), (64, False)])
+async def test_body_is_nested_as_deep_as_is_documented_and_no_deeper(alice: Person, depth: int, is_read: bool) -> None:
+    body = '{"title": ' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
+
+    answer = await alice.http.post("/v1/tasks", content=body, headers={"Content-Type": "application/json"})
+
+    # What can be read is refused for being no title.
+    assert (answer.status_code, answer.json()["code"]) == ((422, "invalid") if is_read else (400, "malformed-request"))
+
+
 async def test_two_dues_are_one_rule_wherever_it_is_found(alice: Person) -> None:
     both = {"due_on": "2026-12-01", "due_at": "2026-12-01T08:00:00Z"}
     task = await alice.task(due_on="2026-12-01")

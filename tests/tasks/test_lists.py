@@ -192,6 +192,16 @@ async def test_total_is_there_only_on_demand_and_also_on_an_empty_page(alice: Pe
     assert rest.json() == {"items": [], "next_cursor": None, "total": 2}
 
 
+@pytest.mark.parametrize("limit", [3, 4])
+async def test_last_page_promises_no_other_though_it_is_full(alice: Person, limit: int) -> None:
+    for number in range(3):
+        await alice.task(f"Task {number}")
+
+    page = (await alice.http.get("/v1/tasks", params={"limit": limit})).json()
+
+    assert (len(page["items"]), page["next_cursor"]) == (3, None)
+
+
 # --- Days -----------------------------------------------------------------------------------------
 
 

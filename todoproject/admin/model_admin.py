@@ -126,10 +126,18 @@ class ModelAdmin(ExportPages):
                 response: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
         except IntegrityError:
             return self._try_again(request)
-        shown = getattr(response, "context_data", None) or {}
-        if self.records_views and request.method == "GET" and shown.get("original") is not None:
-            audit.record(request, audit.VIEW, shown["original"])
+        self._record_view(request, (getattr(response, "context_data", None) or {}).get("original"))
         return response
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        response = super().delete_view(request, object_id, extra_context)
+        self._record_view(request, (getattr(response, "context_data", None) or {}).get("object"))
+        return response
+
+    def _record_view(self, request: HttpRequest, row: Any) -> None:
+        """Record that a page shows what is somebody's own; one that is shown again, with mistakes told, is one, too."""
+        if self.records_views and row is not None:
+            audit.record(request, audit.VIEW, row)
 
     def exported(self, request: HttpRequest) -> Any:
         with self._refusals_recorded(request):
@@ -224,7 +232,8 @@ class ModelAdmin(ExportPages):
             raise Http404
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
-        events = list(audit.events_for(obj)[:MOST_EVENTS])
+        events = list(self.history_of(request, obj)[:MOST_EVENTS])
+        self._record_view(request, obj)
         context = {
             **self.admin_site.each_context(request),
             "title": f"History of {obj}",
@@ -236,6 +245,10 @@ class ModelAdmin(ExportPages):
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/object_history.html", context)
+
+    def history_of(self, request: HttpRequest, row: models.Model) -> "models.QuerySet[Any]":
+        """Return what may be shown of what was recorded about a row, newest first."""
+        return audit.events_for(row)
 
     def update_selected(self, request: HttpRequest, queryset: "models.QuerySet[Any]", done: str, **values: Any) -> None:
         """Change the selected rows and keep it in their history; `done` says what has become of them."""

@@ -12,6 +12,9 @@ from todoproject.http.problems import HEAD_TOO_LARGE, MALFORMED_REQUEST, Problem
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
+# So many chunks may be as small as they like; beyond, they must hold this many bytes each, on average. A body of bytes,
+# each in a chunk of its own, would keep the event loop busy for seconds.
+_MANY_CHUNKS, _SMALL_CHUNK = 1024, 16
 _MAX_CHUNK_LINE = 256  # a size and its extensions, which nobody uses
 _MAX_TRAILERS = 8 * 1024
 
@@ -170,6 +173,7 @@ class Body:
         self._is_chunked = length is None
         self._left = length or 0  # of the body, or of the present chunk
         self._part = "size"  # of a chunked body: size, data, end, trailers
+        self._chunks = self._size = 0  # how many there were, and what they say they hold
         self.is_complete = length == 0
 
     def take(self, data: bytes) -> tuple[bytes, bytes]:
@@ -203,6 +207,9 @@ class Body:
         if (match := _CHUNK_LINE.fullmatch(data, at, end)) is None:
             raise Refused("A chunk begins with its size.")
         self._left = int(match[1], 16)
+        self._chunks, self._size = self._chunks + 1, self._size + self._left
+        if self._left and self._chunks > _MANY_CHUNKS and self._size < self._chunks * _SMALL_CHUNK:
+            raise Refused("The body comes in too many and too small chunks.")
         self._part = "data" if self._left else "trailers"
         return end + 2
 

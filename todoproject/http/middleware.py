@@ -156,11 +156,12 @@ def _admits_origins() -> bool:
     return bool(settings.CORS_ALLOWED_ORIGINS or settings.CORS_ALLOWS_LOCALHOST)
 
 
-def limiter() -> Limiter | None:
-    """Return a limiter as the settings want it; None: off."""
+def limiter(times: int = 1) -> Limiter | None:
+    """Return a limiter as the settings want it, or of so many times what they allow without a token; None: off."""
     if settings.RATE_LIMIT is None or settings.RATE_LIMIT_ANONYMOUS is None:
         return None
-    return Limiter(Policy("default", *settings.RATE_LIMIT), Policy("anonymous", *settings.RATE_LIMIT_ANONYMOUS))
+    quota, window = settings.RATE_LIMIT_ANONYMOUS
+    return Limiter(Policy("default", *settings.RATE_LIMIT), Policy("anonymous", times * quota, window))
 
 
 def _is_free(scope: dict[str, Any]) -> bool:

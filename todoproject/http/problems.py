@@ -16,6 +16,8 @@ from todoproject.observability import logs, metrics
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/docs/errors/"
+# How a 401 answers a token that was sent (RFC 6750, section 3.1); to who has sent none it says only "Bearer".
+INVALID_TOKEN = 'Bearer error="invalid_token", error_description="The token is unknown, expired or revoked."'  # noqa: S105 -- none
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,7 @@ OVERLOADED = _define(
     "overloaded",
     503,
     "Too many logins at once",
-    "More passwords wait to be checked than can be in good time. Try again after `Retry-After` seconds.",
+    "Passwords are checked in turn, for up to 25 seconds; this one's turn did not come. Try again after `Retry-After`.",
 )
 UNAVAILABLE = _define(
     "unavailable",
@@ -270,7 +272,7 @@ def respond(problem: Problem, instance: str) -> HttpResponse:
         orjson.dumps(document), content_type=MEDIA_TYPE, status=problem.type.status, headers=problem.headers
     )
     if problem.type.status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response.headers.setdefault("WWW-Authenticate", "Bearer")
     return response
 
 

@@ -4,6 +4,7 @@
 |---|---|---|---|
 | requests with a token that the database has accepted | token | this process | RATE_LIMIT |
 | all other requests, to /v1, /health and pages apart | address, and IPv6 site | this process | RATE_LIMIT_ANONYMOUS |
+| static files | address, and IPv6 site | this process | four times RATE_LIMIT_ANONYMOUS |
 | logins, registrations, password resets | account, address, both | database (accounts/throttling.py) | LOGIN_LIMIT, … |
 
 The first two protect a process from one busy client, so they live in that process and cost it no round trip: with

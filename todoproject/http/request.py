@@ -55,6 +55,12 @@ class ApiRequest(Request):
         return self.credentials is not None and self.credentials.user_id is not None
 
 
+def has_sent_token(authorization: str | None) -> bool:
+    """Tell whether an `Authorization` header is of the scheme for tokens, be the token malformed."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return scheme.lower() == "bearer" and token.strip() != ""
+
+
 def bearer_token(authorization: str | None) -> str | None:
     """Return the token of an `Authorization` header (RFC 6750, section 2.1), None where it is another or malformed."""
     match = None if authorization is None else _BEARER.fullmatch(authorization)

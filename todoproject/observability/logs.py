@@ -17,7 +17,8 @@ import orjson
 from django.conf import settings
 from django.utils.termcolors import colorize
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# `request` is Django's in lines of its own: as text it is the address, with the query.
+_LEFT_OUT = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request"}
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
         fields["request_id"] = current.request_id
         if current.user_id is not None:
             fields["user_id"] = current.user_id
-    fields |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    fields |= {name: value for name, value in vars(record).items() if name not in _LEFT_OUT}
     return fields
 
 

@@ -20,6 +20,7 @@ from todoproject.http.problems import (
     IN_FLIGHT,
     INTERNAL_ERROR,
     INVALID,
+    INVALID_TOKEN,
     KEY_REUSED,
     MALFORMED_REQUEST,
     MEDIA_TYPE,
@@ -43,6 +44,7 @@ _CODES = "x-codes"  # a response's problems on their way through Ninja; not in t
 
 _TAGS = {
     "accounts": "Registering, logging in and out, and the account itself.",
+    "sessions": "The logins of the account, and how they end.",
     "tokens": "Personal access tokens for scripts and devices, each with the scopes it needs.",
     "tasks": "The tasks of the account that the token belongs to.",
     "lists": "The lists that tasks are kept in. A task in none of them is in the inbox.",
@@ -55,7 +57,7 @@ _SECURITY = (
 _TEXT = {"type": "string"}
 _HEADERS = {
     "X-Request-ID": ("The request's id, to find it in the logs: the client's own, or a new one.", _TEXT),
-    "WWW-Authenticate": ("How to authenticate (RFC 6750).", {"const": "Bearer", "type": "string"}),
+    "WWW-Authenticate": ("How to authenticate (RFC 6750).", {"enum": ["Bearer", INVALID_TOKEN], "type": "string"}),
     "Retry-After": ("After how many seconds to try again.", {"type": "integer", "minimum": 1}),
     "RateLimit": ("What is left of the limit.", _TEXT),
     "RateLimit-Policy": ("The limit.", _TEXT),

@@ -7,6 +7,7 @@ way, the longest silent first; where all have one, a few more are let in for the
 import asyncio
 import resource
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from django.conf import settings
@@ -18,6 +19,8 @@ from todoproject.http.problems import UNAVAILABLE, Problem
 RESERVE = 16  # connections beyond the limit, for /health
 _OTHER_FILES = 128  # database, log, metrics, static files, the accounts of the system itself
 MAX_HELD_BYTES = 64 * 1024 * 1024  # of unfinished bodies, in all
+MAX_UNREAD_BYTES = 256 * 1024 * 1024  # of answers that their clients have not taken yet, in all
+_UNREAD_SECONDS = 60.0  # whoever takes longer for an answer may have to ask again
 _SMALL_BYTES = 16 * 1024  # a body that holds less is never given up for the sake of others
 
 
@@ -29,6 +32,10 @@ class Connection(Protocol):
     address: str  # what it is counted under; empty: a trusted proxy's
     is_reserved: bool
     held_bytes: int
+    unread_since: float
+
+    @property
+    def unread_bytes(self) -> int: ...
 
     @property
     def has_request(self) -> bool: ...
@@ -102,6 +109,19 @@ def release(connection: Connection) -> None:
     global _held_bytes  # noqa: PLW0603 -- as above
     _held_bytes -= connection.held_bytes
     connection.held_bytes = 0
+
+
+def shed(connections: Sequence[Connection], now: float) -> None:
+    """Where answers that nobody reads are too much, let go of the largest of those that have been for a minute."""
+    too_much = sum(other.unread_bytes for other in connections) - MAX_UNREAD_BYTES
+    if too_much <= 0:
+        return
+    slow = [other for other in connections if now - other.unread_since > _UNREAD_SECONDS]
+    for largest in sorted(slow, key=lambda other: other.unread_bytes, reverse=True):
+        too_much -= largest.unread_bytes
+        largest.transport.abort()
+        if too_much <= 0:
+            return
 
 
 async def refuse(scope: Any, receive: Any, send: Any) -> None:

@@ -24,7 +24,8 @@ from todoproject.serving import admission
 HEAD_SECONDS = 15.0  # from the connection, or the first byte, to the end of a head
 BODY_SECONDS = 120.0  # for a whole body
 PROGRESS_SECONDS = 30.0  # for its next byte
-WRITE_SECONDS = 60.0  # for a client to take something of an answer; the system's buffers empty in leaps
+WRITE_SECONDS = 60.0  # for a client to take so much of an answer, or all of it; the system's buffers empty in leaps
+WRITE_BYTES = 64 * 1024
 LINGER_SECONDS = 2.0  # how long a refused client may go on sending: to close at once would destroy the answer
 
 
@@ -88,7 +89,8 @@ class Protocol(HttpToolsProtocol):
         self._is_half_closed = False
         self._is_refused = False
         self._since = self._progress_at = self.loop.time()  # of the head, the body, or the silence between requests
-        self._taken = 0, 0.0  # what the client had taken of our answers, and when that was last more
+        self._taken = 0, self._since  # what the client had taken of our answers when it was last enough, and when
+        self.unread_since = self._since  # since when it has not had all of them
         self.held_bytes = 0  # of an unfinished body
         self.address = ""
         self.is_reserved = False  # one more than there should be: for health only
@@ -137,6 +139,11 @@ class Protocol(HttpToolsProtocol):
     def since(self) -> float:
         """When the present state of affairs began: a body, a head, or silence."""
         return self._since
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much of our answers the client's system has not taken yet."""
+        return int(self.transport.get_write_buffer_size())
 
     @property
     def _is_answering(self) -> bool:
@@ -313,9 +320,11 @@ class Protocol(HttpToolsProtocol):
             self.close_if_idle()  # a request that came in the last moment is answered
 
     def _is_stuck(self, now: float) -> bool:
-        """Whether there is an answer of which the client takes nothing."""
+        """Whether there is an answer of which the client takes nothing, or next to nothing."""
         taken, is_waiting = self._gathering.taken()
-        if not is_waiting or taken > self._taken[0]:
+        if not is_waiting:
+            self.unread_since = now
+        if not is_waiting or taken - self._taken[0] >= WRITE_BYTES:
             self._taken = taken, now
         return now - self._taken[1] > WRITE_SECONDS
 

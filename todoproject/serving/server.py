@@ -19,6 +19,7 @@ import uvicorn
 from django.conf import settings
 
 from todoproject.monitoring import draining
+from todoproject.serving import admission
 from todoproject.serving.protocol import Protocol
 
 logger = logging.getLogger("todoproject")
@@ -138,8 +139,10 @@ class Server(uvicorn.Server):
 
     def _check_connections(self) -> None:
         now = asyncio.get_running_loop().time()
-        for connection in self._connections():
+        connections = self._connections()
+        for connection in connections:
             connection.check(now)
+        admission.shed(connections, now)
 
     def _connections(self) -> list[Protocol]:
         return [connection for connection in self.server_state.connections if isinstance(connection, Protocol)]

@@ -185,7 +185,7 @@ class Supervisor:
         """Bring one worker of the new generation into service, then let one of the old go; and so on."""
         old = [worker for worker in self._staying() if worker.generation < self._generation]
         for worker in old:
-            if not worker.is_ready:  # a reload came in between: what it starts is out of date already
+            if not worker.is_ready and self._is_superseded(worker):
                 worker.end(retire=True)
         if not old or any(worker.told_to_go is not None for worker in self._workers):
             return
@@ -193,6 +193,15 @@ class Supervisor:
             old[0].end(retire=True)
         elif len(self._staying()) <= self._count:
             self._launch()
+
+    def _is_superseded(self, worker: Worker) -> bool:
+        """Tell whether a worker that is about to serve is out of date for certain.
+
+        It is where a reload came in between whose own first worker has not served yet, or the newest ones serve
+        already. Until they do, one that completes those who serve may be needed: the reload may yet fail.
+        """
+        serving = {other.generation for other in self._workers if other.serves}
+        return worker.generation not in serving or self._generation in serving
 
     def _launch(self) -> bool:
         """Start a worker, unless the last one is too recent a failure; tell whether that was done."""

@@ -40,7 +40,8 @@ async def run(lab: Lab) -> Outcome:
 async def _night(lab: Lab, application: Application, account: Account, with_farewell: bool, outcome: Outcome) -> float:
     """Sleep once, and return how long after the wake the last client was answered."""
     clients = [Client(application.port, account.token) for _ in range(_CLIENTS)]
-    await asyncio.gather(*(client.ask("GET", "/v1/tasks") for client in clients))  # the pools are full
+    evening = await asyncio.gather(*(client.ask("GET", "/v1/tasks") for client in clients))  # the pools are full
+    outcome.require({answer.status for answer in evening} == {200}, "not everybody was answered well before the sleep")
     lab.proxy.sleep(with_farewell=with_farewell)
     slept_at = time.monotonic()
     answers = await asyncio.gather(*(_ask(client, number, outcome) for number, client in enumerate(clients)))

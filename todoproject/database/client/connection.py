@@ -29,7 +29,7 @@ _CANCEL_TIMEOUT_SECONDS = 2.0
 
 _CLOSED = b""  # stands for the answer to a request to forget a statement
 _DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
-_SEVERITY = DiagnosticField.SEVERITY_NONLOCALIZED
+_SEVERITY, _SQLSTATE = DiagnosticField.SEVERITY_NONLOCALIZED, DiagnosticField.SQLSTATE
 
 Bound = tuple[Command, Mapping[str, object]]
 
@@ -143,16 +143,21 @@ class Connection:
             if result.status == ExecStatus.FATAL_ERROR:
                 for skipped in filter(None, parsed[number:]):
                     self._prepared.pop(skipped, None)
-                return results, error_from_result(result, encoding="utf-8")
+                return results, self._error(result)
             if result.status not in _DONE:
                 raise self.misunderstood(f"a result is {ExecStatus(result.status).name}")
             if name is None:
                 results.append(result)
         if len(received) == len(parsed) + 1 and received[-1].status == ExecStatus.FATAL_ERROR:
-            return results, error_from_result(received[-1], encoding="utf-8")
+            return results, self._error(received[-1])
         if len(received) != len(parsed):
             raise self.misunderstood(f"{len(received)} results for {len(parsed)} messages")
         return results, None
+
+    def _error(self, result: PGresult) -> Error:
+        if not result.error_field(_SQLSTATE):  # of libpq: the end came where it waited, or what came is no message
+            raise self.misunderstood(result.get_error_message("utf-8").strip())
+        return error_from_result(result, encoding="utf-8")
 
     def misunderstood(self, what: str) -> OperationalError:
         """End a connection whose answers no longer belong to what is asked; return the error that says so."""
@@ -214,7 +219,7 @@ class Connection:
 
     def _break(self, error: OperationalError) -> None:
         """End because the server has: its last words, if there were any, say why."""
-        said = next((result for result in self._results if result.status == ExecStatus.FATAL_ERROR), None)
+        said = next((result for result in self._results if result.error_field(_SQLSTATE)), None)
         self._fail(error if said is None else error_from_result(said, encoding="utf-8"))
         self.end()
 

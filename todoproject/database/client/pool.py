@@ -26,6 +26,7 @@ from psycopg.pq import TransactionStatus
 from todoproject.database import embedded
 from todoproject.database.client import connecting
 from todoproject.database.client.connection import Connection
+from todoproject.database.client.owner_shares import OwnerShares, waited
 from todoproject.database.client.statement import NOTHING, Credentials, Parameters, Rows, Statement
 from todoproject.database.client.transaction import ROLLBACK, Transaction, send_alone
 from todoproject.database.errors import (
@@ -53,7 +54,6 @@ _LIFETIME_SECONDS = 3600.0  # a new server behind the same name, or a new passwo
 _FRESH_SECONDS = 1.0  # what was opened since then has been opened because others were lost
 
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
-_waited: ContextVar[float] = ContextVar("waited", default=0.0)  # for its turn, in seconds
 
 
 class Pool:
@@ -71,12 +71,14 @@ class Pool:
         self._outage = Outage()
         self._turns = asyncio.Semaphore()
         self._waiting_for_turn = 0
+        self._shares = OwnerShares(1, self._patience)
 
     async def open(self) -> None:
         """Open the pool; its connections are made in the background."""
         self._is_open, self._outage = True, Outage()
         self._edition = b"" if settings.DATABASE_PREPARED_STATEMENTS else None
-        self._turns = asyncio.Semaphore(max(1, settings.DATABASE_POOL_SIZE // 2))
+        half = max(1, settings.DATABASE_POOL_SIZE // 2)
+        self._turns, self._shares = asyncio.Semaphore(half), OwnerShares(half, self._patience)
         for _ in range(min(_KEPT_OPEN, settings.DATABASE_POOL_SIZE)):
             self._connect_one_more()
 
@@ -92,7 +94,7 @@ class Pool:
 
     def standing(self) -> dict[str, int]:
         """Return how the pool stands: connections that may be, that are, that are idle, and who waits for one."""
-        waiting = len(self._waiting) + self._waiting_for_turn
+        waiting = len(self._waiting) + self._waiting_for_turn + self._shares.waiting
         names = ("pool_max", "pool_size", "pool_idle", "pool_waiting")
         return dict(zip(names, (settings.DATABASE_POOL_SIZE, len(self._all), len(self._idle), waiting), strict=True))
 
@@ -105,15 +107,30 @@ class Pool:
         """
         started = time.perf_counter()
         try:
+            if statement.writes and credentials is not None:
+                async with self._shares.of(credentials):
+                    return await self._execute_with_retry(statement, parameters, credentials)
             return await self._execute_with_retry(statement, parameters, credentials)
         except Error as error:
             raise translate(error) from error
         finally:
+            if credentials is not None:
+                self._shares.learn(credentials)
             logs.add_database_time(time.perf_counter() - started)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """Open a transaction. It commits at the end, or is undone by an exception."""
+    async def transaction(self, credentials: Credentials | None = None) -> AsyncIterator[Transaction]:
+        """Open a transaction. It commits at the end, or is undone by an exception.
+
+        `credentials`: whose rows it will write, for their share of the connections.
+        """
+        async with self._shares.of(credentials), self._transaction() as transaction:
+            yield transaction
+        for act in transaction.when_committed:
+            act()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Transaction]:
         connection = await self._take()
         transaction = Transaction(connection, edition=self._edition)
         _in_transaction.set(True)
@@ -129,8 +146,6 @@ class Pool:
                 await transaction.end("ROLLBACK")
             _in_transaction.set(False)
             self._give_back(connection)
-        for act in transaction.when_committed:
-            act()
 
     def on_commit(self, act: Callable[[], None]) -> None:
         """Do something now: each statement has been committed by itself."""
@@ -140,20 +155,20 @@ class Pool:
         """Tell whether whoever asks is inside a transaction; nobody may then hash, mail or wait for the network."""
         return _in_transaction.get()
 
-    async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def transact(self, work: Callable[[Transaction], Awaitable[T]], credentials: Credentials | None = None) -> T:
         """Do some work in a transaction, and once more from its beginning where the server has undone it.
 
         So what the work does besides must bear to be done twice.
         """
         try:
-            return await self._transact_once(work)
+            return await self._transact_once(work, credentials)
         except Undone:
             metrics.count("retry", "undone")
         await _pause()
-        return await self._transact_once(work)
+        return await self._transact_once(work, credentials)
 
-    async def _transact_once(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        async with self.transaction() as transaction:
+    async def _transact_once(self, work: Callable[[Transaction], Awaitable[T]], credentials: Credentials | None) -> T:
+        async with self.transaction(credentials) as transaction:
             result = await work(transaction)
             if transaction.undone is not None:  # somebody has made an answer of it
                 raise transaction.undone
@@ -175,11 +190,11 @@ class Pool:
             raise self._in_vain(patience) from None
         finally:
             self._waiting_for_turn -= 1
-        token = _waited.set(time.perf_counter() - started)
+        token = waited.set(time.perf_counter() - started)
         try:
             yield
         finally:
-            _waited.reset(token)
+            waited.reset(token)
             turns.release()
 
     async def _execute_with_retry(
@@ -248,7 +263,7 @@ class Pool:
         if len(self._connecting) < len(self._waiting):
             self._connect_one_more()
         patience = self._patience()
-        timer = asyncio.get_running_loop().call_later(patience - _waited.get(), self._expire, waiter, patience)
+        timer = asyncio.get_running_loop().call_later(patience - waited.get(), self._expire, waiter, patience)
         started = time.perf_counter()
         try:
             return await waiter
@@ -374,8 +389,8 @@ class Work(Protocol):
     ) -> Rows:
         """Execute one statement and return its rows."""
 
-    async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Do some work that is undone as a whole if it raises."""
+    async def transact(self, work: Callable[[Transaction], Awaitable[T]], credentials: Credentials | None = None) -> T:
+        """Do some work that is undone as a whole if it raises. `credentials`: whose rows it will write."""
 
     def on_commit(self, act: Callable[[], None]) -> None:
         """Do something once what was executed is committed."""

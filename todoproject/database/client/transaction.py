@@ -171,7 +171,9 @@ class Transaction:
         finally:
             logs.add_database_time(time.perf_counter() - started)
 
-    async def transact(self, work: Callable[["Transaction"], Awaitable[T]]) -> T:
+    async def transact(
+        self, work: Callable[["Transaction"], Awaitable[T]], credentials: Credentials | None = None
+    ) -> T:
         """Do some work as a part that is undone by itself if it raises."""
         async with self._part():
             return await work(self)

@@ -15,7 +15,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts import idempotency
-from accounts.models import AccessToken, AuditEvent, EmailLink, IdempotencyKey, User
+from accounts.models import AccessToken, AuditEvent, EmailChange, EmailLink, IdempotencyKey, User
 from tasks.models import Task, TaskList
 
 # A batch is a transaction of its own: it holds few locks for a short while, and what is done stays done.
@@ -26,9 +26,10 @@ TOKEN_RETENTION = timedelta(days=30)  # long enough to answer "which token was t
 class Command(BaseCommand):
     help = (
         "Remove for good: tasks and lists deleted more than TASK_RETENTION_DAYS ago, tokens that ended more than 30"
-        " days ago, expired codes from mails, expired answers to idempotency keys, expired sessions of the admin, audit"
-        " events older than AUDIT_RETENTION_DAYS. In small batches beside traffic, leaving what somebody holds; run it"
-        " every day, stop it at any moment. Exit code 0: done; 1: failed, and what was removed stays removed."
+        " days ago, expired codes from mails, changes of e-mail that nobody agreed to, expired answers to idempotency"
+        " keys, expired sessions of the admin, audit events older than AUDIT_RETENTION_DAYS. In small batches beside"
+        " traffic, leaving what somebody holds; run it every day, stop it at any moment. Exit code 0: done; 1: failed,"
+        " and what was removed stays removed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -81,6 +82,7 @@ def _outlived(now: datetime) -> "dict[str, QuerySet[Any]]":
         "lists": TaskList.objects.filter(~Exists(held), deleted_at__lt=deleted),
         "tokens": AccessToken.objects.filter(Q(expires_at__lt=ended) | Q(revoked_at__lt=ended)),
         "mail_codes": EmailLink.objects.filter(expires_at__lt=now),
+        "email_changes": EmailChange.objects.filter(expires_at__lt=now),
         "stored_answers": IdempotencyKey.objects.filter(created_at__lt=now - idempotency.LIFETIME),
         "sessions": Session.objects.filter(expire_date__lt=now),
     }

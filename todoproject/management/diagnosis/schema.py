@@ -10,7 +10,8 @@ from todoproject.monitoring import readiness
 
 _IS_THERE = "SELECT to_regclass(format('%%I.django_migrations', %(schema)s)) IS NOT NULL"
 
-# Ways in which a fence can be open that the service does not look for at every start.
+# Ways in which a fence can be open that the service does not look for at every start. The roles may read tables, and
+# write columns that are granted to them one by one; some columns are not theirs by any grant.
 _MORE_FENCES = """
 SELECT format('table %%s has no row-level security, but a column user_id', relname)
   FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid
@@ -20,6 +21,20 @@ SELECT format('table %%s has no row-level security, but a column user_id', relna
 UNION ALL
 SELECT format('table %%s gives everybody on the server the right to %%s', relname, lower(privilege_type))
   FROM pg_class, aclexplode(relacl) WHERE relnamespace = to_regnamespace(%(schema)s) AND grantee = 0
+UNION ALL
+SELECT format('role %%s may %%s on the whole table %%s', %(role)s::text, lower(privilege_type), relname)
+  FROM pg_class, aclexplode(relacl)
+ WHERE relnamespace = to_regnamespace(%(schema)s) AND relkind IN ('r', 'p') AND privilege_type <> 'SELECT'
+   AND grantee = (SELECT oid FROM pg_roles WHERE rolname = %(role)s)
+UNION ALL
+SELECT format('role %%s may %%s column %%s of table %%s', %(role)s::text, lower(privilege), name, relname)
+  FROM (VALUES ('users', 'password', 'SELECT'), ('users', 'email', 'UPDATE'), ('users', 'is_staff', 'UPDATE'),
+               ('users', 'change_no', 'UPDATE'), ('access_tokens', 'digest', 'SELECT'),
+               ('access_tokens', 'user_id', 'UPDATE'), ('tasks', 'user_id', 'UPDATE'))
+          AS kept (of_table, name, privilege)
+       JOIN pg_class c ON relname = of_table AND relnamespace = to_regnamespace(%(schema)s)
+       JOIN pg_attribute ON attrelid = c.oid AND attname = name
+ WHERE has_column_privilege(%(role)s::name, c.oid, attnum, privilege)
 UNION ALL
 SELECT format('everybody on the server may use schema %%s', nspname)
   FROM pg_namespace, aclexplode(nspacl) WHERE nspname = %(schema)s AND grantee = 0
@@ -31,6 +46,8 @@ _ADVICE = {
     "may not be taken on": "GRANT {name} TO the role of DATABASE_URL (from PostgreSQL 16 on: WITH SET TRUE).",
     "no row-level security": "ALTER TABLE {schema}.{name} ENABLE ROW LEVEL SECURITY; and find out who disabled it.",
     "may use schema": "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC.",
+    "on the whole table": "REVOKE it from {name}, and find out who granted it: the API needs no such right.",
+    " column ": "REVOKE it from {name}, and find out who granted it: the API needs no such right.",
     "table": "REVOKE ALL ON {schema}.{name} FROM PUBLIC.",
 }
 

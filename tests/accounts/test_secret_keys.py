@@ -1,0 +1,104 @@
+"""Another SECRET_KEY, by the incident page: nobody is locked out, whatever was encrypted under the one before."""
+
+import io
+import time
+
+import httpx
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.models import SecondFactor, User
+from accounts.staff import second_factor
+from tests.support.people import Person
+from tests.support.staff import make_user, page
+
+PASSWORD = "correct horse battery staple"
+NEW, NEWEST = "another secret of at least thirty-two characters", "yet another one of at least thirty-two characters"
+
+
+@pytest.fixture
+def staff_member(orm: None) -> User:
+    SecondFactor.objects.all().delete()  # those of other tests are under the tests' key, too, but need not be counted
+    user = make_user("staff", is_staff=True)
+    user.set_password(PASSWORD)
+    user.save(update_fields=["password"])
+    return user
+
+
+def sign_in(user: User, code: str) -> str:
+    """Return where the right password and a code lead to, or the page."""
+    client = Client()
+    client.post("/admin/login/?next=/admin/", {"username": user.email, "password": PASSWORD})
+    answer = client.post("/admin/second-factor/", {"code": code})
+    return answer["Location"] if answer.status_code == 302 else page(answer)
+
+
+def change_key(settings: Settings, key: str, *before: str) -> None:
+    settings.SECRET_KEY_FALLBACKS = list(before)
+    settings.SECRET_KEY = key
+
+
+def reencrypt() -> str:
+    told = io.StringIO()
+    call_command("reencrypt", stdout=told)
+    return told.getvalue()
+
+
+def test_app_and_recovery_codes_work_before_and_after_reencrypting(staff_member: User, settings: Settings) -> None:
+    secret = second_factor.new_secret()
+    first, second, third, *_ = second_factor.set_up(staff_member, secret, 0) or ()
+    old = settings.SECRET_KEY
+
+    change_key(settings, NEW, old)
+    assert sign_in(staff_member, second_factor.code_at(secret, int(time.time()))) == "/admin/"
+    assert sign_in(staff_member, first) == "/admin/"
+
+    assert "1 encrypted anew, 0 were already" in reencrypt()
+    assert "0 encrypted anew, 1 were already" in reencrypt()
+    change_key(settings, NEW)
+    assert sign_in(staff_member, second) == "/admin/"
+
+    change_key(settings, NEWEST, NEW)
+    assert "1 encrypted anew" in reencrypt()
+    change_key(settings, NEWEST)
+    assert sign_in(staff_member, third) == "/admin/"
+
+
+def test_a_key_that_is_gone_is_told_and_not_called_a_wrong_code(staff_member: User, settings: Settings) -> None:
+    secret = second_factor.new_secret()
+    second_factor.set_up(staff_member, secret, 0)
+
+    change_key(settings, NEW)
+
+    text = sign_in(staff_member, second_factor.code_at(secret, int(time.time())))
+    assert "can no longer read your second factor" in text
+    assert "This code is wrong" not in text
+    with pytest.raises(CommandError, match=staff_member.email):
+        reencrypt()
+    assert second_factor.unseal(bytes(SecondFactor.objects.get(user=staff_member).secret).decode()) is None
+
+
+async def test_stored_answers_can_be_repeated_under_the_next_key(alice: Person, settings: Settings) -> None:
+    keyed = {"Idempotency-Key": "the same"}
+    first = await alice.http.post("/v1/tasks", json={"title": "Once"}, headers=keyed)
+
+    change_key(settings, NEW, settings.SECRET_KEY)
+    again = await alice.http.post("/v1/tasks", json={"title": "Once"}, headers=keyed)
+    change_key(settings, NEWEST)
+    lost = await alice.http.post("/v1/tasks", json={"title": "Once"}, headers=keyed)
+
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert (lost.status_code, lost.json()["code"]) == (409, "conflict")
+
+
+async def test_cursors_go_on_under_the_next_key(client: httpx.AsyncClient, alice: Person, settings: Settings) -> None:
+    for number in range(2):
+        await alice.task(str(number))
+    cursor = (await alice.http.get("/v1/tasks?limit=1")).json()["next_cursor"]
+
+    change_key(settings, NEW, settings.SECRET_KEY)
+    assert (await alice.http.get(f"/v1/tasks?limit=1&cursor={cursor}")).status_code == 200
+    change_key(settings, NEW)
+    assert (await alice.http.get(f"/v1/tasks?limit=1&cursor={cursor}")).status_code == 400
