@@ -350,6 +350,11 @@ _RULES = {
     "tasks_one_due": ("#", "one_due", "Give due_on (a day) or due_at (an instant), not both."),
     "tasks_due_on_range": ("#/due_on", "range", "The date is out of range."),
     "tasks_due_at_range": ("#/due_at", "range", "The time is out of range."),
+    "tasks_most_of_account": (
+        "#",
+        "too_many_tasks",
+        "The account, its trash included, holds as many as it may.",
+    ),
     "tasks_list_exists": ("#/list_id", "list", "There is no such list."),
     "tasks_labels_count": ("#/labels", "too_long", f"A task has at most {MOST_LABELS} labels."),
     "tasks_labels_distinct": ("#/labels", "distinct", "A label stands on a task once, whatever its case."),

@@ -622,6 +622,7 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("todoproject/icon.svg")}],
     "STYLES": [lambda request: static("todoproject/admin.css")],
     "SCRIPTS": [lambda request: static("todoproject/admin.js")],
+    "ACCOUNT": {"navigation": [{"title": "My account", "link": reverse_lazy("admin:account")}]},
     "DASHBOARD_CALLBACK": "tasks.admin.dashboard.show",
     "ENVIRONMENT": [ENVIRONMENT, "danger" if PRODUCTION else "info"],
     "COLORS": {"primary": {str(shade): f"oklch({colour} 262)" for shade, colour in _SHADES.items()}},
@@ -655,6 +656,10 @@ SECURE_HSTS_SECONDS = _read(
 )
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _read("HSTS_SUBDOMAINS", _boolean, example="true", default=PRODUCTION)
 SECURE_HSTS_PRELOAD = _read("HSTS_PRELOAD", _boolean, example="true", default=False)
+# Prefixes by which browsers hold a cookie to what it was set with (RFC 6265bis, section 4.1.3); they need TLS.
+SESSION_COOKIE_NAME = "__Secure-sessionid" if PRODUCTION else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken" if PRODUCTION else "csrftoken"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # not in a cookie: they name people
 SESSION_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_SAMESITE = "Lax"  # Strict would show whoever follows a link from a mail the login page
 SESSION_COOKIE_PATH = "/admin/"

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, UUIDField, When
+from django.db.models import Case, CharField, Model, OuterRef, Q, QuerySet, Subquery, UUIDField, When
 from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
@@ -15,7 +15,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from accounts import audit
-from accounts.models import AuditEvent, User
+from accounts.models import AccessToken, AuditEvent, User
 from todoproject.admin.change_list import DayRangeFilter
 from todoproject.admin.model_admin import ModelAdmin
 
@@ -23,8 +23,25 @@ ACTIONS = (
     *("sign-in", "sign-in failed", "sign-out", "register", "view", "add", "change", "delete", "export"),
     *("deactivate", "reactivate", "send reset", "revoke tokens", "lift limit", "set up second factor"),
     *("reset second factor", "change password", "erase", "lock second factor", audit.REFUSED_FILTER),
-    *("ask e-mail change", "change e-mail"),
+    *("ask e-mail change", "change e-mail", "renew recovery codes", "end sessions"),
 )
+
+
+# What things of a kind are called beside their ids, for whoever may see them. Their keys are UUIDs.
+_NAMES: dict[str, tuple[type[Model], str]] = {
+    "accounts.user": (User, "email"),
+    "accounts.accesstoken": (AccessToken, "name"),
+}
+
+
+def add_names(model: type[Model], field: str) -> None:
+    """Call the things of another app by one of their fields; they are found by their id or key, a UUID."""
+    _NAMES[model._meta.label_lower] = (model, field)
+
+
+def _may_see(request: HttpRequest, model: type[Model]) -> bool:
+    options = model._meta
+    return model is User or bool(request.user.has_perm(f"{options.app_label}.view_{options.model_name}"))
 
 
 class ActionFilter(DropdownFilter):
@@ -77,11 +94,11 @@ class AuditEventAdmin(ModelAdmin):
 
     @display(description="On")
     def thing(self, event: AuditEvent) -> str:
-        if not event.object_id:
-            return event.object_type or "–"
-        address = reverse(f"admin:{event.object_type.replace('.', '_')}_change", args=[event.object_id])
         kind = audit.kind_of(event)
-        name = getattr(event, "object_email", None) or event.object_id
+        if not event.object_id:
+            return kind
+        address = reverse(f"admin:{event.object_type.replace('.', '_')}_change", args=[event.object_id])
+        name = getattr(event, "object_name", None) or event.object_id
         return format_html('<a href="{}" class="text-link">{} {}</a>', address, kind, name)
 
     @display(description="Through")
@@ -100,13 +117,17 @@ class AuditEventAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[AuditEvent]":
         by = User.objects.filter(pk=OuterRef("actor_id")).values("email")
+        named = [(label, model, field) for label, (model, field) in _NAMES.items() if _may_see(request, model)]
         # A CASE, so that nothing but a UUID is ever read as one.
-        is_user = When(~Q(object_id=""), object_type="accounts.user", then=Cast("object_id", UUIDField()))
-        on = User.objects.filter(pk=OuterRef("object_key")).values("email")
+        is_known = Q(object_type__in=[label for label, _, _ in named]) & ~Q(object_id="")
+        key = Case(When(is_known, then=Cast("object_id", UUIDField())), default=None)
+        names = [
+            When(object_type=label, then=Subquery(model._base_manager.filter(pk=OuterRef("object_key")).values(field)))
+            for label, model, field in named
+        ]
+        name = Case(*names, default=None, output_field=CharField())
         events: QuerySet[AuditEvent] = super().get_queryset(request)
-        return events.annotate(
-            object_key=Case(is_user, default=None), actor_email=Subquery(by), object_email=Subquery(on)
-        )
+        return events.annotate(object_key=key, actor_email=Subquery(by)).annotate(object_name=name)
 
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str

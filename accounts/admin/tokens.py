@@ -1,12 +1,14 @@
 """Tokens, to look at and to revoke."""
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -14,8 +16,11 @@ from unfold.decorators import display
 
 from accounts.models import AccessToken, User
 from accounts.staff.rights import outranks
+from todoproject.admin import questions
 from todoproject.admin.change_list import DayRangeFilter, PersonFilter
 from todoproject.admin.model_admin import ModelAdmin
+
+PAGE, REVOKE = "admin:accounts_accesstoken_change", "admin:accounts_accesstoken_revoke"
 
 
 @admin.register(AccessToken)
@@ -36,6 +41,7 @@ class AccessTokenAdmin(ModelAdmin):
     )
     readonly_fields = ("owner", "granted", "state", "created_at", "last_used_at", "rotated_at", "id")
     actions = ("revoke",)
+    change_form_outer_before_template = "admin/accounts/accesstoken/revoke.html"  # type: ignore[assignment]  # None in Unfold
     # Neither the token, which nobody has, nor its digest.
     export_columns: ClassVar = {"id": "id", "owner": "user__email", "owner_id": "user_id"} | {
         name: name
@@ -71,6 +77,39 @@ class AccessTokenAdmin(ModelAdmin):
         owners = User.objects.filter(tokens__in=queryset).distinct()
         theirs = [owner.pk for owner in owners if _may_act_on(request, owner)]
         self.update_selected(request, queryset.filter(revoked_at=None, user__in=theirs), "revoked", revoked_at=Now())
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path(
+            "<uuid:pk>/revoke/", self.admin_site.admin_view(self.revoke_one), name="accounts_accesstoken_revoke"
+        )
+        return [page, *super().get_urls()]
+
+    def revoke_one(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Ask whether to end a token, and end it."""
+        token = AccessToken.objects.select_related("user").filter(pk=pk).first()
+        if token is None:
+            raise Http404
+        if not self.may_revoke(request, token):
+            raise PermissionDenied
+        question = f"Revoke “{token.name}” of {token.user}? The very next request with it is refused."
+        chosen = AccessToken.objects.filter(pk=pk)
+        if request.method != "POST":
+            return questions.ask(self, request, question, "Revoke", reverse(PAGE, args=[pk]))
+        self.update_selected(request, chosen.filter(revoked_at=None), "revoked", revoked_at=Now())
+        return HttpResponseRedirect(reverse(PAGE, args=[pk]))
+
+    def may_revoke(self, request: HttpRequest, token: AccessToken) -> bool:
+        """Tell whether there is something to revoke, and this is somebody who may."""
+        return token.revoked_at is None and self.has_revoke_permission(request) and _may_act_on(request, token.user)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        token = self.get_object(request, object_id)
+        if token is not None and self.may_revoke(request, token):
+            extra_context = {**(extra_context or {}), "revoke": reverse(REVOKE, args=[token.pk])}
+        response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
+        return response
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return bool(super().has_change_permission(request))

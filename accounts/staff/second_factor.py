@@ -97,15 +97,33 @@ def set_up(user: User, secret: bytes, step: int) -> Sequence[str] | None:
 
     None where the account has one already, be it since a moment ago.
     """
-    codes = ["".join(secrets.choice(_ALPHABET) for _ in range(10)) for _ in range(RECOVERY_CODES)]
+    codes = _new_codes()
     values = {
         "secret": seal(secret).encode(),
         "last_step": step,
         "recovery_codes": [_digest(secret, code) for code in codes],
     }
     _, is_new = SecondFactor.objects.get_or_create(user=user, defaults=values)
-    if not is_new:
+    return _spaced(codes) if is_new else None
+
+
+def renew_codes(user: User) -> Sequence[str] | None:
+    """Replace all recovery codes; return the new ones. None where there is no second factor, or it is unreadable."""
+    factor = SecondFactor.objects.select_for_update().filter(user=user).first()
+    secret = unseal(bytes(factor.secret).decode()) if factor else None
+    if factor is None or secret is None:
         return None
+    codes = _new_codes()
+    factor.recovery_codes = [_digest(secret, code) for code in codes]
+    factor.save(update_fields=["recovery_codes"])
+    return _spaced(codes)
+
+
+def _new_codes() -> list[str]:
+    return ["".join(secrets.choice(_ALPHABET) for _ in range(10)) for _ in range(RECOVERY_CODES)]
+
+
+def _spaced(codes: Sequence[str]) -> list[str]:
     return [f"{code[:5]}-{code[5:]}" for code in codes]
 
 

@@ -22,7 +22,7 @@ from unfold.sites import UnfoldAdminSite
 
 from accounts import audit, mails, throttling
 from accounts.models import SecondFactor, User
-from accounts.staff import second_factor, session_limits
+from accounts.staff import own_account, second_factor, session_limits
 from accounts.staff.forms import CodeForm, LoginForm, count
 from todoproject.http import client_address
 from todoproject.mail.outbox import send_now
@@ -63,6 +63,7 @@ class StaffSite(UnfoldAdminSite):
         return [
             path("r/<path:rest>", _nowhere),  # Django's "view on site" takes any number and any text: a 500
             path("second-factor/", self.enter_code, name="second_factor"),
+            path("account/", self.admin_view(self.account), name="account"),
             path("second-factor/set-up/", self.set_up, name="second_factor_set_up"),
         ]
 
@@ -155,7 +156,8 @@ class StaffSite(UnfoldAdminSite):
         user = request.user
         if not isinstance(user, User) or not (user.is_active and user.is_staff):
             return HttpResponseRedirect(reverse("admin:login"))
-        if SecondFactor.objects.filter(user=user).exists():
+        is_replacing = own_account.is_replacing(request)
+        if SecondFactor.objects.filter(user=user).exists() and not is_replacing:
             return self._page(request, "admin/second_factor/done.html", "Second factor", codes=None)
         secret = second_factor.unseal(request.session.get(_SECRET, "")) or second_factor.new_secret()
         request.session[_SECRET] = second_factor.seal(secret)
@@ -164,6 +166,23 @@ class StaffSite(UnfoldAdminSite):
             return self._page(request, "admin/second_factor/done.html", "Recovery codes", codes=codes)
         context = {"form": form, "qr": _qr(secret, user), "spelled": second_factor.spelled(secret)}
         return self._page(request, "admin/second_factor/set_up.html", "Set up the second factor", **context)
+
+    def account(self, request: HttpRequest) -> HttpResponse:
+        """Let staff look after their own account; what needs a code asks for one."""
+        user: User = request.user  # type: ignore[assignment]  # admin_view lets nobody else in
+        form = CodeForm(request.POST if request.POST.get("do") in ("codes", "replace", "off") else None)
+        if request.method == "POST" and request.POST.get("do") == "sessions":
+            return own_account.end_sessions(request, user)
+        if form.is_valid() and _accepted(request, user, form):
+            match request.POST["do"]:
+                case "codes":
+                    codes = own_account.new_codes(request, user)
+                    return self._page(request, "admin/second_factor/done.html", "Recovery codes", codes=codes)
+                case "replace":
+                    return own_account.begin_replacing(request)
+                case "off":
+                    return own_account.turn_off(request, user)
+        return self._page(request, "admin/account.html", "My account", **own_account.context(request, user, form))
 
     def _must_set_up(self, request: HttpRequest) -> bool:
         return settings.ADMIN_SECOND_FACTOR == "required" and getattr(request.user, "second_factor", None) is None
@@ -231,12 +250,15 @@ def _proved(request: HttpRequest, user: User, secret: bytes, form: CodeForm) -> 
         form.add_error("code", "This is not the code that the app shows now.")
         return None
     with transaction.atomic():
+        if own_account.is_replacing(request):
+            SecondFactor.objects.filter(user=user).delete()
         codes = second_factor.set_up(user, secret, step)
         if codes is None:
             form.add_error("code", "This account has been given a second factor meanwhile, in another window.")
             return None
         audit.record(request, "set up second factor", user)
     del request.session[_SECRET]
+    own_account.has_replaced(request)
     user.refresh_from_db()
     update_session_auth_hash(request, user)
     return codes

@@ -31,7 +31,7 @@ class _Comparison(Func):
 
 
 def search(tasks: "QuerySet[Task]", text: str, *, most: int | None = None) -> "QuerySet[Task]":
-    """Return the tasks that `text` finds: an id, the beginning of an owner's e-mail (it has an @), or words.
+    """Return the tasks that `text` finds: an id, or words and the beginning of an owner's e-mail (it has an @).
 
     Words are found as in the API: all of them, in title, description or labels, the last one may be only begun,
     "phrases", and none with a - before it. Who needs no more than the newest `most` of them is answered quickly where a
@@ -40,12 +40,20 @@ def search(tasks: "QuerySet[Task]", text: str, *, most: int | None = None) -> "Q
     try:
         key = uuid.UUID(text)
     except ValueError:
-        if "@" in text:
-            return tasks.filter(_of_owner(text))
-        words = text.replace("\0", " ")
+        words, owners = _apart(text.replace("\0", " "))
+        for owner in owners:
+            tasks = tasks.filter(_of_owner(owner))
+        if owners:
+            return tasks.filter(_with_words(words)) if words else tasks
         newest = None if most is None else _newest_with_common(tasks, words, most)
         return tasks.filter(_with_words(words) if newest is None else Q(pk__in=newest))
     return tasks.filter(Q(id=key) | Q(key=key))
+
+
+def _apart(text: str) -> tuple[str, list[str]]:
+    """Return the words of a text, and what in it is of an e-mail."""
+    parts = text.split()
+    return " ".join(part for part in parts if "@" not in part), [part for part in parts if "@" in part]
 
 
 def is_searchable(text: str) -> bool:

@@ -1,25 +1,29 @@
 """The staff's view of tasks. Deleting means what it means in the API: the row stays, marked as deleted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
+from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
-from accounts.admin import person_panels
+from accounts.admin import audit_events, person_panels
 from accounts.admin.person_panels import Fact, Panel
 from accounts.models import User
 from tasks.admin import search
 from tasks.admin.search import is_overdue, key_at
 from tasks.models import Priority, Task, TaskList
+from todoproject.admin import questions
 from todoproject.admin.change_list import DayRangeFilter, PersonFilter
 from todoproject.admin.model_admin import ModelAdmin
 from todoproject.admin.paginator import MOST_COUNTED
@@ -123,12 +127,13 @@ class TaskAdmin(ModelAdmin):
     ordering = ("-key",)  # UUIDv7: by creation, and by the primary key's index
     search_fields = ("title",)  # what is searched is in get_search_results
     search_help_text = (
-        "Words of the title or text, “a phrase”, -without, the beginning of an owner’s e-mail (with its @), or a"
+        "Words of the title or text, “a phrase”, -without, the beginning of an owner’s e-mail (with its @), both, or a"
         " whole id"
     )
     autocomplete_fields = ("user",)
     is_list_watched = True
     linked_lookups = ("list_id",)
+    list_disable_select_all = False  # asked for with their number, a thousand at most
     readonly_fields = (
         *("id", "kept_in", "parent", "subtasks", "labelled", "external_id", "version", "number"),
         *("created_at", "updated_at", "completed_at", "deleted_at"),
@@ -178,6 +183,12 @@ class TaskAdmin(ModelAdmin):
         most = MOST_COUNTED + 1 if is_list and "user__id__exact" not in request.GET else None
         return search.search(queryset, term, most=most) if term else queryset, False
 
+    def list_note(self, request: HttpRequest) -> str:
+        """Say why everybody's tasks are in one order only: no index has them by due, and reading all takes seconds."""
+        if request.GET.get("user__id__exact"):
+            return ""
+        return "Everybody’s tasks are sorted by when they were made. Filter by an owner to sort by due or title."
+
     def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
         """Sort one owner's tasks by anything; all tasks would have to be read and sorted whole."""
         return ("title", "state", "priority", "due") if request.GET.get("user__id__exact") else ()
@@ -226,23 +237,64 @@ class TaskAdmin(ModelAdmin):
         return task.due_at or task.due_on
 
     @admin.action(description="Complete selected tasks", permissions=["change"])
-    def complete(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
+    def complete(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
         chosen = queryset.filter(is_completed=False, deleted_at=None)
-        self.update_selected(request, chosen, "completed", is_completed=True)
+        return self._act(request, chosen, "completed", "Complete", is_completed=True)
 
     @admin.action(description="Reopen selected tasks", permissions=["change"])
-    def reopen(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
+    def reopen(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
         chosen = queryset.filter(is_completed=True, deleted_at=None)
-        self.update_selected(request, chosen, "reopened", is_completed=False)
+        return self._act(request, chosen, "reopened", "Reopen", is_completed=False)
 
-    @admin.action(description="Delete selected tasks (they can be restored)", permissions=["delete"])
-    def remove(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
+    @admin.action(description="Move selected tasks to the trash", permissions=["delete"])
+    def remove(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
         """Mark as deleted, as the API does: clients that synchronise must learn of it."""
-        self.update_selected(request, queryset.filter(deleted_at=None), "deleted", deleted_at=Now())
+        chosen = queryset.filter(deleted_at=None)
+        question = "Move {rows} to the trash? They can be restored from there until they are purged."
+        if page := questions.ask_first(self, request, chosen, question, "Move to the trash"):
+            return page
+        gone = self.update_selected(request, chosen, "deleted", tells=False, deleted_at=Now())
+        if gone:
+            self._offer_undo(request, f"{self.counted(len(gone))} moved to the trash.", [task.pk for task in gone])
+        return None
 
     @admin.action(description="Restore selected deleted tasks", permissions=["delete"])
-    def restore(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
-        self.update_selected(request, queryset.exclude(deleted_at=None), "restored", deleted_at=None)
+    def restore(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
+        return self._act(request, queryset.exclude(deleted_at=None), "restored", "Restore", deleted_at=None)
+
+    def _act(
+        self, request: HttpRequest, chosen: "QuerySet[Task]", done: str, button: str, **values: Any
+    ) -> HttpResponse | None:
+        """Change the chosen tasks; those of all pages only after a question with their number."""
+        if questions.selects_all(request):
+            question = f"{button} {{rows}}: all that match, on every page?"
+            if page := questions.ask_first(self, request, chosen, question, button):
+                return page
+        self.update_selected(request, chosen, done, **values)
+        return None
+
+    def _offer_undo(self, request: HttpRequest, text: str, keys: Sequence[Any]) -> None:
+        questions.offer_undo(request, text, keys, reverse("admin:tasks_task_undo"))
+
+    def get_urls(self) -> list[URLPattern]:
+        return [path("undo/", self.admin_site.admin_view(self.undo), name="tasks_task_undo"), *super().get_urls()]
+
+    @method_decorator(require_POST)
+    def undo(self, request: HttpRequest) -> HttpResponse:
+        """Restore what was last moved to the trash."""
+        if not self.has_delete_permission(request):
+            raise PermissionDenied
+        gone = self.get_queryset(request).filter(pk__in=questions.taken_back(request)).exclude(deleted_at=None)
+        self.update_selected(request, gone, "restored", deleted_at=None)
+        return HttpResponseRedirect(reverse("admin:tasks_task_changelist"))
+
+    def acts_unseen(self, request: HttpRequest) -> bool:
+        return super().acts_unseen(request) or request.path == reverse("admin:tasks_task_undo")
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
+        """Say where it has gone, and offer to bring it back."""
+        self._offer_undo(request, f"“{obj_display}” is in the trash.", [obj_id])
+        return HttpResponseRedirect(reverse("admin:tasks_task_changelist"))
 
     def get_actions(self, request: HttpRequest) -> Any:
         """Leave out Django's way to delete, which removes rows; ours needs no second page, as it can be undone."""
@@ -307,5 +359,6 @@ def _newest(request: HttpRequest, user: User) -> Panel | None:
     return Panel("Newest tasks", ("Title", "State", "Priority", "Due", "Created"), rows, more)
 
 
+audit_events.add_names(Task, "title")
 person_panels.add_facts(_facts)
 person_panels.add(_newest)

@@ -79,16 +79,22 @@ async def test_sessions_that_begin_during_a_reset_do_not_survive_it(client: http
     assert (await client.get("/v1/me", headers=by)).status_code == 401
 
 
-@pytest.mark.parametrize("is_maker", [True, False])
+@pytest.mark.parametrize(
+    ("is_maker", "locks_owner"),
+    [(True, True), (False, True), (True, False)],
+    ids=["the maker", "another one", "by whom no owner is locked"],
+)
 async def test_token_whose_maker_is_revoked_meanwhile_is_not_made(
-    client: httpx.AsyncClient, alice: Person, is_maker: bool
+    client: httpx.AsyncClient, alice: Person, is_maker: bool, locks_owner: bool
 ) -> None:
+    """SQL by hand, and the release before, end a token without its owner's lock."""
     maker, other = await alice.token_for("account"), await alice.token_for("account")
     ended = await current(client, maker if is_maker else other)
     body = {"name": "made meanwhile", "scopes": ["account"]}
 
     with connect() as connection:
-        connection.execute(OWNER, [alice.id])
+        if locks_owner:
+            connection.execute(OWNER, [alice.id])
         connection.execute("UPDATE access_tokens SET revoked_at = now() WHERE id = %s", [ended])
         made = asyncio.create_task(client.post("/v1/tokens", json=body, headers=maker))
         await lock_queue(1)

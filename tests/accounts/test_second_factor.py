@@ -340,6 +340,14 @@ def test_the_cookies_are_kept_from_scripts_and_other_sites() -> None:
     assert answer.cookies["sessionid"]["path"] == "/admin/"
 
 
+def test_what_a_page_tells_of_people_is_in_no_cookie() -> None:
+    other = make_user()
+    client = root_client()
+    client.post(f"/admin/accounts/user/{other.pk}/do/deactivate/")
+    assert client.cookies.keys() <= {"sessionid", "csrftoken"}
+    assert "was deactivated" in page(client.get(f"/admin/accounts/user/{other.pk}/change/"))
+
+
 def test_an_address_elsewhere_is_no_place_to_go_after_login() -> None:
     user, client = make_staff(), Client()
     answer = client.post("/admin/login/?next=https://evil.example/", {"username": user.email, "password": PASSWORD})

@@ -14,6 +14,7 @@ def main() -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = "todoproject.settings"
     django.setup()  # what the tests share knows the models
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it asks until a server has started
+    logging.getLogger("todoproject").setLevel(logging.ERROR)  # what staff do here is no news
 
     from tests.faults import runner
 

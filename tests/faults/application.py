@@ -49,7 +49,7 @@ class Application:
 
     async def kill(self) -> None:
         """Kill the supervisor and every worker, as a power cut would."""
-        supervisor = self._supervisor
+        supervisor = self.supervisor
         family = [supervisor, *processes.descendants(supervisor)]
         for process in family:
             os.kill(process, signal.SIGKILL)
@@ -67,7 +67,7 @@ class Application:
         """The processes that serve: the supervisor's children, but for the one that Python keeps for itself."""
         return [
             process
-            for process in processes.children(self._supervisor)
+            for process in processes.children(self.supervisor)
             if "resource_tracker" not in processes.command(process)
         ]
 
@@ -109,11 +109,16 @@ class Application:
         """End it, and forget its log."""
         await asyncio.to_thread(self._server.__exit__)
 
+    def count_in_log(self, words: str) -> int:
+        """Count the lines of the log that say this."""
+        return sum(words in line for line in self._server.log.splitlines())
+
     def _last_events(self) -> str:
         lines = [line for line in self._server.log.splitlines() if _REQUEST not in line]
         return "\n".join(lines[-5:])
 
     @property
-    def _supervisor(self) -> int:
+    def supervisor(self) -> int:
+        """The process that keeps the workers."""
         assert self._server.process is not None
         return self._server.process.pid

@@ -17,6 +17,7 @@ from todoproject.database import embedded
 _ZONE = "eu-central-1.aws.neon.tech"
 DIRECT, POOLED = f"ep-quiet-lake-a1b2c3d4.{_ZONE}", f"ep-quiet-lake-a1b2c3d4-pooler.{_ZONE}"
 _LIMITS = ("RATE_LIMIT", "RATE_LIMIT_ANONYMOUS", "LOGIN_LIMIT", "REGISTER_LIMIT", "PASSWORD_RESET_LIMIT")
+_SHORT_MINUTES = 0.15
 _UNLIMITED = dict.fromkeys(_LIMITS, "off")
 
 
@@ -42,9 +43,13 @@ class Lab:
     pooler: Pooler
     proxy: Proxy
     is_short: bool
-    minutes: float  # of the soak
+    minutes: float | None  # of what plays for a stated time, where somebody has stated one
     say: Callable[[str], None]
     _running: tuple[dict[str, str], Application] | None = None
+
+    def length(self, minutes: float) -> float:
+        """Return for how many minutes to play what takes so many in its full form."""
+        return self.minutes or (_SHORT_MINUTES if self.is_short else minutes)
 
     def url(self, host: str) -> str:
         """Return the DATABASE_URL that leads through the proxy to the server itself, or to the pooler."""
@@ -72,7 +77,9 @@ class Lab:
 
 
 @asynccontextmanager
-async def prepare(folder: Path, *, is_short: bool, minutes: float, say: Callable[[str], None]) -> AsyncIterator[Lab]:
+async def prepare(
+    folder: Path, *, is_short: bool, minutes: float | None, say: Callable[[str], None]
+) -> AsyncIterator[Lab]:
     """Start the stand-ins, and stop them at the end."""
     cluster = Cluster(folder / "postgres")
     await cluster.start()

@@ -48,11 +48,14 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--short", action="store_true", help="a minute or two of everything, as in CI")
     parser.add_argument("--only", action="append", default=[], metavar="SCENARIO", help="a letter or a name; again")
-    parser.add_argument("--minutes", type=float, help="how long the soak takes (30; short: 0.15)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="of soak (30), storm and outage (10 each); short: 0.15",
+    )
     parser.add_argument("--json", type=Path, default=Path("faults.json"), help="where the report goes (faults.json)")
     parser.add_argument("--publish", action="store_true", help="make it the report that docs/reliability.md shows")
     options = parser.parse_args()
-    options.minutes = options.minutes or (0.15 if options.short else 30)
     options.json = report.PUBLISHED if options.publish else options.json
     return options
 

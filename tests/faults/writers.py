@@ -33,6 +33,7 @@ class Writer:
         self._recent: list[Entry] = []
         self._is_stopping = False
         self._counter = 0
+        self._name = f"{account.id} {uuid4().hex[:8]}"  # an account may have several writers
 
     async def run(self) -> None:
         """Write until told to stop; what is retried then is given up, its fate unknown."""
@@ -78,7 +79,7 @@ class Writer:
             self._ledger.acknowledge(entry.deletion)
 
     def _new_task(self) -> tuple[str, Entry]:
-        title, entry = f"{self.account.id} {self._next()}", Entry(self.account.id)
+        title, entry = f"{self._name} {self._next()}", Entry(self.account.id)
         self._ledger.tasks[title] = entry
         return title, entry
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from tests.support.processes.servers import ROOT
 from todoproject.database.client.pool import pool
 from todoproject.database.client.statement import Statement
 from todoproject.database.errors import DatabaseUnavailable
+from todoproject.observability import metrics, slow_queries
 
 # The line that docs/monitoring.md shows.
 _PAGE = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
@@ -44,6 +46,17 @@ async def test_slow_statement_is_one_line_with_route_request_and_user(alice: Per
     assert "\n" not in line["statement"]
     assert list(line) == list(json.loads(SAMPLE))
     assert len(line["statement"]) <= 1003
+
+
+def test_slow_statements_are_counted_and_quick_ones_are_not() -> None:
+    def counted() -> float:
+        return sum(metrics.store.total().get(("slow", "api"), [0.0]))
+
+    before = counted()
+    slow_queries.note("api", "SELECT 1", time.perf_counter() - 60)
+    assert counted() == before + 1
+    slow_queries.note("api", "SELECT 1", time.perf_counter())
+    assert counted() == before + 1
 
 
 async def test_quick_statements_are_not_told(alice: Person, lines: Any) -> None:

@@ -32,42 +32,6 @@ def _nobody_has_tried() -> Iterator[None]:
         connection.execute(forget)
 
 
-LIMITED = {
-    "login": ("POST", "/v1/auth/login", lambda p: {"email": p.email, "password": "wrong"}, 401),
-    "login, known": ("POST", "/v1/auth/login", lambda p: {"email": p.email, "password": PASSWORD}, 201),
-    "register, known": ("POST", "/v1/auth/register", lambda p: {"email": p.email, "password": NEW}, 409),
-    "register, bad password": (
-        "POST",
-        "/v1/auth/register",
-        lambda p: {"email": p.email, "password": "password123"},
-        422,
-    ),
-    "reset": ("POST", "/v1/auth/password-reset", lambda p: {"email": p.email}, 202),
-    "change, wrong": (
-        "POST",
-        "/v1/me/password",
-        lambda p: {"current_password": "wrong", "new_password": NEW},
-        403,
-    ),
-}
-
-
-@pytest.mark.parametrize("is_keyed", [False, True])
-@pytest.mark.parametrize("name", LIMITED)
-async def test_every_attempt_counts_whatever_becomes_of_it(
-    alice: Person, settings: Settings, name: str, is_keyed: bool
-) -> None:
-    method, path, body, status = LIMITED[name]
-    settings.LOGIN_LIMIT = settings.REGISTER_LIMIT = settings.PASSWORD_RESET_LIMIT = (3, 900)
-
-    statuses = [
-        (await alice.http.request(method, path, json=body(alice), headers=key() if is_keyed else {})).status_code
-        for _ in range(4)
-    ]
-
-    assert statuses == [status] * 3 + [429]
-
-
 async def test_failed_sign_in_is_recorded_with_a_key_too(alice: Person) -> None:
     body = {"email": alice.email, "password": "wrong"}
     assert (await alice.http.post("/v1/auth/login", json=body, headers=key())).status_code == 401

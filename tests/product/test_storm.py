@@ -93,7 +93,8 @@ class Storm:
 
 def _act(client: Client, keys: list[str]) -> None:
     action = random.choice(("complete", "reopen", "remove", "restore"))
-    answer = client.post("/admin/tasks/task/?deleted=all", {"action": action, "_selected_action": keys, "index": "0"})
+    chosen = {"action": action, "_selected_action": keys}
+    answer = client.post("/admin/tasks/task/?deleted=all", {**chosen, "index": "0", "confirmed": "1"})
     assert answer.status_code in (200, 302)
 
 

@@ -41,6 +41,13 @@ def test_settings_exist(path: str) -> None:
     assert {name for name in named if name not in settings.ENVIRONMENT_VARIABLES} <= NO_SETTINGS
 
 
+@pytest.mark.parametrize("path", [path for path in PAGES if path.startswith("docs/")])
+def test_tests_that_are_named_exist(path: str) -> None:
+    there = {file.name for file in (ROOT / "tests").rglob("test_*.py")}
+
+    assert set(re.findall(r"`(test_\w+\.py)`", PAGES[path])) <= there
+
+
 NO_SETTINGS = {"BYPASSRLS", "LISTEN_FDS", "OTEL_SERVICE_NAME", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_TRACES_SAMPLER"}
 
 

@@ -61,7 +61,7 @@ class Quickstart:
             self.said.append((text, self._shell(text)))
         elif kind == "python":
             self.said.append((text, self._python(text)))
-        elif "pkill -9" in text:
+        elif "kill -9 %%" in text:
             self.server.kill()
             self.server.start()
 

@@ -275,6 +275,13 @@ def test_production_refuses_what_is_fit_for_a_laptop(starter: Starter, name: str
     assert_helps(starter.run({**ENVIRONMENT, **PRODUCTION, **changes}, "check"), name)
 
 
+def test_cookies_of_production_are_held_to_tls_and_the_host_by_their_names(starter: Starter) -> None:
+    shown = starter.show(**PRODUCTION)
+    assert (shown["SESSION_COOKIE_NAME"], shown["SESSION_COOKIE_SECURE"]) == ("__Secure-sessionid", True)
+    assert (shown["CSRF_COOKIE_NAME"], shown["CSRF_COOKIE_SECURE"]) == ("__Host-csrftoken", True)
+    assert starter.show()["SESSION_COOKIE_NAME"] == "sessionid"  # a laptop has no TLS
+
+
 @pytest.mark.parametrize("hosts", ["api.example.com", "*", "localhost,.example.com"])
 def test_debug_is_refused_on_a_public_host(starter: Starter, hosts: str) -> None:
     assert_helps(starter.run({**ENVIRONMENT, "DEBUG": "true", "ALLOWED_HOSTS": hosts}, "check"), "DEBUG")

@@ -62,7 +62,14 @@ def seen(*rows: Any) -> dict[str, str]:
 
 
 def act(client: Client, model: str, action: str, *rows: Any, **more: Any) -> str:
-    form = {"action": action, "index": "0", "_selected_action": [str(row.pk) for row in rows], **seen(*rows), **more}
+    form = {
+        "action": action,
+        "index": "0",
+        "confirmed": "1",
+        "_selected_action": [str(row.pk) for row in rows],
+        **seen(*rows),
+        **more,
+    }
     return page(
         client.post(
             reverse(f"admin:{model}_changelist") + "?deleted=all" * model.startswith("tasks_"), form, follow=True

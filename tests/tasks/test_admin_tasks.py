@@ -142,7 +142,7 @@ def test_tasks_are_completed_reopened_deleted_and_restored_by_action(staff: Clie
     assert "1 task reopened." in act(staff, "tasks_task", "reopen", first)
     assert Task.objects.get(pk=first.pk).completed_at is None
     again = list(Task.objects.filter(pk__in=[first.pk, second.pk]))
-    assert "2 tasks deleted." in act(staff, "tasks_task", "remove", *again)
+    assert "2 tasks moved to the trash." in act(staff, "tasks_task", "remove", *again)
     assert Task.objects.filter(pk__in=[first.pk, second.pk], deleted_at__isnull=False).count() == 2
     first.refresh_from_db()
     assert "1 task restored." in act(staff, "tasks_task", "restore", first)

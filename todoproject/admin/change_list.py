@@ -42,6 +42,7 @@ class ChangeList(UnfoldChangeList):
     def __init__(self, request: HttpRequest, *arguments: Any) -> None:
         self.misunderstood: list[str] = []  # filters whose values say nothing; the list is empty then
         super().__init__(request, *arguments)
+        self.note: str = self.model_admin.list_note(request)  # type: ignore[attr-defined]  # ours has one
         if self.misunderstood:
             text = f"Nothing is listed: {'; '.join(self.misunderstood)}."
             messages.error(request, text)

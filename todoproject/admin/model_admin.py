@@ -20,7 +20,7 @@ from unfold.admin import ModelAdmin as UnfoldModelAdmin
 
 from accounts import audit
 from accounts.models import User
-from todoproject.admin import edit_conflicts
+from todoproject.admin import edit_conflicts, questions
 from todoproject.admin.change_list import REFUSED, ChangeList, refused_names
 from todoproject.admin.exports.pages import ExportPages, filter_names
 from todoproject.admin.paginator import CappedPaginator
@@ -35,7 +35,7 @@ class ModelAdmin(ExportPages):
     form = edit_conflicts.WatchedForm
     list_per_page = 50
     list_max_show_all = 50  # "show all" would read everything that was counted
-    list_disable_select_all = True  # an action is for the rows one sees, not for ten thousand
+    list_disable_select_all = True  # where an action is for the rows one sees
     list_filter_submit = True
     list_fullwidth = True
     show_facets = ShowFacets.NEVER  # counting for every choice of every filter reads the whole table
@@ -58,6 +58,10 @@ class ModelAdmin(ExportPages):
     def form_mark(self, row: Any) -> str:
         """Return what changes whenever somebody changes `row` or what it is related to."""
         return self.mark(row) + edit_conflicts.relations(row, self.unwatched)
+
+    def list_note(self, request: HttpRequest) -> str:
+        """Return a sentence about this list, for above it; nothing where there is nothing to be said."""
+        return ""
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> Any:
         return ChangeList
@@ -232,8 +236,10 @@ class ModelAdmin(ExportPages):
             raise Http404
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
-        events = list(self.history_of(request, obj)[:MOST_EVENTS])
+        found = self.history_of(request, obj)
         self._record_view(request, obj)
+        shows_views = "views" in request.GET
+        events = list((found if shows_views else found.exclude(action=audit.VIEW))[:MOST_EVENTS])
         context = {
             **self.admin_site.each_context(request),
             "title": f"History of {obj}",
@@ -241,6 +247,8 @@ class ModelAdmin(ExportPages):
             "object": obj,
             "object_id": object_id,
             "events": audit.named(events),
+            "shows_views": shows_views,
+            "records_views": self.records_views,
             "is_cut": len(events) == MOST_EVENTS,
             **(extra_context or {}),
         }
@@ -250,8 +258,13 @@ class ModelAdmin(ExportPages):
         """Return what may be shown of what was recorded about a row, newest first."""
         return audit.events_for(row)
 
-    def update_selected(self, request: HttpRequest, queryset: "models.QuerySet[Any]", done: str, **values: Any) -> None:
-        """Change the selected rows and keep it in their history; `done` says what has become of them."""
+    def update_selected(
+        self, request: HttpRequest, queryset: "models.QuerySet[Any]", done: str, *, tells: bool = True, **values: Any
+    ) -> list[Any]:
+        """Change the selected rows and keep it in their history; `done` says what has become of them.
+
+        Return those that were changed; where the caller tells of them itself, only of others is told here.
+        """
         with transaction.atomic():
             self.lock_owners(queryset)
             # Always in the same order: two people's actions on the same rows must not lock each other out.
@@ -264,13 +277,14 @@ class ModelAdmin(ExportPages):
             deed = audit.DELETE if "deleted_at" in values and values["deleted_at"] is not None else audit.CHANGE
             audit.record_all(request, deed, changes, facts={"done": done})
         if len(seen) < len(rows):
-            text = f"{self._counted(len(rows) - len(seen))} changed meanwhile, so nothing was done to them. Look again."
+            text = f"{self.counted(len(rows) - len(seen))} changed meanwhile, so nothing was done to them. Look again."
             self.message_user(request, text, messages.WARNING)
-        if seen:
-            self.message_user(request, f"{self._counted(len(seen))} {done}.", messages.SUCCESS)
+        if seen and tells:
+            self.message_user(request, f"{self.counted(len(seen))} {done}.", messages.SUCCESS)
         elif not rows:
             text = f"None of the selected {self.opts.verbose_name_plural} could be {done}."
             self.message_user(request, text, messages.WARNING)
+        return seen
 
     def log_export(self, request: HttpRequest, suffix: str, changes: Any) -> None:
         facts = {"list": self.opts.label_lower, "format": suffix, "filters": filter_names(changes)}
@@ -278,7 +292,12 @@ class ModelAdmin(ExportPages):
             audit.record(request, audit.EXPORT, facts=facts)
 
     def _is_as_seen(self, request: HttpRequest, row: models.Model) -> bool:
-        return request.POST.get(edit_conflicts.field_name(row)) == self.mark(row)
+        shown = request.POST.get(edit_conflicts.field_name(row))
+        return shown == self.mark(row) or (shown is None and self.acts_unseen(request))
 
-    def _counted(self, number: int) -> str:
+    def acts_unseen(self, request: HttpRequest) -> bool:
+        """Tell whether rows are changed that the page does not show: all that match, or those of an undo."""
+        return questions.selects_all(request)
+
+    def counted(self, number: int) -> str:
         return f"{number} {self.opts.verbose_name if number == 1 else self.opts.verbose_name_plural}"

@@ -89,19 +89,23 @@ def headers(*names: str) -> dict[str, Any]:
     return {"parameters": [_HEADERS[name] for name in names]}
 
 
-def _header(name: str, description: str, example: str) -> dict[str, Any]:
+def _header(name: str, description: str) -> dict[str, Any]:
+    """Declare one; without an `example`, which the reference would send with each try: true once at the most."""
     return {
         "name": name,
         "in": "header",
         "required": False,
         "description": description,
         "schema": {"type": "string"},
-        "example": example,
     }
 
 
 _HEADERS = {
-    "If-Match": _header("If-Match", "Only if it is one of these versions: ETags, or `*` for any. Else 412.", '"3"'),
-    "If-None-Match": _header("If-None-Match", "Only if it is none of these versions; else 304, without it.", '"3"'),
-    "If-None-Match: *": _header("If-None-Match", "`*`: only if there is none with this id. Else 412.", "*"),
+    "If-Match": _header(
+        "If-Match", 'Only if it is one of these versions: ETags such as `"3"`, or `*` for any. Else 412.'
+    ),
+    "If-None-Match": _header(
+        "If-None-Match", 'Only if it is none of these versions, such as `"3"`; else 304, without it.'
+    ),
+    "If-None-Match: *": _header("If-None-Match", "`*`: only if there is none with this id. Else 412."),
 }

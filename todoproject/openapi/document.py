@@ -89,9 +89,10 @@ _PARAMETERS = {
         "schema": _TEXT,
     },
     "Idempotency-Key": {
-        "description": "New for each write, the same when it is sent again: the write happens once. Kept for 24 hours.",
+        # No example: the reference would send it with each try, and the second would be another request's key.
+        "description": "New for each write, such as a UUID, and the same when it is sent again: the write happens once."
+        " Kept for 24 hours.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
-        "example": "7b5f4a52-6c52-4bd9-9d5a-0d7e6a7d5c11",
     },
 }
 

@@ -12,6 +12,7 @@ from tests.faults.lab import Lab, Outcome
 LETTER = "e"
 CLAIM = "Memory, sockets and connections stay flat under load"
 
+_MINUTES = 30
 _PER_SECOND = 50
 _LANES = 5
 _SAMPLES = 120  # over the whole time
@@ -25,7 +26,7 @@ _CONNECTIONS = 3.0
 
 
 @dataclass(frozen=True)
-class _Sample:
+class Sample:
     seconds: float
     memory_kib: int
     descriptors: int
@@ -35,22 +36,24 @@ class _Sample:
 async def run(lab: Lab) -> Outcome:
     application, outcome = await lab.application(), Outcome()
     accounts = [await application.register() for _ in range(_LANES)]
-    deadline = time.monotonic() + lab.minutes * 60
+    minutes = lab.length(_MINUTES)
+    deadline = time.monotonic() + minutes * 60
     lanes = [asyncio.create_task(_ask_until(deadline, application, account, outcome)) for account in accounts]
-    samples = await _sample_until(deadline, lab, application)
+    samples = await sample_until(deadline, lab, application)
     requests = sum(await asyncio.gather(*lanes))
     _judge(samples, outcome, _SHORT_MEMORY_SHARE if lab.is_short else _MEMORY_SHARE)
-    outcome.counts = {"minutes": lab.minutes, "requests": requests} | outcome.counts
+    outcome.counts = {"minutes": minutes, "requests": requests} | outcome.counts
     return outcome
 
 
-async def _sample_until(deadline: float, lab: Lab, application: Application) -> list[_Sample]:
+async def sample_until(deadline: float, lab: Lab, application: Application) -> list[Sample]:
     samples, started = [], time.monotonic()
     interval = (deadline - started) / _SAMPLES
     while (now := time.monotonic()) < deadline:
         connections = await lab.cluster.sessions()
-        samples.append(_Sample(now - started, application.memory_kib, application.descriptors, connections))
-        lab.say(f"{(now - started) / 60:.1f} of {lab.minutes:.1f} minutes, {samples[-1].memory_kib // 1024} MiB")
+        samples.append(Sample(now - started, application.memory_kib, application.descriptors, connections))
+        of = f"{(now - started) / 60:.1f} of {(deadline - started) / 60:.1f} minutes"
+        lab.say(f"{of}, {samples[-1].memory_kib // 1024} MiB")
         await asyncio.sleep(interval)
     return samples
 
@@ -78,7 +81,7 @@ async def _ask_until(deadline: float, application: Application, account: Account
     return requests
 
 
-def _judge(samples: list[_Sample], outcome: Outcome, memory_share: float) -> None:
+def _judge(samples: list[Sample], outcome: Outcome, memory_share: float) -> None:
     warm = [sample for sample in samples if sample.seconds > _WARM_UP * samples[-1].seconds]
     times = [sample.seconds for sample in warm]
     memory = rise(times, [sample.memory_kib for sample in warm])

@@ -59,7 +59,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0025_drop_words_index"), ("accounts", "0014_owner_first")]
+    dependencies = [("tasks", "0026_most_tasks"), ("accounts", "0014_owner_first")]
 
     operations = [
         run(OPEN_REQUEST, _BEFORE),
