@@ -94,9 +94,9 @@ KINDS = {
     "task_id": Kind(_make_task, _show_task),
     "list_id": Kind(_make_list, _show_list),
     "token_id": Kind(_make_token, _show_token),
-    "session_id": Kind(_make_session, _show_session),
     "name": Kind(_make_label, _show_label),
     "external_id": Kind(_make_external_id, _show_external_id),
+    "session_id": Kind(_make_session, _show_session),
 }
 # By tag, for operations that take ids in the body.
 KIND_OF_BODY = {"tasks": "task_id", "lists": "list_id", "tokens": "token_id"}
