@@ -30,7 +30,7 @@ LIFETIME = timedelta(hours=24)
 _KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")  # 1 to 255 printable ASCII characters
 # Outcomes of the write itself. What a client can mend and send again (its input, its token) is none.
 OUTCOMES = frozenset({200, 201, 202, 204, 207, 404, 409, 412})
-_HEADERS = ("Content-Type", "ETag", "Location", "Cache-Control")
+_HEADERS = ("Content-Type", "ETag", "Location", "Cache-Control", "Affected", "Change-No")
 _SAVEPOINT = "before_write"
 
 T = TypeVar("T")

@@ -341,6 +341,8 @@ class BatchResult(Output):
 
     status: int
     body: Task | ProblemDocument | None
+    affected: int = Field(ge=0, description="How many things it has changed.")
+    change_no: int | None = Field(description="The last number that it took; null where nothing was changed.")
 
 
 _CHANGED = _STORED | {"priority": "low", "version": 2}

@@ -374,6 +374,7 @@ _RULES = {
 
 # A rule about other rows, which may change: what stands in the way, and how to go on.
 _STATES = {
+    "request_changes": (problems.TOO_MANY_CHANGES, "A request changes at most 20,000 things; nothing was done."),
     "tasks_parent_live": (problems.TASK_DELETED, "The task that it is to belong under is deleted."),
     "tasks_list_live": (problems.LIST_DELETED, "The list is deleted. It can be restored."),
     "tasks_external_id_unique": (problems.EXTERNAL_ID_TAKEN, "Another task has this external id."),

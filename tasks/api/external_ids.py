@@ -19,7 +19,7 @@ from todoproject.http.problems import (
     TASK_DELETED,
     UNAUTHENTICATED,
 )
-from todoproject.http.responses import json_response
+from todoproject.http.responses import change_headers, json_response
 from todoproject.http.validation import invalid
 from todoproject.openapi.document import answers
 
@@ -47,7 +47,9 @@ async def _upsert(request: "AuthenticatedRequest", external_id: str, task: TaskR
     creates = "HTTP_IF_MATCH" not in request.META  # what is not there has no version (RFC 9110, section 13.1.1)
     row = await queries.upsert(request.work, request.auth, external_id, task, if_match(request), creates=creates)
     place = {"Location": f"/v1/tasks/{orjson.loads(row.json)['id']}"} if row.is_new else {}
-    return json_response(row.json, 201 if row.is_new else 200, {"ETag": etag(row.version), **place})
+    return json_response(
+        row.json, 201 if row.is_new else 200, {"ETag": etag(row.version), **change_headers(row), **place}
+    )
 
 
 @router.put(

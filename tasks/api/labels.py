@@ -13,7 +13,7 @@ from tasks.label_schemas import LabelCounts, LabelName, NamedLabel, RenamedLabel
 from tasks.queries import labels
 from tasks.schemas import Label
 from todoproject.http.problems import INVALID, NOT_FOUND, SCOPE_MISSING, UNAUTHENTICATED
-from todoproject.http.responses import json_response, no_content
+from todoproject.http.responses import change_headers, json_response, no_content
 from todoproject.openapi.document import answers
 
 if TYPE_CHECKING:
@@ -35,13 +35,12 @@ async def list_labels(request: "AuthenticatedRequest") -> HttpResponse:
 
 
 async def _rename(request: "AuthenticatedRequest", present: str, name: str) -> HttpResponse:
-    await labels.rename(request.work, request.auth, present, name)
-    return json_response(orjson.dumps({"name": name}))
+    rows = await labels.rename(request.work, request.auth, present, name)
+    return json_response(orjson.dumps({"name": name}), 200, change_headers(rows))
 
 
 async def _remove(request: "AuthenticatedRequest", present: str) -> HttpResponse:
-    await labels.remove(request.work, request.auth, present)
-    return no_content()
+    return no_content(change_headers(await labels.remove(request.work, request.auth, present)))
 
 
 @router.patch(

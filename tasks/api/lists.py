@@ -23,7 +23,7 @@ from todoproject.http.problems import (
     SCOPE_MISSING,
     UNAUTHENTICATED,
 )
-from todoproject.http.responses import json_response, no_content, not_modified
+from todoproject.http.responses import change_headers, json_response, no_content, not_modified
 from todoproject.openapi.document import answers
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _CHANGES = (*_DENIALS, NOT_FOUND, PRECONDITION_FAILED)
 
 
 def _list(row: Row, status: int = 200, location: str | None = None) -> HttpResponse:
-    headers = {"ETag": etag(row.version)}
+    headers = {"ETag": etag(row.version), **change_headers(row)}
     if location is not None:
         headers["Location"] = location
     return json_response(row.json, status, headers)
@@ -72,7 +72,8 @@ async def create_list(request: "AuthenticatedRequest", new: ListCreate) -> HttpR
 )
 async def get_list(request: "AuthenticatedRequest", list_id: UUID) -> HttpResponse:
     row = await lists.get(request.work, request.auth, list_id)
-    return not_modified(etag(row.version)) if is_not_modified(request, row.version) else _list(row)
+    tag = etag(row.version)
+    return not_modified(tag) if is_not_modified(request, row.version) else json_response(row.json, 200, {"ETag": tag})
 
 
 @router.put(
@@ -111,8 +112,8 @@ async def patch_list(request: "AuthenticatedRequest", list_id: UUID, patch: List
     openapi_extra=headers("If-Match"),
 )
 async def delete_list(request: "AuthenticatedRequest", list_id: UUID, query: Query[ListDeletion]) -> HttpResponse:
-    await lists.carry_out(request.work, request.auth, lists.deletion(list_id, query.tasks, if_match(request)))
-    return no_content()
+    plan = lists.deletion(list_id, query.tasks, if_match(request))
+    return no_content(change_headers(await lists.carry_out(request.work, request.auth, plan)))
 
 
 @router.post(

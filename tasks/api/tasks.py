@@ -39,7 +39,7 @@ from todoproject.http.problems import (
     TASK_DELETED,
     UNAUTHENTICATED,
 )
-from todoproject.http.responses import json_response, no_content, not_modified
+from todoproject.http.responses import change_headers, json_response, no_content, not_modified
 from todoproject.observability import logs
 from todoproject.openapi.document import answers
 
@@ -54,7 +54,7 @@ IN_THE_WAY = (TASK_DELETED, LIST_DELETED, EXTERNAL_ID_TAKEN)
 
 
 def _task(row: TaskRow, status: int = 200, location: str | None = None) -> HttpResponse:
-    headers = {"ETag": etag(row.version)}
+    headers = {"ETag": etag(row.version), **change_headers(row)}
     if location is not None:
         headers["Location"] = location
     return json_response(row.json, status, headers)
@@ -96,19 +96,26 @@ async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> Http
 async def batch_tasks(request: "AuthenticatedRequest", batch: Batch, query: Query[BatchQuery]) -> HttpResponse:
     results = await queries.run_batch(request.work, request.auth, batch.read(), is_atomic=query.atomic)
     body = b",".join(_result(request, *pair) for pair in zip(batch.read(), results, strict=True))
-    return json_response(b'{"results":[%b]}' % body, 200 if query.atomic else 207)
+    done = [result for result in results if not isinstance(result, Exception)]
+    numbers = [row.change_no for row in done if row.change_no is not None]
+    headers = {"Affected": str(sum(row.affected for row in done))} | ({"Change-No": numbers[-1]} if numbers else {})
+    return json_response(b'{"results":[%b]}' % body, 200 if query.atomic else 207, headers)
 
 
 def _result(
     request: "AuthenticatedRequest", operation: BatchOperation | UnreadableOperation, result: TaskRow | Exception
 ) -> bytes:
-    """Return what the operation would have been answered as a request of its own."""
+    """Return what the operation would have been answered as a request of its own, and what it has changed."""
     if isinstance(result, Exception):
         refusal = request.respond_to(request, result)
-        return b'{"status":%d,"body":%b}' % (refusal.status_code, refusal.content)
+        return _RESULT % (refusal.status_code, refusal.content, 0, b"null")
+    number = b"null" if result.change_no is None else result.change_no.encode()
     if isinstance(operation, BatchStateChange) and operation.op == "delete":
-        return b'{"status":204,"body":null}'
-    return b'{"status":%d,"body":%b}' % (201 if isinstance(operation, BatchCreate) else 200, result.json)
+        return _RESULT % (204, b"null", result.affected, number)
+    return _RESULT % (201 if isinstance(operation, BatchCreate) else 200, result.json, result.affected, number)
+
+
+_RESULT = b'{"status":%d,"body":%b,"affected":%d,"change_no":%b}'
 
 
 @router.get(
@@ -120,7 +127,8 @@ def _result(
 )
 async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
     row = await queries.get(request.work, request.auth, task_id)
-    return not_modified(etag(row.version)) if is_not_modified(request, row.version) else _task(row)
+    tag = etag(row.version)
+    return not_modified(tag) if is_not_modified(request, row.version) else json_response(row.json, 200, {"ETag": tag})
 
 
 @router.put(
@@ -191,8 +199,8 @@ async def change_labels(request: "AuthenticatedRequest", task_id: UUID, labels: 
 )
 async def delete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
     logs.note(task_id=task_id)
-    await queries.delete(request.work, request.auth, task_id, if_match(request))
-    return no_content()
+    row = await queries.delete(request.work, request.auth, task_id, if_match(request))
+    return no_content(change_headers(row))
 
 
 @router.post(

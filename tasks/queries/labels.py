@@ -10,7 +10,7 @@ from tasks.queries.resource import NotFound
 from todoproject.database.client import sql as statements
 from todoproject.database.client.pool import Work
 from todoproject.database.client.replica import replica
-from todoproject.database.client.statement import Credentials, Statement
+from todoproject.database.client.statement import Credentials, Rows, Statement
 
 
 class LabelNotFound(NotFound):
@@ -41,21 +41,22 @@ def _change(labels: str) -> Statement:
     has_it = "has_labels(labels, ARRAY[%(present)s::text])"
     write = statements.update(own(), {"labels": sql.SQL(labels)}, ["key"], condition=has_it)
     text = f"WITH written AS ({write}) SELECT count(*) FROM written"  # noqa: S608 -- composed of our own statements
-    return Statement.fenced(text, scope=Scope.TASKS_WRITE, repeatable=True, writes=True)
+    return Statement.fenced(text, scope=Scope.TASKS_WRITE, repeatable=True, writes=True, counts=True)
 
 
-async def rename(work: Work, credentials: Credentials, present: str, name: str) -> None:
+async def rename(work: Work, credentials: Credentials, present: str, name: str) -> Rows:
     """Give the label another name on every task; where both stand, one is left. Raises LabelNotFound."""
     statement = _change("rename_label(labels, %(present)s, %(name)s)")
-    _refuse_none((await work.execute(statement, {"present": present, "name": name}, credentials)).text(0, 0))
+    return _some(await work.execute(statement, {"present": present, "name": name}, credentials))
 
 
-async def remove(work: Work, credentials: Credentials, present: str) -> None:
+async def remove(work: Work, credentials: Credentials, present: str) -> Rows:
     """Take the label off every task. Raises LabelNotFound."""
     statement = _change("change_labels(labels, ARRAY[%(present)s::text], '{}')")
-    _refuse_none((await work.execute(statement, {"present": present}, credentials)).text(0, 0))
+    return _some(await work.execute(statement, {"present": present}, credentials))
 
 
-def _refuse_none(count: str) -> None:
-    if count == "0":
+def _some(rows: Rows) -> Rows:
+    if rows.text(0, 0) == "0":
         raise LabelNotFound
+    return rows

@@ -73,9 +73,9 @@ async def reopen(work: Work, credentials: Credentials, task_id: UUID, if_match: 
     return await _carry_out(work, credentials, writes.reopening(task_id, if_match))
 
 
-async def delete(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> None:
+async def delete(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:
     """Put the task away; a purge removes it later. Raises TaskNotFound, TaskChanged."""
-    await _carry_out(work, credentials, writes.deletion(task_id, if_match))
+    return await _carry_out(work, credentials, writes.deletion(task_id, if_match))
 
 
 async def restore(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:

@@ -36,11 +36,16 @@ def sql_of(names: Conditions) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row as PostgreSQL wrote it: its JSON, its version for the ETag, and whether it is new."""
+    """A row as PostgreSQL wrote it: its JSON, its version for the ETag, and whether it is new.
+
+    `affected` is how many things a write has changed, this one and what went along; `change_no` its last number.
+    """
 
     json: bytes
     version: str
     is_new: bool = False
+    affected: int = 0
+    change_no: str | None = None
 
 
 class NotFound(Exception):
@@ -93,7 +98,7 @@ class Plan:
         if not rows:
             self._refuse_nothing()
         done = rows.text(0, 2)
-        row = Row(rows.bytes(0, 0), rows.text(0, 1), is_new=done == _NEW)
+        row = Row(rows.bytes(0, 0), rows.text(0, 1), done == _NEW, rows.affected, rows.change_no)
         if done in ("t", _NEW):
             return row
         # In a member's text the quotes would be escaped.
@@ -186,7 +191,7 @@ class Resource:
         members = statements.columns(self.model, self.fields)
         rows = f"SELECT {members}, {done} AS is_done FROM result"  # noqa: S608 -- composed of our own statements
         text = f"{result} {statements.as_json(rows, self.model, self.fields, ['version', 'is_done'])}"
-        return Statement.fenced(text, scope=Scope.TASKS_WRITE, repeatable=repeatable, writes=writes)
+        return Statement.fenced(text, scope=Scope.TASKS_WRITE, repeatable=repeatable, writes=writes, counts=writes)
 
     def insert(self, members: Sequence[str]) -> Statement:
         """Store a new row with these members."""

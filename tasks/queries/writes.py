@@ -174,7 +174,7 @@ def _delete(conditions: Conditions) -> Statement:
     # The answer has no body, so there is no JSON to be built.
     deleted = statements.update(TASKS.live(), values, ["version"])
     text = f"WITH result AS ({deleted}) SELECT 'null', version, true FROM result"  # noqa: S608 -- composed of our own statements
-    return Statement.fenced(text, scope=Scope.TASKS_WRITE, writes=True)
+    return Statement.fenced(text, scope=Scope.TASKS_WRITE, writes=True, counts=True)
 
 
 def deletion(task_id: UUID, if_match: Versions | None) -> Plan:

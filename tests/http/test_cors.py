@@ -1,5 +1,6 @@
 """Which pages may read the API, and the headers that keep an answer from being taken for a page."""
 
+import re
 import socket
 from collections.abc import AsyncIterator
 
@@ -15,7 +16,9 @@ from tests.support.processes.servers import Server
 from todoproject import settings as settings_module
 
 PAGE = "https://app.example.com"
-EXPOSED = "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-ID"
+EXPOSED = (
+    "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-ID, Affected, Change-No"
+)
 ACCEPTED = {"Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-ID"}
 
 
@@ -237,9 +240,13 @@ async def test_production_asks_for_https_from_now_on(app: httpx.ASGITransport, s
 
 
 async def test_head_works_on_every_get(alice: Person, client: httpx.AsyncClient) -> None:
-    task = await alice.task()
+    ids = {"{task_id}": (await alice.task())["id"], "{list_id}": (await alice.list())["id"]}
     document = (await client.get("/v1/openapi.json")).json()
-    paths = [path.replace("{task_id}", task["id"]) for path, methods in document["paths"].items() if "get" in methods]
+    paths = [
+        re.sub(r"{\w+}", lambda place: ids[place[0]], path)
+        for path, methods in document["paths"].items()
+        if "get" in methods
+    ]
 
     for path in [*paths, "/v1/openapi.json"]:
         head, get = await alice.http.head(path), await alice.http.get(path)
@@ -251,7 +258,7 @@ async def test_options_answers_on_every_path(client: httpx.AsyncClient, alice: P
     document = (await client.get("/v1/openapi.json")).json()
 
     for path, methods in document["paths"].items():
-        answer = await client.options(path.replace("{task_id}", alice.id).replace("{token_id}", alice.id))
+        answer = await client.options(re.sub(r"{\w+}", alice.id, path))
         assert answer.status_code == 204, path
         assert {method.upper() for method in methods} | {"OPTIONS"} <= set(answer.headers["Allow"].split(", "))
 

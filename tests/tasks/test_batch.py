@@ -243,8 +243,9 @@ async def test_hundred_operations_are_few_round_trips(alice: Person, monkeypatch
     answer = await batch(alice, *[CREATE] * 100)
 
     assert answer.status_code == 200
-    # The hundred in one piece behind BEGIN, the step back, the token check with the owner's lock; then COMMIT.
-    assert sent == [103, 1]
+    # The hundred in one piece, each with what it has changed, behind BEGIN, the step back, the token check with the
+    # owner's lock; then COMMIT.
+    assert sent == [203, 1]
     assert len(await titles(alice)) == 100
 
 

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 
 from django.http import HttpResponse
 
-_EXPOSED = "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-ID"
+_EXPOSED = (
+    "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-ID, Affected, Change-No"
+)
 _ACCEPTED = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-ID"
 _LOCALHOST = re.compile(rb"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 _PREFLIGHT_SECONDS = "7200"  # Chromium caps it there

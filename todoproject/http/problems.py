@@ -151,6 +151,12 @@ EXTERNAL_ID_TAKEN = _define(
     "External id taken",
     "Another task of yours has this external id; `id` says which. It may be in the trash.",
 )
+TOO_MANY_CHANGES = _define(
+    "too-many-changes",
+    422,
+    "Too many changes",
+    "A request changes at most 20,000 things, what goes along with them included; nothing is done.",
+)
 LIST_NOT_EMPTY = _define(
     "list-not-empty",
     409,

@@ -26,6 +26,7 @@ from todoproject.http.problems import (
     MEDIA_TYPE,
     OUTCOME_UNKNOWN,
     TOO_LARGE,
+    TOO_MANY_CHANGES,
     TOO_MANY_REQUESTS,
     UNAVAILABLE,
     UNSUPPORTED_MEDIA_TYPE,
@@ -40,6 +41,7 @@ GUIDE = Path(__file__).with_name("guide.md")
 _ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, INTERNAL_ERROR, UNAVAILABLE)
 _WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
 _WRITING = (OUTCOME_UNKNOWN,)
+_CHANGING = {"tasks", "lists", "labels"}  # tags of the operations whose writes take change numbers
 _WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, CONFLICT, KEY_REUSED)
 _CODES = "x-codes"  # a response's problems on their way through Ninja; not in the finished document
 
@@ -64,9 +66,17 @@ _HEADERS = {
     "RateLimit-Policy": ("The limit.", _TEXT),
     "ETag": ("The version in quotes, for `If-Match` and `If-None-Match`.", _TEXT),
     "Location": ("Where the new object is.", {"type": "string", "format": "uri-reference"}),
+    "Affected": (
+        "How many things were changed: this one, and what went along with it.",
+        {"type": "integer", "minimum": 0},
+    ),
+    "Change-No": (
+        "The last of your change numbers that this took; absent where nothing was changed.",
+        {"type": "integer"},
+    ),
     "Idempotency-Replayed": ("Only there, and `true`, where this answer was stored under the key before.", _TEXT),
 }
-_OPTIONAL_HEADERS = {"Idempotency-Replayed", "RateLimit", "RateLimit-Policy"}
+_OPTIONAL_HEADERS = {"Change-No", "Idempotency-Replayed", "RateLimit", "RateLimit-Policy"}
 _HEADERS_OF_STATUS = {
     304: ("ETag",),
     401: ("WWW-Authenticate",),
@@ -169,6 +179,7 @@ def _problem_example(problem: ProblemType) -> dict[str, Any]:
 
 def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> None:
     takes_key = method in ("post", "patch") and "security" in operation
+    is_change = method != "get" and bool(_CHANGING & {*operation["tags"]})
     names = ["X-Request-ID", *(["Idempotency-Key"] if takes_key else [])]
     operation["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in names]
     if "requestBody" in operation:
@@ -176,6 +187,7 @@ def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> Non
     more = (
         *(_WITH_BODY if "requestBody" in operation else ()),
         *(_WRITING if method != "get" else ()),
+        *((TOO_MANY_CHANGES,) if is_change else ()),
         *(_WITH_KEY if takes_key else ()),
     )
     operation["responses"] = _responses(operation["responses"], more)
@@ -183,7 +195,10 @@ def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> Non
     for status, response in operation["responses"].items():
         if status < 400:
             _complete_good(response, schemas)
-        names = [*always, *_header_names(status, response, schemas, takes_key=takes_key)]
+        changes = (
+            ["Affected", "Change-No"] if status < 300 and method != "get" and _CHANGING & {*operation["tags"]} else []
+        )
+        names = [*always, *changes, *_header_names(status, response, schemas, takes_key=takes_key)]
         headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
         response["headers"] = headers | response.get("headers", {})
 

@@ -16,6 +16,7 @@ from tests.support import contract
 _OPEN = {"ProblemDocument", "Export"}
 # Headers that belong to the contract. Others, such as Cache-Control, are the business of HTTP.
 _PROMISED = {"etag", "location", "retry-after", "ratelimit", "ratelimit-policy", "idempotency-replayed", "x-request-id"}
+_PROMISED |= {"affected", "change-no"}
 
 
 @functools.cache

@@ -39,6 +39,7 @@ class Statement:
 
     `repeatable` says that sending it twice does no harm, so a connection that breaks under it is worth a second try.
     `writes` says that it changes something: it is sent between BEGIN and COMMIT.
+    `counts` says that it is asked behind it how much it has changed.
     `is_fenced` says that it begins with the token check, which returns the user.
     """
 
@@ -49,10 +50,18 @@ class Statement:
     writes: bool = False
     role: str | None = None  # that it is run in
     scope: str | None = None  # that its token must have
+    counts: bool = False
 
     @classmethod
     def fenced(
-        cls, query: str, *, scope: str | None, role: str = API_ROLE, repeatable: bool = False, writes: bool = False
+        cls,
+        query: str,
+        *,
+        scope: str | None,
+        role: str = API_ROLE,
+        repeatable: bool = False,
+        writes: bool = False,
+        counts: bool = False,
     ) -> "Statement":
         """Put the token check, the user and the role in front of `query`. With no `scope`, any live token will do.
 
@@ -69,7 +78,7 @@ class Statement:
             )
             .as_string(None)
         )
-        return cls(Command.parse(preamble), Command.parse(query), repeatable, True, writes, role, scope)
+        return cls(Command.parse(preamble), Command.parse(query), repeatable, True, writes, role, scope, counts)
 
     @classmethod
     def continuing(cls, query: str, *, role: str) -> "Statement":
@@ -87,11 +96,26 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What a statement returned, as the bytes that PostgreSQL sent, the user it was run for, and its preamble's row."""
+    """What a statement returned, as the bytes that PostgreSQL sent, the user it was run for, and its preamble's row.
+
+    `counted` is what was asked behind it: how much it has changed.
+    """
 
     result: PGresult
     user_id: str | None
     preamble: PGresult | None = None
+    counted: PGresult | None = None
+
+    @property
+    def affected(self) -> int:
+        """How many things the statement has changed, its triggers included; 0 where it was not asked."""
+        return int(self.counted.get_value(0, 0) or 0) if self.counted is not None else 0
+
+    @property
+    def change_no(self) -> str | None:
+        """The last number that it took; None where it took none."""
+        number = self.counted.get_value(0, 1) if self.counted is not None and self.affected else None
+        return None if number is None else number.decode()
 
     def __len__(self) -> int:
         return self.result.ntuples

@@ -30,6 +30,7 @@ def _control(text: str) -> Bound:
 
 # Owners' rows are locked before they are read, which is right at this level only; a role's default may be another.
 # Kept, unlike the rest here: they go with every write.
+_COUNT: Bound = Command.parse("SELECT affected, change_no FROM changes_made()"), {}
 _BEGIN: Bound = Command.parse("BEGIN ISOLATION LEVEL READ COMMITTED"), {}
 _COMMIT: Bound = Command.parse("COMMIT"), {}
 ROLLBACK = _control("ROLLBACK")
@@ -63,7 +64,8 @@ async def send_unit(
     edition: bytes | None,
 ) -> Rows:
     """Send `before`, the statement's preamble, its query and `after`; return the rows of the query."""
-    commands = [*before, *_preamble(statement, credentials), (statement.query, parameters), *after]
+    count = [_COUNT] if statement.counts else []
+    commands = [*before, *_preamble(statement, credentials), (statement.query, parameters), *count, *after]
     started, rows = time.perf_counter(), None
     try:
         results, error = await connection.send(commands, edition=edition)
@@ -71,9 +73,10 @@ async def send_unit(
             raise error
         if after == [_COMMIT]:
             check_commit(connection, results[-1])
-        last = len(results) - len(after) - 1
+        last = len(results) - len(after) - len(count) - 1
         preamble = results[last - 1]
-        rows = Rows(results[last], _accepted(connection, credentials, preamble), preamble)
+        counted = results[last + 1] if count else None
+        rows = Rows(results[last], _accepted(connection, credentials, preamble), preamble, counted)
     finally:
         slow_queries.note("api", statement.query.text, started, None if rows is None else len(rows))
     return rows
@@ -86,11 +89,30 @@ def _preamble(statement: Statement, credentials: Credentials | None) -> list[Bou
     return [] if statement.preamble is None else [(statement.preamble, token)]
 
 
-def _commands(statements: Sequence[tuple[Statement, Parameters]], keep_going: bool) -> list[Bound]:
-    queries: list[Bound] = [(statement.query, parameters) for statement, parameters in statements]
-    if not keep_going:
-        return queries
-    return [command for query in queries for command in (_SAVE_EACH, query, _RELEASE_EACH)]
+def _commands(statements: Sequence[tuple[Statement, Parameters]], keep_going: bool) -> list[list[Bound]]:
+    """Return the commands of each statement: the statement, what counts it, and a savepoint around them."""
+    around = ([_SAVE_EACH], [_RELEASE_EACH]) if keep_going else ([], [])
+    return [
+        [*around[0], (statement.query, parameters), *([_COUNT] if statement.counts else []), *around[1]]
+        for statement, parameters in statements
+    ]
+
+
+def _outcomes(
+    answered: Sequence[PGresult], groups: Sequence[list[Bound]], keep_going: bool, user_id: str | None
+) -> list[Outcome]:
+    """Return the rows of each statement whose commands have all been answered."""
+    found: list[Outcome] = []
+    first = 0
+    for group in groups:
+        results = answered[first : first + len(group)]
+        if len(results) < len(group):
+            break
+        query = 1 if keep_going else 0
+        counted = results[query + 1] if _COUNT in group else None
+        found.append(Rows(results[query], user_id, None, counted))
+        first += len(group)
+    return found
 
 
 def _accepted(connection: Connection, credentials: Credentials | None, preamble: PGresult) -> str | None:
@@ -238,7 +260,8 @@ class Transaction:
         # Where one of them writes, the owner is locked before the first: one that only reads may come before it.
         opener = next((statement for statement, _ in statements if statement.writes), statements[0][0])
         before = [*undoing, *self._before(), *_preamble(opener, credentials)]
-        commands = [*before, *_commands(statements, keep_going)]
+        groups = _commands(statements, keep_going)
+        commands = [*before, *(command for group in groups for command in group)]
         started = time.perf_counter()
         try:
             results, error = await self._connection.send(commands, edition=self.edition)
@@ -250,10 +273,7 @@ class Transaction:
         if error is not None and len(results) == len(commands):  # behind all of them, and of them all
             raise self._translated(error)
         user_id = _accepted(self._connection, credentials, results[len(before) - 1])
-        answered = results[len(before) :]
-        # With SAVEPOINT and RELEASE around it, each statement has three results, of which the second counts.
-        rows = answered[1::3][: len(answered) // 3] if keep_going else answered
-        outcomes: list[Outcome] = [Rows(result, user_id) for result in rows]
+        outcomes = _outcomes(results[len(before) :], groups, keep_going, user_id)
         return outcomes if error is None else [*outcomes, self._translated(error)]
 
     def _note_scope(self, statement: Statement) -> None:
