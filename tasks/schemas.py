@@ -348,9 +348,9 @@ class BatchResult(Output):
 _CHANGED = _STORED | {"priority": "low", "version": 2}
 _DONE = _CHANGED | {"is_completed": True, "completed_at": _STORED["updated_at"], "version": 3}
 _EXAMPLE_RESULTS: list[Any] = [
-    {"status": 201, "body": _STORED},
-    {"status": 200, "body": _CHANGED},
-    {"status": 200, "body": _DONE},
+    {"status": 201, "body": _STORED, "affected": 1, "change_no": 7},
+    {"status": 200, "body": _CHANGED, "affected": 1, "change_no": 8},
+    {"status": 200, "body": _DONE, "affected": 1, "change_no": 9},
 ]
 
 
