@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from accounts import addresses
-from accounts.models import Scope, validate_timezone
-from todoproject.http.field_types import Instant, Output, Storable, Strict
+from accounts.models import AccessToken, Scope, validate_timezone
+from todoproject.http.field_types import Instant, Output, Storable, Strict, open_words
 
 
 def _email(validate: Callable[[str], None]) -> AfterValidator:
@@ -193,7 +193,8 @@ class Token(Output):
     """A token, without its secret."""
 
     id: UUID
-    kind: str
+    # Open: other kinds may come, and a client must not fall over one.
+    kind: str = Field(json_schema_extra=open_words(AccessToken.Kind.values))
     name: str
     scopes: list[Scope]
     created_at: str = Field(json_schema_extra={"format": "date-time"})

@@ -39,6 +39,42 @@ def test_operation_says_what_it_is_and_all_that_it_answers(operation: Operation)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
+def test_operation_has_a_description_and_says_what_its_token_needs(operation: Operation) -> None:
+    """`security: []` is what no token is called; the scopes are held to what the API asks for by test_matrix.py."""
+    assert re.fullmatch(r"[A-Z`].*[.]", operation.details["description"], re.DOTALL)
+    for scheme in operation.details["security"]:
+        for scope in next(iter(scheme.values())):
+            assert f"`{scope}`" in operation.details["description"]
+
+
+def test_answers_are_open_and_input_is_closed() -> None:
+    schemas = document()["components"]["schemas"]
+
+    for name in ("Task", "TaskPage", "Token", "User", "BatchResults", "ProblemDocument"):
+        assert "additionalProperties" not in schemas[name]
+    for name in ("TaskCreate", "TaskPatch", "Batch", "BatchCreate", "TokenCreate", "Login"):
+        assert schemas[name]["additionalProperties"] is False
+
+
+def test_words_of_answers_are_named_and_may_grow() -> None:
+    schemas = document()["components"]["schemas"]
+
+    known, other = schemas["ProblemDocument"]["properties"]["code"]["anyOf"]
+    assert (set(known["enum"]), other) == (set(CATALOGUE), {"type": "string"})
+    kind = schemas["Token"]["properties"]["kind"]
+    words = schemas["Kind"] if "$ref" in str(kind) else kind["anyOf"][0]
+    assert set(words["enum"]) == {"session", "personal"}
+
+
+def test_example_of_a_batch_is_one_that_somebody_would_send() -> None:
+    (batch,) = [operation for operation in operations() if operation.id == "batch_tasks"]
+
+    assert [operation["op"] for operation in batch.body["operations"]] == ["create", "update", "complete"]
+    answer = batch.responses["200"]["content"]["application/json"]["example"]
+    assert [result["status"] for result in answer["results"]] == [201, 200, 200]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_errors_are_problems_of_the_catalogue(operation: Operation) -> None:
     for status, response in operation.responses.items():
         if status >= "400":

@@ -4,6 +4,7 @@ Plain pydantic models, not `ninja.Schema`: that one validates twice and wraps ev
 """
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -78,6 +79,11 @@ def parse_instant(value: Any) -> Any:
 # An RFC 3339 full-date, and a date-time with an offset. Combine them with the range that can be stored.
 Day = Annotated[date, BeforeValidator(parse_date, json_schema_input_type=date)]
 Instant = Annotated[datetime, BeforeValidator(parse_instant, json_schema_input_type=datetime)]
+
+
+def open_words(words: Iterable[str]) -> dict[str, Any]:
+    """Return a JSON schema of known words to which others may come: generators make it a choice of both."""
+    return {"anyOf": [{"type": "string", "enum": [*words]}, {"type": "string"}]}
 
 
 class FieldError(Output):

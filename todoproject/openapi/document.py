@@ -12,7 +12,7 @@ import orjson
 from pydantic import WithJsonSchema
 
 from accounts.idempotency import OUTCOMES
-from todoproject.http.field_types import ProblemDocument
+from todoproject.http.field_types import ProblemDocument, open_words
 from todoproject.http.problems import (
     ANSWER_WITHHELD,
     CATALOGUE,
@@ -33,6 +33,7 @@ from todoproject.http.problems import (
     ProblemType,
 )
 from todoproject.openapi import examples, json_schema
+from todoproject.openapi import operations as descriptions
 
 GUIDE = Path(__file__).with_name("guide.md")
 
@@ -130,6 +131,8 @@ def complete(document: dict[str, Any]) -> bytes:
     json_schema.schemas(document)
     for method, operation in operations:
         _complete(method, operation, components["schemas"])
+        descriptions.complete(operation, method)
+    json_schema.open_answers(document)
     used = dict.fromkeys(tag for _, operation in operations for tag in operation["tags"])
     document["tags"] = [{"name": tag, "description": _TAGS.get(tag, "")} for tag in used]
     json_schema.drop_unused(document)
@@ -143,6 +146,9 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
 
 def _problem_schemas() -> dict[str, Any]:
     schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    # Open: more codes come with time, and a client must not fall over one.
+    schema["properties"]["code"] |= open_words(CATALOGUE)
+    del schema["properties"]["code"]["type"]
     return {**schema.pop("$defs"), "ProblemDocument": schema}
 
 

@@ -23,6 +23,28 @@ def schemas(document: dict[str, Any]) -> None:
             _drop_defaults(path["patch"]["requestBody"], components)
 
 
+def open_answers(document: dict[str, Any]) -> None:
+    """Allow members that nobody knows yet in what only answers hold; in what is sent each is refused."""
+    sent = [operation.get("requestBody") for path in document["paths"].values() for operation in path.values()]
+    closed = _reachable(sent, document["components"]["schemas"])
+    for name, schema in document["components"]["schemas"].items():
+        for part in _parts(schema) if name not in closed else ():
+            if part.get("additionalProperties") is False:
+                del part["additionalProperties"]
+
+
+def _reachable(node: Any, schemas: dict[str, Schema]) -> set[str]:
+    """Return the names of the schemas that a part of the document leads to."""
+    found: set[str] = set()
+    waiting = _references(node)
+    while waiting:
+        name = waiting.pop().rsplit("/", 1)[-1]
+        if name not in found:
+            found.add(name)
+            waiting |= _references(schemas[name])
+    return found
+
+
 def drop_unused(document: dict[str, Any]) -> None:
     """Drop the components that no operation leads to."""
     used: set[str] = set()
@@ -125,7 +147,7 @@ def _name_enumerations(document: dict[str, Any]) -> None:
                 places.setdefault(parameter["name"], []).append(parameter["schema"])
     for name, members in places.items():
         # By identity: Ninja's parameters are the very members of a schema that goes unused.
-        found = {id(part): part for member in members for part in _parts(member) if "enum" in part}
+        found = {id(part): part for member in members for part in _parts(member) if {"enum", "type"} <= part.keys()}
         _name_enumeration(name, [*found.values()], components)
 
 
