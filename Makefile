@@ -132,10 +132,17 @@ install = $(up_to_date) || { \
   $(up_to_date) || { \
     echo 'Installing $(1) into $(VENV) ...'; \
     { $(whole) || "$$python" -m venv --clear --without-pip $(VENV); } >$(VENV).log 2>&1 && rm -f $(VENV)/installed-* && \
-    $(call install_locked,$(addprefix -r ,$(1))) >>$(VENV).log 2>&1 && $(PY) -m pip check >>$(VENV).log 2>&1 && \
+    $(call told,$(call install_locked,$(addprefix -r ,$(1))) >>$(VENV).log 2>&1,$(1)) && $(PY) -m pip check >>$(VENV).log 2>&1 && \
     $(foreach file,$(1),cp $(file) $(call copy_of,$(file)) &&) :; \
   } || { cat $(VENV).log >&2; exit 1; }; \
 }
+# $(call told,COMMAND,FILES): run a command that installs FILES, and say every few seconds how far it is: a first `make run`
+# would be silent for up to a minute. The teller ends with the shell, and holds neither its lock nor its output.
+told = { ( exec 9>&-; since=$$(date +%s); while sleep $(TELL_EVERY) >/dev/null && kill -0 $$$$; do \
+      echo "  ... $$(( $$(date +%s) - since )) s, packages there: $$(ls -d $(VENV)/lib/python*/site-packages/*.dist-info | wc -l)," \
+        "wanted: $$(cat $(2) | grep -c ==)"; done ) 2>/dev/null & \
+    teller=$$!; { $(1); }; outcome=$$?; kill $$teller 2>/dev/null; test $$outcome -eq 0; }
+TELL_EVERY = 3
 up_to_date  = { test -x $(PY) $(foreach file,$(1),&& cmp -s $(file) $(call copy_of,$(file))); }
 whole       = { $(PY) -m pip --version && ls $(VENV)/installed-*; }
 copy_of     = $(VENV)/installed-$(subst /,-,$(1))

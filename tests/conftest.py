@@ -7,6 +7,7 @@ Charlie is the outsider. Each test gets new people, so nothing has to be cleaned
 import io
 import json
 import logging
+import os
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from django.db import connections
 from django.test import Client
 from django.test.utils import setup_databases
 from pytest_django import DjangoDbBlocker
@@ -69,7 +71,9 @@ def postgres() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def django_db_setup(postgres: None, django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Create and migrate the test database; it goes away with its server."""
+    """Create and migrate the test database, or copy one that is migrated; it goes away with its server."""
+    if template := os.environ.get("TESTS_TEMPLATE"):
+        connections["default"].settings_dict["TEST"].update(TEMPLATE=template, MIGRATE=False)
     with django_db_blocker.unblock():
         setup_databases(verbosity=0, interactive=False, serialized_aliases=())
 

@@ -11,9 +11,12 @@ import signal
 import tempfile
 from pathlib import Path
 
-FOLDER = Path(tempfile.mkdtemp(prefix="todo-tests-"))
-# Before the server is started, so after it has been stopped: exit handlers run last in, first out.
-atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+# Whoever runs the tests again and again may keep their server up meanwhile (tests/mutation).
+_kept = os.environ.get("TESTS_FOLDER")
+FOLDER = Path(_kept or tempfile.mkdtemp(prefix="todo-tests-"))
+if not _kept:
+    # Before the server is started, so after it has been stopped: exit handlers run last in, first out.
+    atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 FOLDER.chmod(0o755)  # the server may run as another user than root, and must reach its data folder below
 
 for _name in (

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.management.commands import changepassword
 from django.core import mail
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -89,6 +90,14 @@ def test_whoever_has_a_new_password_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     assert not held.exists()
 
 
+@pytest.fixture
+def _nobody_has_tried() -> Iterator[None]:
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM attempt_buckets")
+
+
+@pytest.mark.usefixtures("_nobody_has_tried")
 def test_a_stolen_session_does_not_find_out_the_password(settings: Settings) -> None:
     """The page took as many guesses as one had; the API's limit counts the same account's."""
     settings.LOGIN_LIMIT = (2, 900)

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.people import PASSWORD
+from tests.support.people import PASSWORD, header_at
 from tests.support.processes.servers import Server
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
@@ -23,9 +23,7 @@ ENDING = ("logout", "logout_everywhere", "end_session", "revoke_token")
 def register(server: Server) -> dict[str, str]:
     email = f"fuzz-{uuid.uuid4().hex}@example.com"
     # Not the password of the document's examples, with which the account would be erased at the first try.
-    account = {"email": email, "password": f"{PASSWORD} {email}"}
-    session = httpx.post(f"{server.url}/v1/auth/register", json=account).json()
-    return {"Authorization": f"Bearer {session['token']}"}
+    return header_at(server.url, email=email, password=f"{PASSWORD} {email}")
 
 
 def fuzz(server: Server, folder: Path, headers: dict[str, str], *options: str) -> None:

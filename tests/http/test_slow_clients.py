@@ -4,13 +4,11 @@ import resource
 import socket
 import struct
 import time
-import uuid
 
 import httpx
 import pytest
 
 from tests.support.http.sockets import Connection
-from tests.support.people import PASSWORD
 from tests.support.processes.servers import Server
 from todoproject.serving.protocol import HEAD_SECONDS, PROGRESS_SECONDS
 
@@ -20,9 +18,7 @@ HEAD = b"POST /v1/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application
 
 
 def test_slow_clients_are_let_go_and_others_are_served(server: Server) -> None:
-    account = {"email": f"{uuid.uuid4().hex}@example.com", "password": PASSWORD}
-    token = httpx.post(f"{server.url}/v1/auth/register", json=account).json()["token"]
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = server.account()
     silent, head, body = Connection(server), Connection(server), Connection(server)
     with silent, head, body, httpx.Client(base_url=server.url, headers=headers) as normal:
         started = time.monotonic()

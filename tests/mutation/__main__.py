@@ -3,37 +3,44 @@
 import argparse
 import ast
 import json
-import os
+import queue
 import random
-import shutil
-import subprocess
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.mutation import ROOT, python, sql
 from tests.mutation.coverage import Coverage
 from tests.mutation.python import Mutant
+from tests.mutation.slot import Slot
 
 PACKAGES = ("todoproject", "accounts", "tasks")
 _NOT_OURS_TO_BREAK = ("__pycache__", "static", "templates")
-_SECONDS = 300  # a mutant that hangs the tests has been noticed
+# The tests most likely to notice come first, and alone: nearly every break ends there.
+_FIRST, _FIRST_FILES = 40, 4
+# For the first tests of a mutant, and as much again for the rest. What takes longer may hang or only be slow: a person
+# looks at it.
+_SECONDS = 150.0
+_NAMED = 400  # with more tests than this their files are named: a command line has an end
 
 
 def main() -> int:
-    """Return 0 where every break was noticed, 1 where one was not."""
+    """Return 0 where every break was noticed, 1 where one was not, or not for certain."""
     options = _parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # whoever ends it leaves no server behind
     chosen = sample(find(options.paths or list(PACKAGES)), options.count, options.seed)
-    with tempfile.TemporaryDirectory(prefix="todo-mutants-") as folder:
-        copy = copy_project(Path(folder) / "project")
-        coverage = Coverage.measure(copy, sorted({str(mutant.path.relative_to(ROOT)) for mutant in chosen}))
-        outcomes = [
-            (mutant, _try(copy, mutant, coverage, f"{n} of {len(chosen)}")) for n, mutant in enumerate(chosen, 1)
-        ]
+    with tempfile.TemporaryDirectory(prefix="todo-mutants-") as folder, ExitStack() as stack:
+        Path(folder).chmod(0o755)
+        slots = [stack.enter_context(Slot(Path(folder) / str(number))) for number in range(options.jobs)]
+        coverage = _coverage(slots[0].project, options)
+        outcomes = Trial(chosen, coverage, options.seconds, options.minutes).run(slots)
     _report(outcomes, options.json)
-    return 1 if any(outcome == "survived" for _, outcome in outcomes) else 0
+    return 1 if {outcome for _, outcome in outcomes} & {"survived", "not in time"} else 0
 
 
 def _parse() -> argparse.Namespace:
@@ -41,8 +48,69 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("paths", nargs="*", help="files or folders to break (todoproject accounts tasks)")
     parser.add_argument("--count", type=int, default=100, help="the size of the sample (100)")
     parser.add_argument("--seed", type=int, default=1, help="another sample (1)")
+    parser.add_argument("--jobs", type=int, default=2, help="how many are tried at once (2)")
+    parser.add_argument("--seconds", type=float, default=_SECONDS, help="for the first tests of one, and for the rest")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="after so many no other one is begun")
+    parser.add_argument("--tests", action="append", default=[], help="only these tests; again for more (all but long)")
+    parser.add_argument("--coverage", type=Path, help="where it is kept which test reaches what, for the next run")
     parser.add_argument("--json", type=Path, default=Path("mutants.json"), help="where the report goes (mutants.json)")
     return parser.parse_args()
+
+
+def _coverage(project: Path, options: argparse.Namespace) -> Coverage:
+    kept: Path = options.coverage or project.parent / "coverage"
+    return Coverage.read(kept) if kept.exists() else Coverage.measure(project, options.tests, kept)
+
+
+class Trial:
+    """Mutants that wait to be tried, and what has become of the others."""
+
+    def __init__(self, chosen: list[Mutant], coverage: Coverage, seconds: float, minutes: float) -> None:
+        self._chosen, self._coverage, self._seconds = chosen, coverage, seconds
+        self._until = time.monotonic() + 60 * minutes
+        self._waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
+        self._outcomes: list[tuple[Mutant, str]] = []
+        self._lock = threading.Lock()  # coverage's data is SQLite's, which serves one thread at a time
+
+    def run(self, slots: list[Slot]) -> list[tuple[Mutant, str]]:
+        """Try all, as many at once as there are slots; return what became of each, in the order of their files."""
+        for mutant in self._chosen:
+            self._waiting.put(mutant)
+        tests = {it: self._coverage.tests_of(str(it.path.relative_to(ROOT)), it.line) for it in self._chosen}
+        threads = [threading.Thread(target=self._work, args=[slot, tests]) for slot in slots]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sorted(self._outcomes, key=lambda tried: (tried[0].path, tried[0].start))
+
+    def _work(self, slot: Slot, tests: dict[Mutant, list[str]]) -> None:
+        while not self._waiting.empty():
+            try:
+                mutant = self._waiting.get_nowait()
+            except queue.Empty:
+                return
+            began = time.monotonic()
+            outcome = self._try(slot, mutant, tests[mutant]) if began < self._until else "not tried"
+            self._tell(mutant, outcome, time.monotonic() - began)
+
+    def _try(self, slot: Slot, mutant: Mutant, tests: list[str]) -> str:
+        """Return "noticed", "survived", "not in time" or, where no test reaches the line, "not covered"."""
+        count = _FIRST if "::" in "".join(tests) else _FIRST_FILES
+        rest = tests[count:]
+        files = sorted({test.partition("::")[0] for test in rest})
+        for part in (tests[:count], rest if len(rest) <= _NAMED else files):
+            code = slot.try_tests(mutant, part, self._seconds) if part else 0
+            if code != 0:
+                return "not in time" if code is None else "noticed"
+        return "survived" if tests else "not covered"
+
+    def _tell(self, mutant: Mutant, outcome: str, seconds: float) -> None:
+        with self._lock:
+            self._outcomes.append((mutant, outcome))
+            where = f"{mutant.path.relative_to(ROOT)}:{mutant.line}"
+            number = f"{len(self._outcomes)} of {len(self._chosen)}"
+            print(f"{number}: {outcome}, {seconds:.0f} s, {where}: {mutant.rule}", flush=True)
 
 
 def find(paths: list[str]) -> list[Mutant]:
@@ -76,41 +144,6 @@ def sample(mutants: list[Mutant], count: int, seed: int) -> list[Mutant]:
     rounds = max(map(len, by_rule.values()), default=0)
     in_turn = [group[number] for number in range(rounds) for group in by_rule.values() if number < len(group)]
     return sorted(in_turn[:count], key=lambda mutant: (mutant.path, mutant.start))
-
-
-def copy_project(folder: Path) -> Path:
-    """Copy what is under version control or new: a break never touches the files that a person works on."""
-    listed = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True)
-    for name in listed.splitlines():
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    return folder
-
-
-def _try(copy: Path, mutant: Mutant, coverage: Coverage, number: str) -> str:
-    """Return "noticed", "survived" or, where no test reaches the line, "not covered"."""
-    name = mutant.path.relative_to(ROOT)
-    tests = coverage.tests_of(str(name), mutant.line)
-    began, text = time.monotonic(), mutant.path.read_text("utf-8")
-    (copy / name).write_text(mutant.apply(text))
-    outcome = run(copy, tests) if tests else "not covered"
-    (copy / name).write_text(text)
-    print(f"{number}: {outcome}, {time.monotonic() - began:.0f} s, {name}:{mutant.line}: {mutant.rule}", flush=True)
-    return outcome
-
-
-def run(copy: Path, tests: list[str]) -> str:
-    """Run tests of the broken copy until one fails."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        finished = subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, timeout=_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return "noticed"
-    return "survived" if finished.returncode == 0 else "noticed"
 
 
 def _report(outcomes: list[tuple[Mutant, str]], path: Path) -> None:

@@ -1,14 +1,13 @@
 """Behind Debian's proxies, with their connections to the server shared: nobody gets the answer of somebody else."""
 
 import shutil
-import uuid
 
 import httpx
 import pytest
 
 from tests.proxies import COMMANDS, proxy
 from tests.support.desync import attack
-from tests.support.people import PASSWORD
+from tests.support.people import session_at
 from tests.support.processes.servers import Server
 
 pytestmark = pytest.mark.faults
@@ -17,8 +16,7 @@ pytestmark = pytest.mark.faults
 def _people(server: Server, count: int) -> dict[str, str]:
     people = {}
     for _ in range(count):
-        account = {"email": f"{uuid.uuid4().hex}@example.com", "password": PASSWORD}
-        token = httpx.post(f"{server.url}/v1/auth/register", json=account).json()["token"]
+        token = session_at(server.url)["token"]
         people[token] = httpx.get(f"{server.url}/v1/me", headers={"Authorization": f"Bearer {token}"}).text
     return people
 

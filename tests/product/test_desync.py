@@ -2,7 +2,6 @@
 
 import random
 import time
-import uuid
 from collections.abc import Iterator
 
 import httpx
@@ -10,7 +9,7 @@ import pytest
 
 from tests.http.test_framing import HOST, REFUSED
 from tests.support.http.sockets import Answer, Connection
-from tests.support.people import PASSWORD
+from tests.support.people import session_at
 from tests.support.processes.servers import Server
 
 # What a second reader would take for a request of its own.
@@ -20,8 +19,7 @@ SMUGGLED = b"GET /v1/me HTTP/1.1\r\nHost: api.example.com\r\nX-Smuggled: 1\r\n\r
 @pytest.fixture(scope="module")
 def tokens(server: Server) -> list[str]:
     """Three people's tokens."""
-    accounts = [{"email": f"{uuid.uuid4().hex}@example.com", "password": PASSWORD} for _ in range(3)]
-    return [httpx.post(f"{server.url}/v1/auth/register", json=account).json()["token"] for account in accounts]
+    return [session_at(server.url)["token"] for _ in range(3)]
 
 
 def _answers(server: Server, *pieces: bytes, pause: float = 0.0) -> list[Answer]:

@@ -18,7 +18,7 @@ from psycopg import sql
 
 from accounts import tokens
 from tests.environment import FOLDER
-from tests.support.people import Person
+from tests.support.people import Person, session_at
 from tests.support.postgres.databases import connect
 from tests.support.postgres.wire import Wire
 from tests.support.processes.servers import Server
@@ -150,45 +150,6 @@ async def test_account_role_reads_neither_passwords_nor_digests_nor_other_accoun
             await run(query)
 
 
-# --- Strangers over HTTP --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("GET", "", None),
-        ("PATCH", "", {"title": "stolen"}),
-        ("DELETE", "", None),
-        ("POST", "/complete", None),
-        ("POST", "/reopen", None),
-        ("POST", "/restore", None),
-    ],
-)
-async def test_outsider_gets_the_same_404_as_for_nothing(
-    alice: Person, charlie: Person, method: str, path: str, body: dict[str, str] | None
-) -> None:
-    task = await alice.task()
-    absent = task["id"][:-4] + "0000"
-    headers = {"X-Request-ID": "same"}
-
-    answers = [
-        await charlie.http.request(method, f"/v1/tasks/{identity}{path}", json=body, headers=headers)
-        for identity in (task["id"], absent)
-    ]
-
-    assert [answer.status_code for answer in answers] == [404, 404]
-    assert answers[0].text.replace(task["id"], absent) == answers[1].text
-    assert answers[0].headers == answers[1].headers
-    assert (await alice.http.get(f"/v1/tasks/{task['id']}")).json() == task
-
-
-async def test_tokens_of_others_cannot_be_revoked(alice: Person, charlie: Person) -> None:
-    token = (await alice.http.get("/v1/tokens/current")).json()
-
-    assert (await charlie.http.delete(f"/v1/tokens/{token['id']}")).status_code == 404
-    assert (await alice.http.get("/v1/me")).status_code == 200
-
-
 # --- One round trip -------------------------------------------------------------------------------
 
 
@@ -266,10 +227,8 @@ async def test_a_precondition_costs_no_second_round_trip(wire: Wire, alice: Pers
 
 
 def test_revoked_token_fails_on_the_very_next_request_of_another_process(server: Server) -> None:
-    account = {"email": f"{tokens.generate()}@example.com", "password": "correct horse battery staple"}
+    headers = server.account()
     with Server() as other, httpx.Client() as http:
-        token = http.post(f"{server.url}/v1/auth/register", json=account).json()["token"]
-        headers = {"Authorization": f"Bearer {token}"}
         assert http.get(f"{other.url}/v1/tasks", headers=headers).status_code == 200
 
         assert http.post(f"{server.url}/v1/auth/logout", headers=headers).status_code == 204
@@ -346,8 +305,7 @@ def _titles(server: Server, token: str) -> list[str]:
 
 
 def _register(server: Server) -> tuple[str, str]:
-    account = {"email": f"{tokens.generate()}@example.com", "password": "correct horse battery staple"}
-    session = httpx.post(f"{server.url}/v1/auth/register", json=account).json()
+    session = session_at(server.url)
     return session["user"]["id"], session["token"]
 
 

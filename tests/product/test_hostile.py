@@ -12,13 +12,12 @@ import uuid
 from collections.abc import Iterator
 from urllib.parse import quote
 
-import httpx
 import pytest
 
 from accounts.models import Scope
 from tests.support.http.operations import Operation, operations
 from tests.support.http.sockets import Answer, Connection
-from tests.support.people import PASSWORD, Person
+from tests.support.people import PASSWORD, Person, session_at
 from tests.support.processes.servers import Server
 from todoproject.http.body import MAX_BYTES
 from todoproject.http.field_types import ProblemDocument
@@ -182,9 +181,7 @@ class Mallory:
 
     def __init__(self, server: Server) -> None:
         self.connection = Connection(server)
-        account = {"email": f"{uuid.uuid4().hex}@example.com", "password": PASSWORD}
-        session = httpx.post(f"{server.url}/v1/auth/register", json=account).json()
-        self._main_token = self.token = session["token"]
+        self._main_token = self.token = session_at(server.url)["token"]
         self._lost: str | None = None
         self._renew()
 

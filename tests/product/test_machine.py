@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from tests.support.people import PASSWORD
+from tests.support.people import header_at
 from tests.support.processes.servers import Server
 
 Task = dict[str, Any]
@@ -50,10 +50,7 @@ class Tasks(RuleBasedStateMachine):
         self.tasks: dict[str, Task] = {}
 
     def _register(self) -> httpx.Client:
-        http = httpx.Client(base_url=self.url)
-        account = {"email": f"{uuid.uuid4()}@example.com", "password": PASSWORD}
-        http.headers["Authorization"] = f"Bearer {http.post('/v1/auth/register', json=account).json()['token']}"
-        return http
+        return httpx.Client(base_url=self.url, headers=header_at(self.url))
 
     def teardown(self) -> None:
         self.http.close()

@@ -12,7 +12,6 @@ import pytest
 import pytest_asyncio
 
 from tests.environment import FOLDER
-from tests.support.people import PASSWORD
 from tests.support.postgres.wire import Wire
 from tests.support.processes.servers import Server, free_port
 from todoproject.database import embedded
@@ -45,9 +44,7 @@ async def server(wire: Wire) -> AsyncIterator[Server]:
 async def use(server: Server) -> None:
     """Be as busy as a real morning: many at once, so that the pools grow, and the admin."""
     async with httpx.AsyncClient(base_url=server.url, timeout=60) as http:
-        account = {"email": f"busy-{time.time()}@example.com", "password": PASSWORD}
-        token = (await http.post("/v1/auth/register", json=account)).json()["token"]
-        http.headers["Authorization"] = f"Bearer {token}"
+        http.headers |= await asyncio.to_thread(server.account)
         await asyncio.gather(*(http.post("/v1/tasks", json={"title": "Busy"}) for _ in range(100)))
         assert (await http.get("/health/ready")).status_code == 200
         await http.post("/admin/login/", data={"username": "nobody", "password": "nothing"})

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.environment import FOLDER
-from tests.support.people import PASSWORD
+from tests.support.people import header_at
 from tests.support.postgres.databases import connect
 from tests.support.processes.servers import ROOT, Server, free_port
 from todoproject.database import embedded
@@ -38,9 +38,7 @@ def refuse(*arguments: str, timeout: float = 60, **settings: str) -> str:
 
 
 def register(server: Server, email: str) -> dict[str, str]:
-    answer = httpx.post(f"{server.url}/v1/auth/register", json={"email": email, "password": PASSWORD})
-    assert answer.status_code == 201, answer.text
-    return {"Authorization": f"Bearer {answer.json()['token']}"}
+    return header_at(server.url, email=email)
 
 
 def test_first_start_prints_a_staff_account_once(server: Server) -> None:

@@ -4,9 +4,11 @@ import ast
 from pathlib import Path
 
 import pytest
+from coverage import CoverageData
 
 from tests.mutation import python, sql
 from tests.mutation.__main__ import find, sample
+from tests.mutation.coverage import MIGRATIONS_TESTS, Coverage
 from tests.mutation.python import Mutant
 from tests.support.processes.servers import ROOT
 
@@ -56,6 +58,28 @@ def test_breaks_of_the_project_can_be_run_and_are_many() -> None:
         text = mutant.path.read_text("utf-8")
         assert mutant.apply(text) != text
         ast.parse(mutant.apply(text))
+
+
+def test_what_migrations_make_answers_to_tests_that_are_there() -> None:
+    assert [name for name in MIGRATIONS_TESTS if not (ROOT / "tests" / name).exists()] == []
+
+
+def test_of_the_tests_that_reach_a_line_those_about_it_come_first(tmp_path: Path) -> None:
+    data = CoverageData(str(tmp_path / "coverage"))
+    file = "tasks/queries/pages.py"
+    for context, others in (
+        ("tests/product/test_fence.py::test_wide[a|b]|run", range(50)),
+        ("tests/product/test_matrix.py::test_narrow|run", range(2)),
+        ("tests/tasks/test_lists.py::test_pages|run", range(90)),
+    ):
+        data.set_context(context)
+        data.add_lines({file: [7], "tasks/models.py": others})
+
+    coverage = Coverage(data)
+
+    names = [test.rpartition("::")[2] for test in coverage.tests_of(file, 7)]
+    assert names == ["test_pages", "test_narrow", "test_wide"]
+    assert coverage.tests_of(file, 8) == []
 
 
 def test_sample_is_the_same_for_the_same_seed_and_takes_of_every_rule() -> None:

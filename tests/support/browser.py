@@ -12,6 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.support.people import header_at
 from tests.support.processes.servers import Server
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -25,7 +26,6 @@ QUIET = (  # a browser of a test phones nobody
     "--no-first-run",
 )
 expect.set_options(timeout=15_000)  # the machine of a test run is a busy one
-PASSWORD = "correct horse battery staple"
 
 
 @contextmanager
@@ -112,9 +112,7 @@ def log_in(visit: Visit, server: Server) -> Page:
 
 
 def register(server: Server, email: str) -> httpx.Client:
-    response = httpx.post(f"{server.url}/v1/auth/register", json={"email": email, "password": PASSWORD})
-    assert response.status_code == 201, response.text
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {response.json()['token']}"})
+    return httpx.Client(base_url=server.url, headers=header_at(server.url, email=email))
 
 
 def add_task(client: httpx.Client, title: str, *, done: bool = False, gone: bool = False, **fields: Any) -> None:

@@ -63,6 +63,20 @@ async def register(transport: httpx.AsyncBaseTransport, name: str) -> AsyncItera
         yield Person(email, identity, token, http)
 
 
+def session_at(url: str, *, email: str = "", password: str = PASSWORD) -> dict[str, Any]:
+    """Register somebody at a server in another process; return what it answers: `token`, `expires_at`, `user`."""
+    account = {"email": email or f"somebody-{uuid.uuid4().hex}@example.com", "password": password}
+    answer = httpx.post(f"{url}/v1/auth/register", json=account, timeout=20)
+    assert answer.status_code == 201, answer.text
+    session: dict[str, Any] = answer.json()
+    return session
+
+
+def header_at(url: str, *, email: str = "", password: str = PASSWORD) -> dict[str, str]:
+    """Register somebody at a server in another process; return the header that carries their token."""
+    return {"Authorization": f"Bearer {session_at(url, email=email, password=password)['token']}"}
+
+
 _ACCOUNT = """
 WITH account AS (INSERT INTO users (id, email, password, timezone, is_staff, is_active, is_superuser)
                  VALUES (%s, %s, %s, 'UTC', false, true, false))

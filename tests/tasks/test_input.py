@@ -4,7 +4,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from pydantic import BaseModel, ValidationError
 
+from tasks.schemas import TaskCreate, TaskPatch
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
 
@@ -174,6 +176,13 @@ async def test_body_is_nested_as_deep_as_is_documented_and_no_deeper(alice: Pers
 
     # What can be read is refused for being no title.
     assert (answer.status_code, answer.json()["code"]) == ((422, "invalid") if is_read else (400, "malformed-request"))
+
+
+@pytest.mark.parametrize("schema", [TaskCreate, TaskPatch])
+def test_two_dues_are_refused_before_the_database_is_asked(schema: type[BaseModel]) -> None:
+    """The database knows the rule as well, and its answer would be the same: so the schema is asked alone."""
+    with pytest.raises(ValidationError, match="not both"):
+        schema.model_validate({"title": "x", "due_on": "2026-12-01", "due_at": "2026-12-01T08:00:00Z"})
 
 
 async def test_two_dues_are_one_rule_wherever_it_is_found(alice: Person) -> None:

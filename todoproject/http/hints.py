@@ -43,6 +43,21 @@ _MEANINGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("etag", "version", "ifmatch", "ifMatch"), ("if_match",)),
     **dict.fromkeys(("fields", "payload", "values", "attributes", "changes"), ("data",)),
 }
+# What other APIs call a part of a path.
+SEGMENTS: dict[str, str] = {
+    **dict.fromkeys(("close", "done", "finish", "check"), "complete"),
+    **dict.fromkeys(("uncomplete", "open", "uncheck", "undo"), "reopen"),
+    **dict.fromkeys(("undelete", "recover"), "restore"),
+    **dict.fromkeys(("todos", "todo", "items", "task"), "tasks"),
+    **dict.fromkeys(("projects", "project", "list"), "lists"),
+    **dict.fromkeys(("tags", "tag", "label"), "labels"),
+    **dict.fromkeys(("users", "user", "account", "profile"), "me"),
+    **dict.fromkeys(("signin", "sign-in", "log-in"), "login"),
+    **dict.fromkeys(("signup", "sign-up"), "register"),
+    **dict.fromkeys(("signout", "sign-out", "log-out"), "logout"),
+    **dict.fromkeys(("stats",), "statistics"),
+    **dict.fromkeys(("bulk", "sync"), "batch"),
+}
 # Kept by the server on everything that it stores.
 _KEPT = frozenset({"id", "created_at", "updated_at", "deleted_at", "completed_at", "version", "user_id", "owner"})
 _LONGEST = 100  # characters that are compared

@@ -11,6 +11,8 @@ from django.urls import URLPattern, URLResolver
 from django.urls.converters import StringConverter
 from django.urls.resolvers import RoutePattern
 
+from todoproject.http import hints
+
 _LONGEST = 200  # characters of a wrong path that are compared
 # A slash too many, a word in the plural, a slip of the fingers; what is less alike is another thing.
 _ALIKE = 0.7
@@ -81,12 +83,16 @@ class Routes:
         )
 
     def nearest(self, path: str) -> str | None:
-        """Return the path template that a wrong path is most like, or None."""
-        path = path[:_LONGEST].rstrip("/").lower()
+        """Return the path template that a wrong path means, or is most like; None where it is like none of them."""
+        path = _ID_LIKE.sub("{}", path[:_LONGEST].rstrip("/").lower())
+        meant = "/".join(hints.SEGMENTS.get(part, part) for part in path.split("/"))
         templates = {_PLACE.sub("{}", template): template for template in self._templates}
-        with_places = _ID_LIKE.sub("{}", path)
-        near = difflib.get_close_matches(with_places, list(templates), n=1, cutoff=_ALIKE)
-        return templates[near[0]] if near else None
+        if meant in templates:
+            return templates[meant]
+        near = difflib.get_close_matches(meant, list(templates), n=1, cutoff=_ALIKE)
+        # Two paths that begin alike are long alike, and yet may do something else.
+        is_near = near and difflib.SequenceMatcher(None, meant.split("/")[-1], near[0].split("/")[-1]).ratio() >= _ALIKE
+        return templates[near[0]] if is_near else None
 
 
 def _fits(part: str, ours: str) -> bool:

@@ -31,11 +31,11 @@ def prepare_database() -> bool:
     try:
         _wait_for_database()
         _check_version()
-        if _is_behind():
+        if missing := _missing():
             if not settings.MIGRATE_ON_START:
                 logger.warning("the schema is behind this code: run `python manage.py migrate`")
                 return False
-            logger.info("migrating")
+            logger.info("migrating", extra={"migrations": missing})
             call_command("migrate", verbosity=0, interactive=False)
         _check_fence()
         return True
@@ -79,6 +79,7 @@ def _check_fence() -> None:
         logger.warning("the fence around users' data is open", extra={"reason": open_fences})
 
 
-def _is_behind() -> bool:
+def _missing() -> int:
+    """Return how many migrations have not been run yet."""
     executor = MigrationExecutor(connection)
-    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))

@@ -8,13 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from pathlib import Path
 from types import TracebackType
 
 import httpx
 
-from tests.support.people import PASSWORD
+from tests.support.people import header_at
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -75,10 +74,7 @@ class Server:
 
     def account(self) -> dict[str, str]:
         """Register somebody; return the header that carries their token."""
-        account = {"email": f"somebody-{uuid.uuid4().hex}@example.com", "password": PASSWORD}
-        answer = httpx.post(f"{self.url}/v1/auth/register", json=account, timeout=20)
-        assert answer.status_code == 201, answer.text
-        return {"Authorization": f"Bearer {answer.json()['token']}"}
+        return header_at(self.url)
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
         return httpx.get(f"{self.url}{path}", headers=headers, timeout=20)

@@ -57,6 +57,8 @@ class Command(BaseCommand):
         host, port = _address(options["address"])
         is_alone = options["workers"] == 1 and not options["reload"]
         with _passed_socket() or _listen(host, port) as listener, _counting(is_alone=is_alone):
+            if settings.DATABASE_EMBEDDED and not settings.EMBEDDED_DATA_DIR.exists():
+                self._say(f"Making a private PostgreSQL in {settings.EMBEDDED_DATA_DIR}: some seconds, this once ...")
             try:
                 is_migrated = startup.prepare_database()
             except startup.StartFailed as error:
@@ -82,6 +84,9 @@ class Command(BaseCommand):
             # Not through the log, whose other readers must not have it.
             facts = {"event": "first staff account", "email": settings.FIRST_STAFF_EMAIL, "password": password}
             text = json.dumps(facts)
+        self._say(text)
+
+    def _say(self, text: str) -> None:
         with suppress(OSError, ValueError):  # closed (>&-), or its reader has gone
             self.stdout.write(text)
             self.stdout.flush()

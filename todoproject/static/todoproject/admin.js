@@ -32,7 +32,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 function nameCutCells() {
-  for (const cell of document.querySelectorAll("#result_list td, #result_list th")) {
+  for (const cell of document.querySelectorAll("#result_list td, #result_list th, table.cut td")) {
     if (!cell.title && cell.scrollWidth > cell.clientWidth) cell.title = cell.textContent.trim();
   }
 }
