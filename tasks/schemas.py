@@ -2,8 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.core import exceptions
@@ -12,10 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -41,11 +37,9 @@ from todoproject.http.field_types import (
     Day,
     Instant,
     Output,
-    ProblemDocument,
     Storable,
     Strict,
 )
-from todoproject.http.preconditions import is_entity_tags, strong_versions
 
 PriorityWord = Literal["none", "low", "medium", "high", "urgent"]
 # Members that are younger than the contract. Where a PUT leaves one out it stays: a client that has never heard of it
@@ -94,13 +88,13 @@ NewTaskId = Annotated[UUID, AfterValidator(_is_an_id), Field(json_schema_extra={
 
 
 # What every task of the document's examples is like.
-_EXAMPLE = {"title": "Buy milk", "description": "Two litres", "priority": "high", "due_on": "2026-12-01"}
+EXAMPLE = {"title": "Buy milk", "description": "Two litres", "priority": "high", "due_on": "2026-12-01"}
 _ELSEWHERE: dict[str, Any] = {"labels": ["errand"], "starts_on": None, "external_id": None}
 _NEW: dict[str, Any] = {"is_completed": False, "completed_at": None, "list_id": None, "parent_id": None}
 _NEW |= {"position": "a0", **_ELSEWHERE, "due_at": None}
 _NEW |= {"deleted_at": None, "version": 1}
 _TIMES = dict.fromkeys(("created_at", "updated_at"), "2026-11-22T08:00:00.000000Z")
-_STORED: dict[str, Any] = {"id": "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04", **_EXAMPLE, **_NEW, **_TIMES}
+STORED: dict[str, Any] = {"id": "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04", **EXAMPLE, **_NEW, **_TIMES}
 
 
 # The rule below in JSON Schema: one of the two is null or absent.
@@ -158,7 +152,7 @@ class _OneDue(Strict):
 class TaskCreate(_OneDue):
     """A new task. Only the title is required."""
 
-    model_config = ConfigDict(json_schema_extra=_one_due_schema | {"example": _EXAMPLE})
+    model_config = ConfigDict(json_schema_extra=_one_due_schema | {"example": EXAMPLE})
 
     title: Title = Field(examples=["Buy milk"])
     description: Description | None = ""
@@ -170,7 +164,7 @@ def _replacement_schema(schema: dict[str, Any]) -> None:
     """Take out the defaults of what stays where it is left out: generated clients send defaults."""
     for name in KEPT:
         schema["properties"][name].pop("default", None)
-    schema |= _one_due_schema | {"example": _EXAMPLE}
+    schema |= _one_due_schema | {"example": EXAMPLE}
 
 
 def _patch_schema(schema: dict[str, Any]) -> None:
@@ -204,7 +198,7 @@ class TaskPatch(_OneDue, ReadOnlyMembers):
 class Task(Output):
     """A task. Times are RFC 3339 in UTC."""
 
-    model_config = ConfigDict(json_schema_extra={"example": _STORED})
+    model_config = ConfigDict(json_schema_extra={"example": STORED})
 
     id: UUID
     title: str
@@ -229,7 +223,7 @@ class Task(Output):
 class TaskPage(Output):
     """A page of tasks; `next_cursor` is null on the last one. `total` is there only if it is asked for."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"items": [_STORED], "next_cursor": None}})
+    model_config = ConfigDict(json_schema_extra={"example": {"items": [STORED], "next_cursor": None}})
 
     items: list[Task]
     next_cursor: str | None
@@ -237,126 +231,3 @@ class TaskPage(Output):
 
 
 Flag = Annotated[bool, Field(strict=False)]
-
-# --- Batches --------------------------------------------------------------------------------------
-
-BATCH_LIMIT = 100
-BatchId = Annotated[UUID, Field(strict=False)]
-
-
-class _OnOneTask(Strict):
-    id: BatchId
-    if_match: Annotated[str, StringConstraints(max_length=1000), Storable] | None = Field(
-        None, description="As the header If-Match.", examples=['"3"']
-    )
-
-    @field_validator("if_match")
-    @classmethod
-    def _entity_tags(cls, value: str | None) -> str | None:
-        if value is not None and not is_entity_tags(value):
-            raise PydanticCustomError("entity_tags", 'Entity tags stand in quotes, such as "3"; or *.')
-        return value
-
-    @property
-    def versions(self) -> list[int] | None:
-        """The versions that the task may have; None for any."""
-        return None if self.if_match is None else strong_versions(self.if_match)
-
-
-class BatchCreate(Strict):
-    """Create a task, under an id of yours if you give one."""
-
-    op: Literal["create"]
-    id: Annotated[NewTaskId, Field(strict=False)] | None = None
-    data: TaskCreate
-
-
-class BatchChange(_OnOneTask):
-    """Change a task."""
-
-    op: Literal["update"]
-    data: TaskPatch
-
-
-class BatchStateChange(_OnOneTask):
-    """Delete, complete, reopen or restore a task."""
-
-    op: Literal["delete", "complete", "reopen", "restore"]
-
-
-BatchOperation = BatchCreate | BatchChange | BatchStateChange
-# By the value of `op`, as pydantic names them in an error.
-OPERATIONS: dict[str, type[Strict]] = {
-    word: kind
-    for kind in (BatchCreate, BatchChange, BatchStateChange)
-    for word in get_args(kind.model_fields["op"].annotation)
-}
-
-
-@dataclass(frozen=True)
-class UnreadableOperation:
-    """An operation that breaks a rule: the others may be carried out all the same."""
-
-    failure: ValidationError
-
-
-def _for_itself(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return read(value)
-    except ValidationError as failure:
-        return UnreadableOperation(failure)
-
-
-_SOME_ID = "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04"
-_EXAMPLE_BATCH: list[Any] = [
-    {"op": "create", "data": _EXAMPLE},
-    {"op": "update", "id": _SOME_ID, "if_match": '"1"', "data": {"priority": "low"}},
-    {"op": "complete", "id": _SOME_ID},
-]
-
-
-class Batch(Strict):
-    """Operations on tasks, carried out in order."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {"operations": _EXAMPLE_BATCH}})
-
-    operations: Annotated[
-        list[Annotated[BatchOperation, Field(discriminator="op"), WrapValidator(_for_itself)]],
-        Field(min_length=1, max_length=BATCH_LIMIT),
-    ]
-
-    def read(self) -> list[BatchOperation | UnreadableOperation]:
-        """Return the operations, those that cannot be carried out among them."""
-        return [*self.operations]
-
-
-class BatchQuery(Strict):
-    """How a batch takes a failure."""
-
-    atomic: Flag = Field(True, description="`true`: all or nothing. `false`: each operation by itself, answered 207.")
-
-
-class BatchResult(Output):
-    """What became of one operation: the status and body that it would have had as a request of its own."""
-
-    status: int
-    body: Task | ProblemDocument | None
-    affected: int = Field(ge=0, description="How many things it has changed.")
-    change_no: int | None = Field(description="The last number that it took; null where nothing was changed.")
-
-
-_CHANGED = _STORED | {"priority": "low", "version": 2}
-_DONE = _CHANGED | {"is_completed": True, "completed_at": _STORED["updated_at"], "version": 3}
-_EXAMPLE_RESULTS: list[Any] = [
-    {"status": 201, "body": _STORED, "affected": 1, "change_no": 7},
-    {"status": 200, "body": _CHANGED, "affected": 1, "change_no": 8},
-    {"status": 200, "body": _DONE, "affected": 1, "change_no": 9},
-]
-
-
-class BatchResults(Output):
-    """One result for each operation, in order."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {"results": _EXAMPLE_RESULTS}})
-
-    results: list[BatchResult]

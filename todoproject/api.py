@@ -35,13 +35,13 @@ from tasks.api.labels import router as labels_router
 from tasks.api.lists import router as lists_router
 from tasks.api.statistics import router as statistics_router
 from tasks.api.tasks import router as tasks_router
+from tasks.batch_schemas import OPERATIONS
 from tasks.models import MOST_LABELS
 from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable
 from tasks.queries import account_export as tasks_exports
 from tasks.queries.lists import ListDeleted
 from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound
 from tasks.read_only import ReadOnlyDiffers
-from tasks.schemas import OPERATIONS
 from todoproject.database.client.pool import Work, pool
 from todoproject.database.errors import (
     ConstraintViolated,

@@ -7,24 +7,24 @@ from django.http import HttpResponse
 from ninja import Path, Query, Router
 
 from tasks import queries
+from tasks.batch_schemas import (
+    Batch,
+    BatchOperation,
+    BatchQuery,
+    BatchResults,
+    UnreadableOperation,
+)
 from tasks.label_schemas import LabelChange
 from tasks.list_query import TaskListQuery
 from tasks.moves import TaskMove
 from tasks.queries import TaskRow
 from tasks.schemas import (
-    Batch,
-    BatchCreate,
-    BatchOperation,
-    BatchQuery,
-    BatchResults,
-    BatchStateChange,
     NewTaskId,
     Task,
     TaskCreate,
     TaskPage,
     TaskPatch,
     TaskReplacement,
-    UnreadableOperation,
 )
 from todoproject.http.preconditions import etag, headers, if_match, is_creation, is_not_modified
 from todoproject.http.problems import (
@@ -110,9 +110,10 @@ def _result(
         refusal = request.respond_to(request, result)
         return _RESULT % (refusal.status_code, refusal.content, 0, b"null")
     number = b"null" if result.change_no is None else result.change_no.encode()
-    if isinstance(operation, BatchStateChange) and operation.op == "delete":
+    verb = getattr(operation, "op", "")
+    if verb == "delete":
         return _RESULT % (204, b"null", result.affected, number)
-    return _RESULT % (201 if isinstance(operation, BatchCreate) else 200, result.json, result.affected, number)
+    return _RESULT % (201 if verb == "create" or result.is_new else 200, result.json, result.affected, number)
 
 
 _RESULT = b'{"status":%d,"body":%b,"affected":%d,"change_no":%b}'

@@ -6,11 +6,25 @@ from functools import lru_cache
 from pydantic import ValidationError
 
 from accounts.models import Scope
-from tasks.queries import writes
-from tasks.queries.resource import Changed, Deleted, NotFound, Plan
+from tasks.batch_schemas import (
+    BatchChange,
+    BatchCreate,
+    BatchMove,
+    BatchOperation,
+    BatchStateChange,
+    BatchUpsert,
+    ListBatchChange,
+    ListBatchCreate,
+    ListBatchDeletion,
+    ListBatchMove,
+    ListBatchRestoration,
+    ListOperation,
+    UnreadableOperation,
+)
+from tasks.queries import lists, writes
+from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound, Plan
 from tasks.queries.resource import Row as TaskRow
 from tasks.read_only import ReadOnlyDiffers
-from tasks.schemas import BatchChange, BatchCreate, BatchOperation, UnreadableOperation
 from todoproject.database.client.pool import Work
 from todoproject.database.client.statement import Credentials, Rows, Statement
 from todoproject.database.client.transaction import Transaction
@@ -91,13 +105,36 @@ def _result(plan: Plan, outcome: Rows | Exception) -> TaskRow | Exception:
         return outcome
     try:
         return plan.read(outcome)
-    except (NotFound, Changed, Deleted, ReadOnlyDiffers) as error:
+    except (NotFound, Changed, Deleted, Incomplete, ReadOnlyDiffers) as error:
         return error
 
 
 def _plan(operation: BatchOperation) -> Plan:
-    if isinstance(operation, BatchCreate):
-        return writes.creation_as(operation.id, operation.data) if operation.id else writes.creation(operation.data)
-    if isinstance(operation, BatchChange):
-        return writes.change(operation.id, operation.data, operation.versions)
-    return _STATE_CHANGES[operation.op](operation.id, operation.versions)
+    match operation:
+        case BatchCreate():
+            new = operation.data
+            return writes.creation_as(operation.id, new) if operation.id else writes.creation(new)
+        case BatchChange():
+            return writes.change(operation.id, operation.data, operation.versions)
+        case BatchMove():
+            return writes.move(operation.id, operation.data, operation.versions)
+        case BatchUpsert():
+            return writes.upsert(operation.external_id, operation.data, None)
+        case BatchStateChange():
+            return _STATE_CHANGES[operation.op](operation.id, operation.versions)
+    return _plan_of_list(operation)
+
+
+def _plan_of_list(operation: ListOperation) -> Plan:
+    match operation:
+        case ListBatchCreate():
+            new = operation.data
+            return lists.creation_as(operation.id, new) if operation.id else lists.creation(new)
+        case ListBatchChange():
+            return lists.change(operation.id, operation.data, operation.versions)
+        case ListBatchMove():
+            return lists.move(operation.id, operation.data, operation.versions)
+        case ListBatchDeletion():
+            return lists.deletion(operation.id, operation.data.tasks, operation.versions)
+        case ListBatchRestoration():
+            return lists.restoration(operation.id, operation.versions)

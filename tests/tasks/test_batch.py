@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.schemas import BatchResults
+from tasks.batch_schemas import BatchResults
 from tests.http.test_errors import assert_problem
 from tests.support.people import Person
 from todoproject.database.client.connection import Connection
@@ -277,3 +277,76 @@ async def test_batches_and_single_writes_never_wait_for_each_other_in_a_circle(a
     assert {answer.status_code for answer in answers} == {200, 207}
     versions = [(await alice.http.get(f"/v1/tasks/{task['id']}")).json()["version"] for task in tasks]
     assert versions == [1 + 12 + 10] * 6
+
+
+async def test_tasks_are_moved_and_upserted(alice: Person) -> None:
+    parent, child = str(uuid.uuid4()), str(uuid.uuid4())
+    answer = await batch(
+        alice,
+        {"op": "create", "id": parent, "data": {"title": "p"}},
+        {"op": "create", "id": child, "data": {"title": "c"}},
+        {"op": "move", "id": child, "data": {"parent_id": parent, "first": True}},
+        {"op": "upsert", "external_id": "crm", "data": {"title": "made"}},
+        {"op": "upsert", "external_id": "crm", "data": {"priority": "high"}},
+    )
+
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == [201, 201, 200, 201, 200]
+    assert results[2]["body"]["parent_id"] == parent
+    assert (results[4]["body"]["title"], results[4]["body"]["priority"]) == ("made", "high")
+    stale = await batch(alice, {"op": "move", "id": child, "if_match": '"1"', "data": {"parent_id": None}})
+    assert (stale.status_code, stale.json()["operation"]) == (412, 0)
+    untitled = await batch(alice, {"op": "upsert", "external_id": "none", "data": {"priority": "low"}}, atomic=False)
+    assert untitled.json()["results"][0]["status"] == 422
+    other = await batch(alice, {"op": "upsert", "external_id": "a", "data": {"title": "x", "external_id": "b"}})
+    assert other.status_code == 422
+
+
+async def test_lists_are_written_among_tasks_that_refer_to_them(alice: Person) -> None:
+    home, work = str(uuid.uuid4()), str(uuid.uuid4())
+    answer = await batch(
+        alice,
+        {"op": "create", "kind": "list", "id": home, "data": {"name": "Home"}},
+        {"op": "create", "kind": "list", "id": work, "data": {"name": "Work"}},
+        {"op": "create", "kind": "task", "data": {"title": "t", "list_id": home}},
+        {"op": "update", "kind": "list", "id": home, "if_match": '"1"', "data": {"color": "#ff0000"}},
+        {"op": "move", "kind": "list", "id": work, "data": {"before": home}},
+        {"op": "delete", "kind": "list", "id": home, "data": {"tasks": "delete"}},
+        {"op": "restore", "kind": "list", "id": home},
+        {"op": "delete", "kind": "list", "id": work},
+    )
+
+    results = answer.json()["results"]
+    assert [(result["status"], result["affected"]) for result in results] == [
+        *((201, 1), (201, 1), (201, 1), (200, 1), (200, 1), (204, 2), (200, 2), (204, 1))
+    ]
+    assert results[3]["body"]["color"] == "#ff0000"
+    assert results[6]["body"]["deleted_at"] is None
+    assert len((await alice.http.get(f"/v1/tasks?list_id={home}")).json()["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "pointer"),
+    [
+        ({"op": "complete", "kind": "list", "id": str(uuid.uuid4())}, ""),
+        ({"op": "create", "kind": "list", "data": {"title": "x"}}, "/data/name"),
+        ({"op": "create", "kind": "lists", "data": {"title": "x"}}, "/kind"),
+        ({"op": "move", "id": str(uuid.uuid4()), "data": {}}, "/data"),
+        ({"op": ["move"]}, ""),
+        ({"kind": "list"}, ""),
+    ],
+)
+async def test_operation_that_there_is_not_is_refused(alice: Person, operation: dict[str, Any], pointer: str) -> None:
+    answer = await batch(alice, operation)
+
+    assert answer.status_code == 422
+    assert f"#/operations/0{pointer}" in [error["pointer"] for error in answer.json()["errors"]]
+
+
+async def test_full_list_is_not_deleted_by_a_batch_that_does_not_say_how(alice: Person) -> None:
+    home = await alice.list()
+    await alice.task(list_id=home["id"])
+
+    answer = await batch(alice, {"op": "delete", "kind": "list", "id": home["id"]})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "list-not-empty")

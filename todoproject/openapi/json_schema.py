@@ -147,7 +147,7 @@ def _name_enumerations(document: dict[str, Any]) -> None:
                 places.setdefault(parameter["name"], []).append(parameter["schema"])
     for name, members in places.items():
         # By identity: Ninja's parameters are the very members of a schema that goes unused.
-        found = {id(part): part for member in members for part in _parts(member) if "enum" in part}
+        found = {id(part): part for member in members for part in _parts(member) if {"enum", "type"} <= part.keys()}
         _name_enumeration(name, [*found.values()], components)
 
 
