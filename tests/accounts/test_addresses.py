@@ -2,15 +2,19 @@
 
 import uuid
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import httpx
 import idna
 import pytest
+from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 from pytest_django import Settings
 
-from accounts import addresses
+from accounts import addresses, migrations
 from accounts.models import User
 from tests.support import mails
 from tests.support.people import PASSWORD
@@ -199,3 +203,24 @@ def test_mail_goes_to_the_domain_that_was_meant() -> None:
     """Python's own codec, which Django uses, makes strasse.de of straße.de."""
     assert addresses.deliverable("Ann.Lee@straße.de") == "Ann.Lee@xn--strae-oqa.de"
     assert addresses.deliverable("Ann.Lee@Example.com") == "Ann.Lee@Example.com"
+
+
+def test_what_exists_is_given_its_mailbox_and_two_of_one_both_stay(orm: None) -> None:
+    """As the migration does it: the older of two keeps the mailbox to itself."""
+    alone, older, younger = make_user(), make_user(), make_user()
+    (umlaut, plain), (other, _) = _forms(ONE[0]), _forms(ONE[0])
+    for user, email in ((alone, other), (older, plain), (younger, umlaut)):  # as the release before wrote them
+        User.objects.filter(pk=user.pk).update(email=email, mailbox="")
+
+    for _ in range(2):
+        migration("fill_mailboxes").fill(apps, None)
+
+    found = dict(User.objects.filter(pk__in=[alone.pk, older.pk, younger.pk]).values_list("pk", "mailbox"))
+    assert found == {alone.pk: addresses.mailbox(other), older.pk: "", younger.pk: ""}
+    assert [User.objects.get_by_natural_key(email) for email in (umlaut, plain)] == [younger, older]
+
+
+def migration(name: str) -> Any:
+    """Return a migration's module by what it is called behind its number."""
+    (module,) = {file.stem for file in Path(migrations.__file__).parent.glob(f"*_{name}.py")}
+    return import_module(f"accounts.migrations.{module}")

@@ -232,7 +232,7 @@ def test_an_action_that_fails_leaves_no_record(staff: Client, monkeypatch: pytes
         raise RuntimeError
 
     # After the write and its record, before the end of the transaction.
-    monkeypatch.setattr("todoproject.admin.model_admin.ModelAdmin.message_user", broken)
+    monkeypatch.setattr("todoproject.admin.questions.offer_undo", broken)
     with pytest.raises(RuntimeError):
         act(staff, "tasks_task", "complete", task)
     assert not Task.objects.get(pk=task.pk).is_completed
