@@ -1,6 +1,6 @@
 """What the page of a person shows below the form: a few rows of everything that is theirs, and where to find the rest.
 
-`accounts` knows nothing of `tasks`: each app adds its panels.
+`accounts` knows nothing of `tasks`: each app adds its panels, which come first: they are what the person is here for.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,12 +62,13 @@ def add_facts(source: FactSource) -> None:
 
 def summary(request: HttpRequest, user: User) -> list[Fact]:
     """Return the first line about a person: what support looks for before anything else."""
-    return [fact for source in _fact_sources for fact in source(request, user)]
+    return [fact for source in (*_fact_sources, _token_facts, _sign_in_facts) for fact in source(request, user)]
 
 
 def of(request: HttpRequest, user: User) -> list[Panel]:
     """Return the panels of a person, with a bounded number of bounded queries."""
-    return [panel for source in _sources if (panel := source(request, user)) is not None]
+    sources = (*_sources, _tokens, _failed, _done, _done_to)
+    return [panel for source in sources if (panel := source(request, user)) is not None]
 
 
 def link(text: object, view: str, *arguments: object) -> dict[str, str]:
@@ -160,9 +161,3 @@ def _sign_in_facts(request: HttpRequest, user: User) -> list[Fact]:
     since = timezone.now() - timedelta(days=7)
     count = audit.events_for(user).filter(action=audit.SIGN_IN_FAILED, at__gte=since).count()
     return [Fact("Failed sign-ins, 7 days", f"{count:,}")]
-
-
-for _facts in (_token_facts, _sign_in_facts):
-    add_facts(_facts)
-for _source in (_tokens, _failed, _done, _done_to):
-    add(_source)

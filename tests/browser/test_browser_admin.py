@@ -125,6 +125,11 @@ def rows(page: Page) -> Any:
 
 def edit_in_the_list(page: Page) -> None:
     page.locator("select[name=form-0-priority]").select_option("4")
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_role("link", name="Audit").first.click()
+    expect(page.locator("select[name=form-0-priority]")).to_have_value("4")
+    assert asked == ["beforeunload"]  # leaving with edits that are not saved
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("1 task was changed successfully.")).to_be_visible()
     expect(page.locator("select[name=form-0-priority]")).to_have_value("4")

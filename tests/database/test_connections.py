@@ -217,21 +217,22 @@ async def test_large_requests_take_turns_and_leave_connections_to_others(
 
 
 async def test_waiting_for_a_turn_and_then_for_a_connection_takes_no_longer_than_one_of_them(
-    gate: Gate, alice: Person, caplog: pytest.LogCaptureFixture
+    gate: Gate, alice: Person, bob: Person, charlie: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = {"operations": [{"op": "create", "data": {"title": "x" * 50}}] * 100}
     with override_settings(DATABASE_POOL_SIZE=1, DATABASE_STATEMENT_TIMEOUT=20, DATABASE_POOL_TIMEOUT=1):
         await pool.close()
         await pool.open()
-        await alice.task()
+        for person in (alice, bob, charlie):  # of each it is known now whose writes they are
+            await person.task()
         with connect(autocommit=False) as other, caplog.at_level(logging.WARNING, "todoproject.api"):
             other.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
             # It waits for its owner for two seconds, and has the one connection meanwhile.
             small = asyncio.create_task(alice.http.post("/v1/tasks", json={"title": "Has the connection"}))
             await until(lambda: pool.standing()["pool_idle"] == 0)
-            first = asyncio.create_task(timed(alice.http.post("/v1/tasks/batch", json=body)))
+            first = asyncio.create_task(timed(bob.http.post("/v1/tasks/batch", json=body)))
             await asyncio.sleep(0.25)
-            second = asyncio.create_task(timed(alice.http.post("/v1/tasks/batch", json=body)))
+            second = asyncio.create_task(timed(charlie.http.post("/v1/tasks/batch", json=body)))
             (one, _), (two, seconds) = await first, await second
             other.rollback()
             assert (await small).status_code == 201

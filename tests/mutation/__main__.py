@@ -77,7 +77,7 @@ class Trial:
         for mutant in self._chosen:
             self._waiting.put(mutant)
         tests = {it: self._coverage.tests_of(str(it.path.relative_to(ROOT)), it.line) for it in self._chosen}
-        threads = [threading.Thread(target=self._work, args=[slot, tests]) for slot in slots]
+        threads = [threading.Thread(target=self._work, args=[slot, tests], daemon=True) for slot in slots]
         for thread in threads:
             thread.start()
         for thread in threads:

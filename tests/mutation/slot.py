@@ -45,6 +45,7 @@ class Slot:
         self._folder = folder / "tests"
         self._cache = folder / "bytecode"
         self._holder: subprocess.Popen[str] | None = None
+        self._leader: int | None = None  # of the processes of the run under way
 
     def __enter__(self) -> Self:
         _copy_project(self.project)
@@ -59,6 +60,8 @@ class Slot:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        if self._leader is not None:  # somebody ends us in the middle of a run
+            _end_group(self._leader)
         if self._holder is not None:
             self._holder.communicate("", timeout=60)
 
@@ -85,11 +88,13 @@ class Slot:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         ) as process:
+            self._leader = process.pid
             try:
                 return process.wait(seconds)
             except subprocess.TimeoutExpired:
                 return None
             finally:
+                self._leader = None
                 _end_group(process.pid)
 
     def _environment(self) -> dict[str, str]:

@@ -140,7 +140,11 @@ async def test_no_write_is_bent(alice: Person, trapped: Connection) -> None:
     numbers = [4, 5, 6, 10, 11, 12]  # the second update leaves three as they are
     assert call(trapped, "SELECT change_no FROM todo.tasks ORDER BY 1") == [(number,) for number in numbers]
     assert len(call(trapped, "SELECT title FROM todo.search_tasks('bread')")) == 6
+    assert call(
+        trapped, "SELECT count(*) FROM todo.search_tasks(todo.searchable('\"no such\" -phrase 東京都 c++'))"
+    ) == [(0,)]
     assert len(call(trapped, "SELECT todo.owner_today(), todo.own_revision()")) == 1
+    assert len(call(trapped, "SELECT todo.day_begins(todo.owner_today()), todo.day_of(now())")) == 1
 
 
 async def test_nothing_of_an_account_is_bent(alice: Person, bob: Person, trapped: Connection) -> None:
@@ -155,6 +159,8 @@ async def test_nothing_of_an_account_is_bent(alice: Person, bob: Person, trapped
         "SELECT todo.take_attempt(ARRAY[sha256('x')], ARRAY[5], ARRAY[60])",
         "SELECT todo.purge_audit(now() - interval '400 days', 10)",
         "SELECT todo.staff_queries('bread')",
+        "SELECT todo.staff_terms('bread -milk'), todo.query_terms(gen_random_uuid(), '\"a b\"')",
+        "SELECT todo.says('é', '', '{c++}', '{a}', '{b}')",
     ):
         call(trapped, query)
     trapped.execute("SELECT todo.record_failed_sign_in(%s, 'api', %s, 'request', '192.0.2.1')", [uuid.uuid4(), bob.id])
