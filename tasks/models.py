@@ -219,7 +219,18 @@ class Task(models.Model):
             models.Index(
                 fields=["user", "parent_id", "position"], name="tasks_children", condition=Q(parent_id__isnull=False)
             ),
-            models.Index(fields=["user", "list_id", "position", "id"], name="tasks_by_position", condition=_LIVE),
+            # A task at the top is in one of these. Not one index for both: one on the list is in no order where that
+            # is null, and the last place of an inbox would be looked for among all of its tasks.
+            models.Index(
+                fields=["user", "list_id", "position", "id"],
+                name="tasks_in_list",
+                condition=_LIVE & Q(parent_id__isnull=True) & Q(list_id__isnull=False),
+            ),
+            models.Index(
+                fields=["user", "position", "id"],
+                name="tasks_in_inbox",
+                condition=_LIVE & Q(parent_id__isnull=True) & Q(list_id__isnull=True),
+            ),
             # For an owner's statistics, and lists by the time of completion: the same of one person, less the trash.
             models.Index(
                 fields=["user", "completed_at"],

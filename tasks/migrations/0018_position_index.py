@@ -1,4 +1,4 @@
-"""The order of a list by position, and its last place."""
+"""The order of a list's own tasks by position, and its last place."""
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
@@ -12,9 +12,9 @@ class Migration(migrations.Migration):
         AddIndexConcurrently(
             "task",
             models.Index(
-                condition=models.Q(("deleted_at", None)),
+                condition=models.Q(("deleted_at", None), ("parent_id__isnull", True), ("list_id__isnull", False)),
                 fields=["user", "list_id", "position", "id"],
-                name="tasks_by_position",
+                name="tasks_in_list",
             ),
         ),
     ]

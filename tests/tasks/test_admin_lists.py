@@ -63,7 +63,7 @@ def test_subtasks_are_on_their_parents_page_and_go_with_it(staff: Client) -> Non
 
     assert "Pack boxes" in page(staff.get(reverse("admin:tasks_task_change", args=[parent.pk])))
     assert "Move house" in page(staff.get(reverse("admin:tasks_task_change", args=[child.pk])))
-    assert "1 task deleted." in act(staff, "tasks_task", "remove", parent)
+    assert "1 task moved to the trash." in act(staff, "tasks_task", "remove", parent)
     child.refresh_from_db()
     assert child.deleted_with == parent.id
     parent.refresh_from_db()

@@ -1,6 +1,7 @@
 """Subtasks and order by hand: moved, completed, deleted and restored as one; never a circle, never two at one place."""
 
 import asyncio
+import re
 import uuid
 from typing import Any
 
@@ -152,6 +153,26 @@ async def test_positions_stay_short_between_the_same_two_neighbours(alice: Perso
         ]
     assert 90 < max(lengths) <= 100
     assert await order(alice) == "acbd"
+
+
+@pytest.mark.parametrize(
+    "place", ["list_id IS NULL AND parent_id IS NULL", "list_id = %(id)s AND parent_id IS NULL", "parent_id = %(id)s"]
+)
+async def test_last_place_is_read_from_an_index_and_not_looked_for(alice: Person, bob: Person, place: str) -> None:
+    with connect() as session:
+        for person in (alice, bob):
+            session.execute(
+                "INSERT INTO tasks (key, id, user_id, title, position) SELECT gen_random_uuid(), gen_random_uuid(), %s,"
+                " 'x', position_at(n) FROM generate_series(1, 1000) AS n",
+                [person.id],
+            )
+        session.execute("ANALYZE tasks")
+        query = f"EXPLAIN SELECT max(position) FROM tasks WHERE user_id = %(id)s AND {place} AND deleted_at IS NULL"
+        plan = "\n".join(str(line) for (line,) in session.execute(query.encode(), {"id": alice.id}).fetchall())
+        session.rollback()
+    assert re.search(r"Limit[^\n]*\n *-> +Index (Only )?Scan Backward using tasks_(in_inbox|in_list|children)", plan), (
+        plan
+    )
 
 
 async def test_two_moves_to_the_same_place_at_once_are_two_places(alice: Person) -> None:
