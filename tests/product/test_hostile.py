@@ -181,7 +181,8 @@ class Mallory:
 
     def __init__(self, server: Server) -> None:
         self.connection = Connection(server)
-        self._main_token = self.token = session_at(server.url)["token"]
+        self._url = server.url
+        self._main_token = self.token = session_at(self._url)["token"]
         self._lost: str | None = None
         self._renew()
 
@@ -195,6 +196,9 @@ class Mallory:
 
     def _renew(self) -> None:
         self.token = self._main_token
+        if self.ask("GET", b"/v1/tokens/current").status == 401:  # one of the operations ends every login
+            self._main_token, self._lost = session_at(self._url)["token"], None
+            self.token = self._main_token
         if self._lost is not None:  # an account has room for a hundred
             self.ask("DELETE", b"/v1/tokens/" + self._lost.encode())
         token = {"name": "to lose", "scopes": Scope.values}
