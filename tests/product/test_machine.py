@@ -87,6 +87,7 @@ class Tasks(RuleBasedStateMachine):
         is_new_version = answer["updated_at"] != after["updated_at"]
         assert is_new_version == (after["version"] != self.tasks.get(after["id"], {"version": 0})["version"])
         after["updated_at"] = answer["updated_at"]
+        after["position"] = answer["position"]  # where another stands by now, a restored task is the last
         if after["is_completed"] and after["completed_at"] is None:
             after["completed_at"] = answer["completed_at"]
             assert after["completed_at"] == after["updated_at"]
