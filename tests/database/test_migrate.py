@@ -81,19 +81,20 @@ class Probe:
         """Wait until a session of `migrate` is in a state."""
         query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid() AND {condition}"
         with self.connect() as connection:
-            for _ in range(1000):
+            for _ in range(6000):
                 if connection.execute(query, [self.database]).fetchone() != (0,):
                     return
                 time.sleep(0.01)
         raise AssertionError(f"nobody is in the state {condition}")
 
 
+WAITS = "query LIKE 'SELECT pg_try_advisory_lock%%' AND state = 'idle'"
 BUILDS = "query LIKE 'CREATE INDEX CONCURRENTLY%%' AND wait_event_type = 'Lock'"
 
 
 def finish(process: "subprocess.Popen[str]", code: int = 0) -> str:
     """Wait for the end of a command; return what it has printed."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == code, (out, err)
     return out + err
 
@@ -172,7 +173,8 @@ def test_two_processes_may_build_an_index_concurrently(migrated: str, tmp_path: 
         first = probe.migrate()
         probe.wait_until(BUILDS)
         second = probe.migrate()
-        time.sleep(3)  # it has long since found the first one at work
+        probe.wait_until(WAITS)
+        time.sleep(1)  # and has said so
 
     outputs = [finish(first), finish(second)]
 
