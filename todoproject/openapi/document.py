@@ -206,8 +206,6 @@ def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> Non
 def _complete_body(method: str, body: dict[str, Any], schemas: dict[str, Any]) -> None:
     is_patch = method == "patch"
     for content in body["content"].values():
-        # Of a body that may be left out: generators cannot read a default of an object.
-        content["schema"].pop("default", None)
         content.setdefault("example", examples.request(content["schema"], schemas, is_patch=is_patch))
     if is_patch:
         body["content"]["application/merge-patch+json"] = body["content"]["application/json"]

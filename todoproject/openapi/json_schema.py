@@ -98,6 +98,8 @@ def _tidy(schema: Schema) -> None:
         schema.pop("title", None)  # "Due On" tells nobody more than `due_on`
     if "default" in schema and schema["default"] is None:
         del schema["default"]  # absent and null are the same then
+    if isinstance(schema.get("default"), dict):
+        del schema["default"]  # of an object: generators cannot read it
     _tell_range(schema)
     choices = schema.get("anyOf", [])
     if _NULL in choices and len(choices) == 2:
