@@ -234,8 +234,8 @@ def test_an_action_that_fails_leaves_no_record(staff: Client, monkeypatch: pytes
     # After the write and its record, before the end of the transaction.
     monkeypatch.setattr("todoproject.admin.questions.offer_undo", broken)
     with pytest.raises(RuntimeError):
-        act(staff, "tasks_task", "complete", task)
-    assert not Task.objects.get(pk=task.pk).is_completed
+        act(staff, "tasks_task", "remove", task)
+    assert Task.objects.get(pk=task.pk).deleted_at is None
     assert not audit.events_for(task).exists()
 
 

@@ -76,7 +76,7 @@ def test_a_list_reads_a_bounded_part_of_the_table(big: Task, query: str) -> None
     client = root_client()
     with CaptureQueriesContext(connection) as asked:
         page(client.get("/admin/tasks/task/" + query.format(id=big.id, owner=big.user_id)))
-    assert len(asked) <= 8
+    assert len(asked) <= 9  # one of them: is there anything to search for?
     assert rows_read(asked) <= MOST_ROWS
 
 
@@ -106,7 +106,7 @@ def test_a_page_of_one_task_reads_its_row(big: Task, view: str) -> None:
     client = root_client()
     with CaptureQueriesContext(connection) as asked:
         page(client.get(f"/admin/tasks/task/{big.pk}/{view}/"))
-    assert len(asked) <= 12
+    assert len(asked) <= 14  # its parent and its subtasks among them
     assert rows_read(asked) <= 10
 
 

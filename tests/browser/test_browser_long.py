@@ -40,8 +40,9 @@ def look_at_long_values(server: Server) -> None:
     email, word = longest_email(), "Pneumonoultramicroscopicsilicovolcanoconiosis"
     with register(server, email) as owner:
         add_task(owner, (word * 6)[:255], due_on="2020-01-01", priority="urgent")
-        owner.post("/v1/tokens", json={"name": "N" * 100, "scopes": ["tasks:read", "tasks:write", "account"],
-                                       "expires_at": "2099-01-01T00:00:00Z"}).raise_for_status()  # fmt: skip
+        token = {"name": "N" * 100, "scopes": ["tasks:read", "tasks:write", "account"]}
+        made = owner.post("/v1/tokens", json=token | {"expires_at": "2099-12-28T12:36:00Z"}).json()
+        httpx.get(f"{server.url}/v1/me", headers={"Authorization": f"Bearer {made['token']}"}).raise_for_status()
     httpx.post(f"{server.url}/v1/auth/login", json={"email": email, "password": "wrong"})
     for width, height in ((1280, 800), (390, 844)):
         with visit(server, viewport={"width": width, "height": height}) as visitor:

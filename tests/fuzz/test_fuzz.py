@@ -36,7 +36,7 @@ def fuzz(server: Server, folder: Path, headers: dict[str, str], *options: str) -
             "--checks=all",
             *(f"--header={name}: {value}" for name, value in headers.items()),
             *options,
-            "--max-examples=30",
+            "--max-examples=12",
             "--workers=2",
             "--no-color",
         ],
@@ -44,7 +44,7 @@ def fuzz(server: Server, folder: Path, headers: dict[str, str], *options: str) -
         env={**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=560,
         check=False,
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
@@ -67,6 +67,7 @@ def test_batch_for_an_id_is_the_path_of_batches() -> None:
 
 
 @pytest.mark.fuzz
+@pytest.mark.timeout(600)
 def test_fuzzer_finds_nothing(server: Server, tmp_path: Path) -> None:
     headers = register(server)
 

@@ -44,7 +44,7 @@ async def server(wire: Wire) -> AsyncIterator[Server]:
 async def use(server: Server) -> None:
     """Be as busy as a real morning: many at once, so that the pools grow, and the admin."""
     async with httpx.AsyncClient(base_url=server.url, timeout=60) as http:
-        http.headers |= await asyncio.to_thread(server.account)
+        http.headers.update(await asyncio.to_thread(server.account))
         await asyncio.gather(*(http.post("/v1/tasks", json={"title": "Busy"}) for _ in range(100)))
         assert (await http.get("/health/ready")).status_code == 200
         await http.post("/admin/login/", data={"username": "nobody", "password": "nothing"})

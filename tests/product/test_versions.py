@@ -1,10 +1,8 @@
 """Two versions of the code on one schema, as during a release: the migrations first, then one process after another."""
 
 import asyncio
-import io
 import os
 import subprocess
-import tarfile
 from pathlib import Path
 
 import psycopg
@@ -66,8 +64,8 @@ def older_code(folder: Path) -> str | None:
     commit = _git("rev-parse", "--verify", "--quiet", f"{newest}^", check=False).decode().strip() if newest else ""
     if not commit:
         return None
-    with tarfile.open(fileobj=io.BytesIO(_git("archive", commit))) as archive:
-        archive.extractall(folder, filter="data")
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["tar", "--extract", "--directory", folder], input=_git("archive", commit), check=True)
     return commit
 
 

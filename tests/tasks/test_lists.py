@@ -245,9 +245,10 @@ def plant(person: Person, count: int) -> None:
         connection.execute(
             sql.SQL("""
                 INSERT INTO tasks (key, id, user_id, title, sort_title, description, is_completed, priority, due_on,
-                                   sort_due, created_at, updated_at)
+                                   sort_due, position, created_at, updated_at)
                 SELECT gen_random_uuid(), gen_random_uuid(), {user}, t, fold(t), '', false, n % 2, d,
-                       coalesce(d::timestamp AT TIME ZONE 'UTC', '9999-12-31 23:59:59.999999Z'), at, at
+                       coalesce(d::timestamp AT TIME ZONE 'UTC', '9999-12-31 23:59:59.999999Z'),
+                       'b' || lpad(n::text, 8, '0') || 'V', at, at
                   FROM (SELECT n, 'Title ' || n % 3 AS t, CASE WHEN n % 4 = 0 THEN date '2026-12-01' END AS d,
                                timestamptz '2026-11-01 08:00:00.000001Z' + n % 2 * interval '1 microsecond' AS at
                           FROM generate_series(1, {count}) AS n) AS made
