@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.support.browser import Visit, add_task, log_in, register, visit
+from tests.support.processes.commands import new_database, url
 from tests.support.processes.servers import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -32,8 +33,12 @@ def longest_email() -> str:
     return f"{start}@{'d' * 63}.{'e' * 63}.{'f' * 53}.example"
 
 
-def test_long_values_stay_on_the_page(server: Server, thread: ThreadPoolExecutor) -> None:
-    thread.submit(look_at_long_values, server).result()
+def test_long_values_stay_on_the_page(postgres: None, thread: ThreadPoolExecutor) -> None:
+    with (
+        new_database("longest") as name,
+        Server(DATABASE_URL=url(name), FIRST_STAFF_EMAIL="staff@example.com", MIGRATE_ON_START="true") as server,
+    ):
+        thread.submit(look_at_long_values, server).result()
 
 
 def look_at_long_values(server: Server) -> None:
