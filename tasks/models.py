@@ -110,7 +110,7 @@ class Task(models.Model):
     # Null is the inbox. The reference (migrations/0012) is over the owner, too: one over the id alone is made without
     # the fence, and tells of a stranger's list.
     list_id = models.UUIDField("list", null=True, blank=True)
-    # The task that it belongs under: in the same list, six levels at most (migrations/0015).
+    # The task that it belongs under: in the same list, five levels at most (migrations/0015).
     parent_id = models.UUIDField("parent", null=True, blank=True)
     # Its place among its siblings, made by the database and compared byte by byte. Null only until migrations/0019.
     position = models.TextField(null=True, db_collation="C", editable=False)  # noqa: DJ001

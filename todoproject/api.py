@@ -355,19 +355,17 @@ _RULES = {
         "too_many_tasks",
         "The account, its trash included, holds as many as it may.",
     ),
-    "tasks_list_exists": ("#/list_id", "list", "There is no such list."),
+    "tasks_list_exists": ("#/list_id", "no-such-place", "There is no such list."),
     "tasks_labels_count": ("#/labels", "too_long", f"A task has at most {MOST_LABELS} labels."),
     "tasks_labels_distinct": ("#/labels", "distinct", "A label stands on a task once, whatever its case."),
-    "tasks_parent_exists": ("#/parent_id", "parent", "There is no such task."),
+    "tasks_list_live": ("#/list_id", "no-such-place", "There is no such list any more."),
+    "tasks_parent_exists": ("#/parent_id", "no-such-place", "There is no such task."),
+    "tasks_parent_live": ("#/parent_id", "no-such-place", "There is no such task any more."),
     "tasks_parent_circle": ("#/parent_id", "circle", "A task cannot belong under itself or its own subtasks."),
-    "tasks_parent_depth": ("#/parent_id", "depth", "Tasks are at most six levels deep."),
+    "tasks_parent_depth": ("#/parent_id", "too-deep", "Tasks are at most five levels deep."),
     "tasks_parent_elsewhere": ("#/list_id", "parent_list", "A task is in the same list as the one it belongs under."),
-    "tasks_neighbour_before": ("#/before", "neighbour", "There is no such task beside it."),
-    "tasks_neighbour_after": ("#/after", "neighbour", "There is no such task beside it."),
     "lists_name_one_line": ("#/name", "one_line", "A name is one line, without control characters."),
     "lists_name_visible": ("#/name", "blank", "The name must not be blank."),
-    "lists_neighbour_before": ("#/before", "neighbour", "There is no such list beside it."),
-    "lists_neighbour_after": ("#/after", "neighbour", "There is no such list beside it."),
     "users_email_shape": ("#/email", "email", "This is not an e-mail address."),
 }
 
@@ -375,8 +373,10 @@ _RULES = {
 # A rule about other rows, which may change: what stands in the way, and how to go on.
 _STATES = {
     "request_changes": (problems.TOO_MANY_CHANGES, "A request changes at most 20,000 things; nothing was done."),
-    "tasks_parent_live": (problems.TASK_DELETED, "The task that it is to belong under is deleted."),
-    "tasks_list_live": (problems.LIST_DELETED, "The list is deleted. It can be restored."),
+    **dict.fromkeys(
+        ("tasks_neighbour_before", "tasks_neighbour_after", "lists_neighbour_before", "lists_neighbour_after"),
+        (problems.PLACE_GONE, "What it is to stand beside is not there, or no longer. Read the place again."),
+    ),
     "tasks_external_id_unique": (problems.EXTERNAL_ID_TAKEN, "Another task has this external id."),
     "lists_empty": (problems.LIST_NOT_EMPTY, "The list holds tasks: say with tasks= what becomes of them."),
 }

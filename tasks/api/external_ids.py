@@ -12,7 +12,6 @@ from tasks.schemas import ExternalId, Task, TaskPatch, TaskReplacement
 from todoproject.http.preconditions import etag, headers, if_match
 from todoproject.http.problems import (
     INVALID,
-    LIST_DELETED,
     NOT_FOUND,
     PRECONDITION_FAILED,
     SCOPE_MISSING,
@@ -30,7 +29,7 @@ router = Router(tags=["tasks"])
 
 _ANSWERS = answers(
     {200: Task, 201: Task},
-    *(UNAUTHENTICATED, SCOPE_MISSING, NOT_FOUND, TASK_DELETED, LIST_DELETED, PRECONDITION_FAILED, INVALID),
+    *(UNAUTHENTICATED, SCOPE_MISSING, NOT_FOUND, TASK_DELETED, PRECONDITION_FAILED, INVALID),
 )
 _PUT = "Creates the task, or replaces it. In the trash it is a 409 with its `id`. No precondition is required."
 _PATCH = "Changes the task, or creates it (201) of what is given. In the trash it is a 409 with its `id`."

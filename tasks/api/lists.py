@@ -18,6 +18,7 @@ from todoproject.http.problems import (
     LIST_DELETED,
     LIST_NOT_EMPTY,
     NOT_FOUND,
+    PLACE_GONE,
     PRECONDITION_FAILED,
     PRECONDITION_REQUIRED,
     SCOPE_MISSING,
@@ -132,7 +133,7 @@ async def restore_list(request: "AuthenticatedRequest", list_id: UUID) -> HttpRe
     "/{any_case_uuid:list_id}/move",
     operation_id="move_list",
     summary="Put a list before or after another one, or first",
-    response=answers({200: TaskList}, *_CHANGES, INVALID),
+    response=answers({200: TaskList}, *_CHANGES, PLACE_GONE, INVALID),
     openapi_extra=headers("If-Match"),
 )
 async def move_list(request: "AuthenticatedRequest", list_id: UUID, to: ListMove) -> HttpResponse:

@@ -33,6 +33,7 @@ from todoproject.http.problems import (
     INVALID_CURSOR,
     LIST_DELETED,
     NOT_FOUND,
+    PLACE_GONE,
     PRECONDITION_FAILED,
     PRECONDITION_REQUIRED,
     SCOPE_MISSING,
@@ -50,7 +51,7 @@ router = Router(tags=["tasks"])
 
 DENIALS = (UNAUTHENTICATED, SCOPE_MISSING)
 CHANGES = (*DENIALS, NOT_FOUND, PRECONDITION_FAILED)
-IN_THE_WAY = (TASK_DELETED, LIST_DELETED, EXTERNAL_ID_TAKEN)
+IN_THE_WAY = (EXTERNAL_ID_TAKEN,)
 
 
 def _task(row: TaskRow, status: int = 200, location: str | None = None) -> HttpResponse:
@@ -90,7 +91,13 @@ async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> Http
     " `operation`, and nothing is done. With `atomic=false` the answer is 207 with one result for each operation, also"
     " where one breaks a rule of the input.",
     response=answers(
-        {200: BatchResults, 207: BatchResults}, *CHANGES, TASK_DELETED, LIST_DELETED, EXTERNAL_ID_TAKEN, INVALID
+        {200: BatchResults, 207: BatchResults},
+        *CHANGES,
+        TASK_DELETED,
+        LIST_DELETED,
+        PLACE_GONE,
+        EXTERNAL_ID_TAKEN,
+        INVALID,
     ),
 )
 async def batch_tasks(request: "AuthenticatedRequest", batch: Batch, query: Query[BatchQuery]) -> HttpResponse:
@@ -139,9 +146,7 @@ async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRespon
     description="`If-None-Match: *` creates; `If-Match` replaces, and members that are left out take their defaults,"
     " but `list_id`, `parent_id`, `labels`, `starts_on` and `external_id` stay. Ids are UUIDs and yours alone: make"
     " them as you like. The id of a deleted task is taken (409) until it is purged.",
-    response=answers(
-        {200: Task, 201: Task}, *CHANGES, TASK_DELETED, LIST_DELETED, EXTERNAL_ID_TAKEN, INVALID, PRECONDITION_REQUIRED
-    ),
+    response=answers({200: Task, 201: Task}, *CHANGES, TASK_DELETED, EXTERNAL_ID_TAKEN, INVALID, PRECONDITION_REQUIRED),
     openapi_extra=headers("If-Match", "If-None-Match: *"),
 )
 async def put_task(request: "AuthenticatedRequest", task_id: Path[NewTaskId], task: TaskReplacement) -> HttpResponse:
@@ -169,7 +174,7 @@ async def patch_task(request: "AuthenticatedRequest", task_id: UUID, task: TaskP
     summary="Move a task, with its subtasks, to a list, under a parent, before or after another, or first",
     description="What is left out stays, but a `list_id` alone means the top of that list, and without a place it is"
     " the last there.",
-    response=answers({200: Task}, *CHANGES, TASK_DELETED, LIST_DELETED, INVALID),
+    response=answers({200: Task}, *CHANGES, PLACE_GONE, INVALID),
     openapi_extra=headers("If-Match"),
 )
 async def move_task(request: "AuthenticatedRequest", task_id: UUID, to: TaskMove) -> HttpResponse:

@@ -1,6 +1,6 @@
 """Subtasks and order by hand: what holds of a task, its parent and its siblings, whoever writes.
 
-A task and its subtasks are in one list, never deeper than six levels, never in a circle; under a deleted task nothing is
+A task and its subtasks are in one list, never deeper than five levels, never in a circle; under a deleted task nothing is
 left. All of this is checked after the owner's row is locked, so what it is checked against cannot change meanwhile.
 """
 
@@ -48,13 +48,12 @@ PLACE_RULE = """
              OR NEW.list_id IS DISTINCT FROM OLD.list_id)
         AND current_setting('app.cascade', true) IS DISTINCT FROM 'on' THEN
         IF NEW.parent_id IS NOT NULL THEN
-            SELECT deleted_at IS NULL, list_id INTO is_live, parent_list
+            SELECT deleted_at IS NULL, is_completed, list_id INTO is_live, is_done, parent_list
               FROM {schema}.tasks WHERE user_id = NEW.user_id AND id = NEW.parent_id;
             levels := {schema}.task_levels(NEW.user_id, NEW.id, NEW.parent_id);
-            IF came_back AND (is_live IS NOT TRUE OR levels > 6) THEN
-                NEW.parent_id := NULL; -- back from the trash, and its parent is still there, or deeper than it was
-                NEW.list_id := NULL;
-            ELSIF is_live IS NULL OR levels IS NULL OR levels > 6 THEN
+            IF came_back AND (is_live IS NOT TRUE OR is_done OR levels > 5) THEN
+                NEW.parent_id := NULL; -- back from the trash, and its parent is still there, completed or too deep
+            ELSIF is_live IS NULL OR levels IS NULL OR levels > 5 THEN
                 RAISE EXCEPTION 'the parent does not fit' USING ERRCODE = 'integrity_constraint_violation', TABLE = 'tasks',
                     CONSTRAINT = CASE WHEN is_live IS NULL THEN 'tasks_parent_exists' WHEN levels IS NULL
                                       THEN 'tasks_parent_circle' ELSE 'tasks_parent_depth' END;
@@ -135,7 +134,7 @@ FILLED = """
 
 BOOKS = _LABELS.BOOKS.replace(
     "    is_live boolean;\n",
-    "    is_live boolean;\n    came_back boolean;\n    levels integer;\n    parent_list pg_catalog.uuid;\n",
+    "    is_live boolean;\n    is_done boolean;\n    came_back boolean;\n    levels integer;\n    parent_list pg_catalog.uuid;\n",
 )
 TASK_BOOKS = BOOKS % (
     "keep_task_books",

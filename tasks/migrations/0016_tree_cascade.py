@@ -63,6 +63,44 @@ CREATE TRIGGER tasks_cascade AFTER UPDATE ON tasks
     EXECUTE FUNCTION {schema}.cascade_task();
 """
 
+# What is open has nothing completed above it. Whatever that had taken along stays completed, and is marked by nothing.
+OPEN_ABOVE = """
+CREATE FUNCTION {schema}.open_above_task() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, {schema}, pg_temp
+AS $$
+DECLARE
+    setting text;
+    above uuid[];
+BEGIN
+    IF current_setting('app.cascade', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    WITH RECURSIVE tree (id, parent_id, is_completed) AS (
+        SELECT id, parent_id, is_completed FROM tasks WHERE user_id = NEW.user_id AND id = NEW.parent_id
+        UNION ALL
+        SELECT task.id, task.parent_id, task.is_completed
+          FROM tree JOIN tasks AS task ON task.user_id = NEW.user_id AND task.id = tree.parent_id)
+    SELECT array_agg(id) INTO above FROM tree WHERE is_completed;
+    IF above IS NOT NULL THEN
+        setting := set_config('app.cascade', 'on', true);
+        UPDATE tasks SET is_completed = false, completed_with = NULL WHERE user_id = NEW.user_id AND id = ANY (above);
+        setting := set_config('app.cascade', 'off', true);
+        setting := set_config('app.filling', 'on', true);
+        UPDATE tasks SET completed_with = NULL WHERE user_id = NEW.user_id AND completed_with = ANY (above);
+        setting := set_config('app.filling', 'off', true);
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION {schema}.open_above_task() FROM PUBLIC;
+CREATE TRIGGER tasks_open_above_new AFTER INSERT ON tasks
+    FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL AND NOT NEW.is_completed AND NEW.deleted_at IS NULL)
+    EXECUTE FUNCTION {schema}.open_above_task();
+CREATE TRIGGER tasks_open_above AFTER UPDATE ON tasks
+    FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL AND NOT NEW.is_completed AND NEW.deleted_at IS NULL
+                       AND (OLD.is_completed OR OLD.parent_id IS DISTINCT FROM NEW.parent_id))
+    EXECUTE FUNCTION {schema}.open_above_task();
+"""
+
 # As before, but a subtree comes back as one: a row's parent may be next.
 CASCADE_LIST = """
 CREATE OR REPLACE FUNCTION {schema}.cascade_list() RETURNS trigger
@@ -150,6 +188,7 @@ class Migration(migrations.Migration):
 
     operations = [
         run(CASCADE, "DROP FUNCTION {schema}.cascade_task() CASCADE;"),
+        run(OPEN_ABOVE, "DROP FUNCTION {schema}.open_above_task() CASCADE;"),
         run(
             CASCADE_LIST, _LISTS.CASCADE.split("REVOKE", 1)[0].replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")
         ),

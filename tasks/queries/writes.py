@@ -116,16 +116,30 @@ def upsert(
 
 
 @lru_cache
-def _move(named: frozenset[str], conditions: Conditions) -> Statement:
-    """Set what is named; a list alone means its top. Where the parent changes, a trigger sets the list."""
-    parent = "%(parent_id)s" if "parent_id" in named else "NULL" if "list_id" in named else "parent_id"
-    place = (
-        f"place_task(%(id)s, {'%(list_id)s' if 'list_id' in named else 'list_id'}, {parent}, %(side)s, %(neighbour)s)"
-    )
-    values = {"position": sql.SQL(place)} | ({"list_id": sql.Placeholder("list_id")} if "list_id" in named else {})
+def _move(named: frozenset[str], is_beside: bool, conditions: Conditions) -> Statement:
+    """Set what is named; a list alone means its top, a neighbour alone means where that is.
+
+    Where the parent changes, a trigger sets the list.
+    """
+    places = {"list_id": "list_id", "parent_id": "parent_id"}
     if named:
-        values["parent_id"] = sql.SQL(parent)
+        places |= {"parent_id": "NULL"} if "parent_id" not in named else {}
+        places |= {name: f"%({name})s" for name in named}
+    elif is_beside:
+        places = {name: _OF_NEIGHBOUR.format(name) for name in places}
+    place = f"place_task(%(id)s, {places['list_id']}, {places['parent_id']}, %(side)s, %(neighbour)s)"
+    values = {"position": sql.SQL(place)}
+    if named or is_beside:
+        values["parent_id"] = sql.SQL(places["parent_id"])
+    if "list_id" in named or (is_beside and not named):
+        values["list_id"] = sql.SQL(places["list_id"])
     return TASKS.update(TASKS.live(), values, conditions)
+
+
+_OF_NEIGHBOUR = (
+    "(SELECT beside.{} FROM tasks AS beside"
+    " WHERE beside.user_id = (SELECT current_user_id()) AND beside.id = %(neighbour)s AND beside.deleted_at IS NULL)"
+)
 
 
 def move(task_id: UUID, to: TaskMove, if_match: Versions | None) -> Plan:
@@ -133,7 +147,7 @@ def move(task_id: UUID, to: TaskMove, if_match: Versions | None) -> Plan:
     side, neighbour = to.place
     named = to.model_fields_set & {"list_id", "parent_id"}
     values = {name: getattr(to, name) for name in named}
-    statement = _move(frozenset(named), conditions(if_match))
+    statement = _move(frozenset(named), neighbour is not None, conditions(if_match))
     return TASKS.plan(statement, task_id, if_match, side=side, neighbour=neighbour, **values)
 
 

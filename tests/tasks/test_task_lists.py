@@ -119,7 +119,7 @@ async def test_list_is_not_moved_beside_what_is_not_there(alice: Person, bob: Pe
 
     for neighbour in (row["id"], gone["id"], his["id"], str(uuid.uuid4())):
         answer = await move(alice, row, before=neighbour)
-        assert assert_problem(answer, 422)["errors"][0]["pointer"] == "#/before"
+        assert assert_problem(answer, 409)["code"] == "place-gone"
     for to in ({}, {"first": False}, {"first": True, "after": gone["id"]}, {"before": None}):
         assert_problem(await move(alice, row, **to), 422)
 
@@ -185,7 +185,7 @@ async def test_a_strangers_list_is_none(alice: Person, bob: Person) -> None:
 
     problems = [assert_problem(answer, 422) for answer in answers]
     assert [problem["errors"] for problem in problems] == [
-        [{"pointer": "#/list_id", "code": "list", "detail": "There is no such list."}]
+        [{"pointer": "#/list_id", "code": "no-such-place", "detail": "There is no such list."}]
     ] * 2
     assert (await alice.http.get(f"/v1/tasks/{task['id']}")).json() == task
 
@@ -196,7 +196,8 @@ async def test_task_is_not_put_into_a_deleted_list(alice: Person) -> None:
 
     answer = await alice.http.post("/v1/tasks", json={"title": "x", "list_id": gone["id"]})
 
-    assert (assert_problem(answer, 409)["code"], answer.json()["id"]) == ("list-deleted", gone["id"])
+    error = assert_problem(answer, 422)["errors"][0]
+    assert (error["pointer"], error["code"]) == ("#/list_id", "no-such-place")
 
 
 # --- Deleting and restoring -----------------------------------------------------------------------

@@ -95,8 +95,8 @@ async def test_task_is_not_moved_where_it_cannot_be(alice: Person, bob: Person) 
     await act(alice, gone, "delete")
 
     for parent, code in [
-        *((top, "circle"), (middle, "circle"), (low, "circle"), (his, "parent")),
-        *(({"id": str(uuid.uuid4())}, "parent"),),
+        *((top, "circle"), (middle, "circle"), (low, "circle"), (his, "no-such-place"), (gone, "no-such-place")),
+        *(({"id": str(uuid.uuid4())}, "no-such-place"),),
     ]:
         for answer in (
             await move(alice, top, parent_id=parent["id"]),
@@ -107,13 +107,12 @@ async def test_task_is_not_moved_where_it_cannot_be(alice: Person, bob: Person) 
                 "code": code,
                 "detail": "",
             }
-    deleted = await move(alice, top, parent_id=gone["id"])
-    assert (assert_problem(deleted, 409)["code"], deleted.json()["id"]) == ("task-deleted", gone["id"])
     other_list = await move(alice, top, parent_id=elsewhere["id"], list_id=None)
     assert other_list.status_code in (200, 422)
-    for neighbour in (top["id"], low["id"], his["id"], gone["id"], str(uuid.uuid4())):
-        answer = await move(alice, top, after=neighbour)
-        assert assert_problem(answer, 422)["errors"][0]["pointer"] == "#/after"
+    for neighbour in (top["id"], his["id"], gone["id"], str(uuid.uuid4())):
+        assert assert_problem(await move(alice, top, after=neighbour), 409)["code"] == "place-gone"
+    below = await move(alice, top, after=low["id"])
+    assert assert_problem(below, 422)["errors"][0]["code"] == "circle"
     for to in ({}, {"before": top["id"], "first": True}, {"first": False}, {"after": None}):
         assert_problem(await move(alice, middle, **to), 422)
 
@@ -128,15 +127,30 @@ async def test_parent_in_another_list_is_refused(alice: Person) -> None:
     assert (await alice.task(parent_id=parent["id"]))["list_id"] == home["id"]
 
 
-async def test_tasks_are_six_levels_deep_at_most(alice: Person) -> None:
-    six = await tree(alice, *"123456")
+async def test_tasks_are_five_levels_deep_at_most(alice: Person) -> None:
+    five = await tree(alice, *"12345")
     top, low = await tree(alice, "a", "b")
 
-    answer = await alice.http.post("/v1/tasks", json={"title": "7", "parent_id": six[5]["id"]})
-    assert assert_problem(answer, 422)["errors"][0]["code"] == "depth"
-    assert assert_problem(await move(alice, top, parent_id=six[4]["id"]), 422)["errors"][0]["code"] == "depth"
-    assert (await move(alice, top, parent_id=six[3]["id"])).status_code == 200
+    answer = await alice.http.post("/v1/tasks", json={"title": "6", "parent_id": five[4]["id"]})
+    assert assert_problem(answer, 422)["errors"][0]["code"] == "too-deep"
+    assert assert_problem(await move(alice, top, parent_id=five[3]["id"]), 422)["errors"][0]["code"] == "too-deep"
+    assert (await move(alice, top, parent_id=five[2]["id"])).status_code == 200
     assert (await now(alice, low))["parent_id"] == top["id"]
+
+
+async def test_neighbour_alone_brings_its_list_and_parent(alice: Person) -> None:
+    home = await alice.list()
+    parent, first = await tree(alice, "p", "1", list_id=home["id"])
+    last = await alice.task("3", parent_id=parent["id"])
+    top, low = await tree(alice, "2", "l")
+
+    moved = (await move(alice, top, after=first["id"])).json()
+
+    assert (moved["list_id"], moved["parent_id"]) == (home["id"], parent["id"])
+    assert await order(alice, f"parent_id={parent['id']}") == "123"
+    assert (await now(alice, low))["list_id"] == home["id"]
+    out = (await move(alice, last, before=parent["id"])).json()
+    assert (out["list_id"], out["parent_id"]) == (home["id"], None)
 
 
 async def test_positions_stay_short_between_the_same_two_neighbours(alice: Person) -> None:
@@ -217,6 +231,38 @@ async def test_completing_a_parent_completes_all_below_and_reopening_takes_back_
     assert (await now(alice, done))["version"] == 1
 
 
+@pytest.mark.parametrize("way", ["reopen", "move", "create", "patch"])
+async def test_what_is_open_opens_what_is_above_it(alice: Person, way: str) -> None:
+    top, middle, low = await tree(alice, "t", "m", "l")
+    beside, loose = await alice.task("s", parent_id=top["id"]), await alice.task("x")
+    await act(alice, top, "complete")
+    before = await now(alice, beside)
+
+    if way == "reopen":
+        await act(alice, low, "reopen")
+    elif way == "move":
+        assert (await move(alice, loose, parent_id=middle["id"])).status_code == 200
+    elif way == "create":
+        await alice.task("y", parent_id=middle["id"])
+    else:
+        await alice.http.patch(f"/v1/tasks/{loose['id']}", json={"parent_id": middle["id"]})
+
+    assert [(await now(alice, task))["is_completed"] for task in (top, middle)] == [False, False]
+    assert (await now(alice, low))["is_completed"] == (way != "reopen")
+    await act(alice, top, "reopen")  # it is open already, and takes nothing back
+    assert await now(alice, beside) == before
+
+
+async def test_what_is_completed_opens_nothing_above_it(alice: Person) -> None:
+    top, done = await alice.task("t"), await alice.task("d", is_completed=True)
+    await act(alice, top, "complete")
+
+    await move(alice, done, parent_id=top["id"])
+    await alice.task("e", parent_id=top["id"], is_completed=True)
+
+    assert (await now(alice, top))["is_completed"]
+
+
 async def test_deleting_a_parent_deletes_all_below_and_restoring_brings_back_what_it_took(alice: Person) -> None:
     top, middle, low = await tree(alice, "t", "m", "l")
     before = await alice.task("b", parent_id=middle["id"])
@@ -233,13 +279,25 @@ async def test_deleting_a_parent_deletes_all_below_and_restoring_brings_back_wha
     assert (await now(alice, before))["parent_id"] == middle["id"]
 
 
-async def test_task_whose_parent_is_gone_is_restored_into_the_inbox(alice: Person) -> None:
+async def test_task_whose_parent_is_completed_is_restored_at_the_top_of_its_list(alice: Person) -> None:
+    home = await alice.list()
+    top, low = await tree(alice, "t", "l", list_id=home["id"])
+    await act(alice, low, "delete")
+    await act(alice, top, "complete")
+
+    restored = await act(alice, low, "restore")
+
+    assert (restored["parent_id"], restored["list_id"]) == (None, home["id"])
+    assert (await now(alice, top))["is_completed"]
+
+
+async def test_task_whose_parent_is_gone_is_restored_at_the_top_of_its_list(alice: Person) -> None:
     home = await alice.list()
     top, middle, low = await tree(alice, "t", "m", "l", list_id=home["id"])
     await act(alice, top, "delete")
 
     restored = await act(alice, middle, "restore")
-    assert (restored["parent_id"], restored["list_id"]) == (None, None)
+    assert (restored["parent_id"], restored["list_id"]) == (None, home["id"])
     assert_problem(await alice.http.get(f"/v1/tasks/{low['id']}"), 404)
     await act(alice, top, "restore")
     assert (await now(alice, low))["parent_id"] is None  # its parent is elsewhere by now
@@ -323,7 +381,7 @@ async def test_what_was_inserted_without_a_position_is_the_last(alice: Person) -
 
 
 async def test_subtree_is_purged_from_below(alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
-    top, *_ = await tree(alice, *"123456")
+    top, *_ = await tree(alice, *"12345")
     await act(alice, top, "delete")
     age(alice, 31)
 

@@ -163,6 +163,12 @@ LIST_NOT_EMPTY = _define(
     "List not empty",
     "The list holds tasks. `tasks=move` puts them into the inbox, `tasks=delete` deletes them with it.",
 )
+PLACE_GONE = _define(
+    "place-gone",
+    409,
+    "Place gone",
+    "What it is to stand before or after is not there, or no longer. Read the place again.",
+)
 PRECONDITION_FAILED = _define(
     "precondition-failed",
     412,

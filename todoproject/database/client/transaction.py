@@ -28,9 +28,9 @@ def _control(text: str) -> Bound:
     return Command.parse(text, is_kept=False), {}
 
 
-# Owners' rows are locked before they are read, which is right at this level only; a role's default may be another.
 # Kept, unlike the rest here: they go with every write.
 _COUNT: Bound = Command.parse("SELECT affected, change_no FROM changes_made()"), {}
+# Owners' rows are locked before they are read, which is right at this level only; a role's default may be another.
 _BEGIN: Bound = Command.parse("BEGIN ISOLATION LEVEL READ COMMITTED"), {}
 _COMMIT: Bound = Command.parse("COMMIT"), {}
 ROLLBACK = _control("ROLLBACK")
