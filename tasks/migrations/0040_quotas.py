@@ -13,17 +13,16 @@ from django.db import migrations
 SCHEMA = settings.DATABASE_SCHEMA
 _MOST_TASKS = import_module("tasks.migrations.0026_most_tasks")
 
-# For each new task: no search_path of its own, so it names all types and tables with their schema (0008). What is counted
-# in a transaction is counted once, and nothing after it refused, or the note would be undone with the rest.
+# What is counted in a transaction is counted once, and nothing after it refused, or the note would be undone with the
+# rest.
 TASKS = """
 CREATE OR REPLACE FUNCTION {schema}.refuse_too_many_tasks() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, {schema}, pg_temp
 AS $$
 DECLARE
-    full_until timestamp with time zone;
-    most pg_catalog.int8;
-    is_full pg_catalog.bool;
-    setting pg_catalog.text; -- what set_config returns, for which there is no use
+    full_until timestamptz;
+    most bigint;
+    is_full boolean;
 BEGIN
     IF current_setting('app.tasks_counted', true) = 'yes' THEN
         RETURN NULL;
@@ -36,7 +35,7 @@ BEGIN
     IF full_until IS NULL AND get_byte(uuid_send(NEW.key), 15) <> 0 THEN
         RETURN NULL;
     END IF;
-    setting := set_config('app.tasks_counted', 'yes', true);
+    PERFORM set_config('app.tasks_counted', 'yes', true);
     most := {schema}.most_tasks();
     is_full := most <= (
         SELECT count(*) FROM (SELECT FROM {schema}.tasks t WHERE t.user_id = NEW.user_id LIMIT most) AS held);
