@@ -46,8 +46,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-DROP TRIGGER tasks_not_too_many ON {schema}.tasks;
-CREATE TRIGGER tasks_not_too_many AFTER INSERT ON {schema}.tasks
+CREATE OR REPLACE TRIGGER tasks_not_too_many AFTER INSERT ON {schema}.tasks
     FOR EACH ROW EXECUTE FUNCTION {schema}.refuse_too_many_tasks();
 """
 TASKS_BEFORE = _MOST_TASKS.ALLOW + _MOST_TASKS.REFUSE
