@@ -96,6 +96,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     change_no = models.BigIntegerField(db_default=0, editable=False)
     # When that was. The next change is later than this, though the server's clock be set back meanwhile.
     changed_at = models.DateTimeField(null=True, editable=False)
+    # Until when the account is taken to hold as much as it may: see accounts/0023 and tasks/0040.
+    tasks_full_until = models.DateTimeField(null=True, editable=False)
+    labels_full_until = models.DateTimeField(null=True, editable=False)
+    answers_full_until = models.DateTimeField(null=True, editable=False)
     # Every admin session is bound to this moment, so a new one ends them all; see get_session_auth_hash.
     sessions_ended_at = models.DateTimeField(null=True, editable=False)
 

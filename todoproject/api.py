@@ -355,6 +355,12 @@ _RULES = {
         "too_many_tasks",
         "The account, its trash included, holds as many as it may.",
     ),
+    "tasks_most_labels_of_account": (
+        "#/labels",
+        "too_many_labels",
+        "The account, its trash included, has as many different labels as it may.",
+    ),
+    "lists_most_of_account": ("#", "too_many_lists", "The account, its trash included, holds as many as it may."),
     "tasks_list_exists": ("#/list_id", "no-such-place", "There is no such list."),
     "tasks_labels_count": ("#/labels", "too_long", f"A task has at most {MOST_LABELS} labels."),
     "tasks_labels_distinct": ("#/labels", "distinct", "A label stands on a task once, whatever its case."),
@@ -378,6 +384,7 @@ _STATES = {
         (problems.PLACE_GONE, "What it is to stand beside is not there, or no longer. Read the place again."),
     ),
     "tasks_external_id_unique": (problems.EXTERNAL_ID_TAKEN, "Another task has this external id."),
+    "idempotency_keys_most_of_account": (problems.TOO_MANY_ANSWERS, problems.TOO_MANY_ANSWERS.description),
     "lists_empty": (problems.LIST_NOT_EMPTY, "The list holds tasks: say with tasks= what becomes of them."),
 }
 

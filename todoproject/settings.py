@@ -157,6 +157,13 @@ def _limit(text: str) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
+def _rate(text: str) -> tuple[int, int]:
+    """Parse `requests/seconds`. Raises ValueError."""
+    if (limit := _limit(text)) is None:
+        raise ValueError("cannot be off by itself: leave it out, or set RATE_LIMIT=off")
+    return limit
+
+
 def _schema_name(text: str) -> str:
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", text) or text.startswith("pg_") or text == "public":
         raise ValueError("is not a schema name of lower-case letters, digits and _ (public and pg_… are not allowed)")
@@ -440,8 +447,10 @@ if PRODUCTION and not EMAIL_IS_OFF and DEFAULT_FROM_EMAIL == "todo@localhost.loc
 
 # --- Limits ---------------------------------------------------------------------------------------
 
-# Requests/seconds, in each worker: of a token, and of an address without one. RATE_LIMIT=off turns both off.
+# Requests/seconds, in each worker: of a token, of all tokens of an account together (unset: twice that of one), and of
+# an address without a token. RATE_LIMIT=off turns all three off.
 RATE_LIMIT = _read("RATE_LIMIT", _limit, example="6000/60", default=(6000, 60))
+RATE_LIMIT_ACCOUNT = _read("RATE_LIMIT_ACCOUNT", _rate, example="12000/60", default=None)
 RATE_LIMIT_ANONYMOUS = _read("RATE_LIMIT_ANONYMOUS", _limit, example="600/60", default=(600, 60))
 # Attempts/seconds, over all workers: what they are counted by is in accounts/throttling.py.
 LOGIN_LIMIT = _read("LOGIN_LIMIT", _limit, example="10/900", default=(10, 900))

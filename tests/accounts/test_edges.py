@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+from typing import Any
 
 import httpx
 import pytest
 from pytest_django import Settings
 
+from tests.support.http import operations
 from tests.support.people import PASSWORD, Person
 from tests.support.postgres.databases import connect
 
@@ -15,22 +17,48 @@ def stranger() -> str:
     return f"{os.urandom(8).hex()}@example.com"
 
 
-async def test_no_cache_keeps_an_answer_that_holds_a_token(client: httpx.AsyncClient, alice: Person) -> None:
-    login = {"email": alice.email, "password": PASSWORD}
-    new = {"name": "script", "scopes": ["account"]}
-    made = await alice.http.post("/v1/tokens", json=new)
-    answers = [
-        made,
-        await alice.http.post(f"/v1/tokens/{made.json()['id']}/rotate"),
-        await client.post("/v1/auth/login", json=login),
-        await client.post("/v1/auth/register", json=login | {"email": stranger()}),
-    ]
-    keyed = [await alice.http.post("/v1/tokens", json=new, headers={"Idempotency-Key": "again"}) for _ in range(2)]
+def is_shown_once(schema: Any, seen: frozenset[str] = frozenset()) -> bool:
+    """Tell whether an answer of this schema holds a secret: a token, a secret, a ticket."""
+    document = operations.document()
+    if isinstance(schema, list):
+        return any(is_shown_once(one, seen) for one in schema)
+    if not isinstance(schema, dict):
+        return False
+    if (name := schema.get("$ref", "").rsplit("/", 1)[-1]) and name not in seen:
+        return is_shown_once(document["components"]["schemas"].get(name, {}), seen | {name})
+    if {"token", "secret", "ticket"} & schema.get("properties", {}).keys():
+        return True
+    return any(is_shown_once(one, seen) for one in schema.values())
 
-    for answer in [*answers, *keyed]:
-        assert (answer.status_code, answer.headers["Cache-Control"]) == (201, "no-store")
-        assert answer.json()["token"].startswith("todo_")
-    assert keyed[1].headers["Idempotency-Replayed"] == "true"
+
+def secret_answers() -> set[str]:
+    return {
+        operation.id
+        for operation in operations.operations()
+        for status, answer in operation.responses.items()
+        if status.startswith("2") and is_shown_once(answer)
+    }
+
+
+async def test_no_cache_keeps_an_answer_that_holds_a_secret(client: httpx.AsyncClient, alice: Person) -> None:
+    login = {"email": alice.email, "password": PASSWORD}
+    new, again = {"name": "script", "scopes": ["account"]}, {"Idempotency-Key": "again"}
+    made = await alice.http.post("/v1/tokens", json=new)
+    rotate = f"/v1/tokens/{made.json()['id']}/rotate"
+    answers = {
+        "create_token": [made, *[await alice.http.post("/v1/tokens", json=new, headers=again) for _ in range(2)]],
+        "rotate_token": [await alice.http.post(rotate, headers={"Idempotency-Key": "rotate"}) for _ in range(2)],
+        "login": [await client.post("/v1/auth/login", json=login)],
+        "register": [await client.post("/v1/auth/register", json=login | {"email": stranger()})],
+    }
+
+    assert answers.keys() == secret_answers()
+    for those in answers.values():
+        for answer in those:
+            assert (answer.status_code, answer.headers["Cache-Control"]) == (201, "no-store")
+            assert answer.json()["token"].startswith("todo_")
+    repeated = [answers["create_token"][-1], answers["rotate_token"][-1]]
+    assert [answer.headers["Idempotency-Replayed"] for answer in repeated] == ["true", "true"]
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])

@@ -10,7 +10,7 @@ import pytest
 
 from accounts import idempotency
 from tests.support.people import PASSWORD, Person
-from tests.support.postgres.databases import connect
+from tests.support.postgres.databases import connect, lock_queue
 
 
 def key(value: str | None = None) -> dict[str, str]:
@@ -46,6 +46,26 @@ async def test_fifty_at_once_make_one_row(alice: Person) -> None:
     assert outcomes[201, None] == 1
     assert outcomes[201, "true"] + outcomes[409, None] == 49
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"in-flight"}
+    assert await titles(alice) == ["Once"]
+
+
+async def test_key_whose_request_is_under_way_is_in_flight_and_then_repeated(alice: Person) -> None:
+    headers = key()
+    with connect() as holder:
+        holder.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
+        first = asyncio.create_task(alice.http.post("/v1/tasks", json={"title": "Once"}, headers=headers))
+        await lock_queue(1)
+        second = await alice.http.post("/v1/tasks", json={"title": "Once"}, headers=headers)
+        holder.rollback()
+
+    assert (second.status_code, second.json()["code"]) == (409, "in-flight")
+    assert (await first).status_code == 201
+    third = await alice.http.post("/v1/tasks", json={"title": "Once"}, headers=headers)
+    assert (third.status_code, third.json(), third.headers["Idempotency-Replayed"]) == (
+        201,
+        (await first).json(),
+        "true",
+    )
     assert await titles(alice) == ["Once"]
 
 

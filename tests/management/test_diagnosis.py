@@ -1,17 +1,21 @@
 """Each finding of `dbcheck` that a healthy server cannot show: sessions that say what is wrong."""
 
+import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from tests.management.test_dbcheck import ILLNESSES
 from tests.support.postgres.databases import connect
 from tests.support.processes.commands import new_database, run, succeed
 from todoproject.management.backups import contents
+from todoproject.management.backups.errors import BackupError
 from todoproject.management.diagnosis import health, link, server
-from todoproject.management.diagnosis.findings import Session
+from todoproject.management.diagnosis.findings import Check, Session
 from todoproject.management.diagnosis.link import Link
 
 pytestmark = pytest.mark.faults
@@ -74,6 +78,126 @@ def test_reserved_connections_are_not_counted_as_ours(reserved: int, level: str,
     assert [found[1] for found in server.connections(session((100, reserved, 5)))] == [level]
     assert [found[1] for found in server.connections(session((100, 62, 5)))] == ["ok"]
     assert [found[1] for found in server.connections(session((100, 63, 5)))] == ["problem"]
+
+
+# --- The others, as one table -----------------------------------------------------------------------
+
+
+class Answers(Says):
+    """A session that answers each query by a word in it; what no word is in has no rows."""
+
+    def __init__(self, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+        super().__init__()
+        self._by_word = rows
+
+    def rows(self, query: str, **_: object) -> list[tuple[Any, ...]]:
+        return next((rows for word, rows in self._by_word.items() if word in query), [])
+
+
+# What is looked at, what the server answers, and what is told: the finding, how bad it is, a word of it.
+TOLD: list[tuple[Check, dict[str, list[tuple[Any, ...]]], str, str, str]] = [
+    (server.recovery, {"pg_is_in_recovery": [(True,)]}, "replica", "problem", "cannot be written"),
+    (server.encoding, {"pg_encoding": [("LATIN1", "C", None, None)]}, "encoding", "problem", "LATIN1"),
+    (server.encoding, {"pg_encoding": [("UTF8", "de", "1", "2")]}, "encoding", "warning", "version 1, the server now"),
+    (server.encoding, {"pg_encoding": [("UTF8", "de", "2", "2")]}, "encoding", "ok", "UTF8, de"),
+    (server.role, {"pg_roles": [("todo", True, True, True, True)]}, "role", "warning", "SUPERUSER"),
+    (server.role, {"pg_roles": [("todo", False, True, False, False)]}, "role", "note", "BYPASSRLS"),
+    (server.role, {"pg_roles": [("todo", False, False, True, False)]}, "role", "ok", "CREATEROLE"),
+    (server.session_settings, {"search_path": [("todo", "Europe/Berlin")]}, "time zone", "warning", "Europe/Berlin"),
+    (server.session_settings, {"search_path": [("public", "UTC")]}, "search_path", "problem", "public"),
+    (server.timeouts, {"reset_val": [("statement_timeout", 59_999)]}, "timeouts", "warning", "59999 ms"),
+    (server.timeouts, {"reset_val": [("statement_timeout", 60_000)]}, "timeouts", "ok", "60000 ms"),
+    (server.timeouts, {"reset_val": [("statement_timeout", 0)]}, "timeouts", "ok", "none"),
+    (server.connections, {"max_connections": [(1000, 0, 801)]}, "connections", "warning", "801 in use"),
+    (server.connections, {"max_connections": [(1000, 0, 800)]}, "connections", "ok", "800 in use"),
+    (server.habits, {"pg_settings": [("work_mem", "4095")]}, "work_mem", "warning", "4095 kB"),
+    (server.habits, {"pg_settings": [("log_statement", "mod")]}, "server's log", "warning", "with its values"),
+    (server.habits, {"pg_settings": [("log_min_duration_statement", "0")]}, "server's log", "warning", "every"),
+    (server.durability, {"pg_settings": [("fsync", "off"), ("autovacuum", "on")]}, "fsync", "problem", "off"),
+    (server.durability, {"pg_settings": [("synchronous_commit", "off")]}, "synchronous_commit", "problem", "off"),
+    (server.durability, {"pg_settings": [("autovacuum", "off")]}, "autovacuum", "problem", "off"),
+    (server.durability, {"pg_settings": [("autovacuum", "on")]}, "durability", "ok", "autovacuum on"),
+    (health.long_transactions, {"xact_start <": [(7, "psql", "idle", "1:00")]}, "transaction", "warning", "process 7"),
+    (health.long_transactions, {"wait_event_type": [(8, "7, 9")]}, "locks", "warning", "process 8 has waited"),
+    (health.long_transactions, {}, "transactions", "ok", "none is old"),
+    (health.leftovers, {"pg_database": [("todo_verify_1",)]}, "scratch database", "warning", "todo_verify_1"),
+    (health.leftovers, {"pg_prepared_xacts": [("stuck",)]}, "prepared transaction", "warning", "stuck holds"),
+    (health.leftovers, {"pg_replication_slots": [("s", "1 GB")]}, "replication slot", "warning", "keeps 1 GB"),
+    (health.dead_rows, {"n_dead_tup": [("tasks", 20_000, 9)]}, "dead rows", "warning", "20000 beside 9"),
+    (health.statistics, {"last_analyze": [("tasks",)]}, "statistics", "warning", "tasks was never analyzed"),
+    (health.broken_objects, {"indisvalid": [("i",)]}, "indexes", "problem", "i is not valid"),
+    (health.broken_objects, {"convalidated": [("c", "t")]}, "constraints", "warning", "c of t"),
+    (health.wraparound, {"datfrozenxid": [(500_000_001,)]}, "transaction ids", "problem", "500 million"),
+]
+# What a database, or a session of another kind, shows: above, and in test_dbcheck.py.
+ELSEWHERE = {("migrations", "problem"), ("pooler", "problem"), ("same database", "problem")}
+ELSEWHERE |= {(name, level) for name, level, *_ in ILLNESSES}
+
+
+@pytest.mark.parametrize(("check", "rows", "name", "level", "text"), TOLD)
+def test_each_finding_is_told_with_its_cure(
+    check: Check, rows: dict[str, list[tuple[Any, ...]]], name: str, level: str, text: str, settings: Any
+) -> None:
+    settings.PRODUCTION, settings.WORKERS, settings.DATABASE_POOL_SIZE = True, 4, 8
+    hits = [found for found in check(cast(Session, Answers(rows))) if found[0] == name]
+
+    assert [(found[1], text in found[2], bool(found[3])) for found in hits] == [(level, True, level != "ok")], hits
+
+
+@pytest.mark.parametrize(("milliseconds", "level"), [(19.9, "ok"), (20.1, "warning")])
+def test_a_long_way_is_told(milliseconds: float, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr(link.time, "perf_counter", lambda: next(clock) * milliseconds / 1000)
+    slow = SimpleNamespace(raw=SimpleNamespace(execute=lambda _: None))
+
+    assert link._latency(cast(Session, slow), 0.0, 0.0)[:2] == ("connection", level)
+
+
+@pytest.mark.parametrize(("mode", "level"), [("verify-full", "ok"), ("verify-ca", "warning"), ("require", "warning")])
+def test_tls_that_verifies_nobody_is_told(mode: str, level: str) -> None:
+    encrypted = Says(pooled=True)
+    encrypted.raw.pgconn.ssl_in_use = True
+    encrypted.raw.info.get_parameters = lambda: {"sslmode": mode}
+
+    assert link._tls(cast(Session, encrypted))[:2] == ("TLS", level)
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "level"),
+    [
+        ("DATABASE_URL", "ep-cool-1.eu.aws.neon.tech", "warning"),
+        ("DATABASE_URL", "db.example.com", "ok"),
+        ("DIRECT_DATABASE_URL", "ep-cool-1.eu.aws.neon.tech", "ok"),
+    ],
+)
+def test_neon_without_its_pooler_is_told(name: str, host: str, level: str) -> None:
+    assert link._pooler(of(name, direct=name != "DATABASE_URL"), session(host=host))[:2] == ("pooler", level)
+
+
+def test_an_old_server_and_a_missing_program_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise BackupError("there is no pg_dump: install it")
+
+    monkeypatch.setattr(server.readiness, "outdated", lambda _: "PostgreSQL 14 is too old")
+    monkeypatch.setattr(server.programs, "find", missing)
+    old = Says(("14.1",))
+    old.raw.info.server_version = 140_001
+
+    found = list(server.versions(cast(Session, old)))
+
+    assert found[0][:3] == ("PostgreSQL", "problem", "PostgreSQL 14 is too old")
+    assert found[-1] == ("backup program", "warning", "there is no pg_dump", "Install it.")
+
+
+def test_no_finding_is_without_a_session_that_provokes_it() -> None:
+    folder = Path(link.__file__).parent
+    sources = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
+    levels = {"ok", "note", "warning", "problem"}
+    pairs = set(re.findall(r'"([\w\' ]+)",\s*"(note|warning|problem)"', sources))
+    written = {(name, level) for name, level in pairs if name not in levels}
+    above = {("pooler", "warning"), ("connection", "warning"), ("TLS", "warning"), ("backup program", "warning")}
+    above |= {("clock", "warning"), ("PostgreSQL", "problem"), ("purge", "warning"), ("connection", "problem")}
+    assert written - above - ELSEWHERE - {(name, level) for _, _, name, level, _ in TOLD} == set()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from django.test import Client
 
+from tests.support.http.operations import Operation, operations
 from tests.support.people import PASSWORD, Person
 from tests.support.processes.servers import Server
 from todoproject.observability import logs
@@ -36,24 +37,21 @@ async def test_access_line_names_request_user_route_and_times(alice: Person, lin
     assert 0 < line["database_ms"] <= line["duration_ms"]
 
 
-async def test_every_write_names_its_task(alice: Person, lines: Any) -> None:
+OF_A_TASK = [one for one in operations() if one.method != "GET" and "task_id" in one.parameters("path")]
+
+
+@pytest.mark.parametrize("operation", OF_A_TASK, ids=lambda operation: operation.id)
+async def test_every_write_of_a_task_names_it(alice: Person, lines: Any, operation: Operation) -> None:
     task = await alice.task()
-    path = f"/v1/tasks/{task['id']}"
+    path = operation.path.replace("{task_id}", task["id"])
 
-    await alice.http.patch(path, json={"title": "Changed"})
-    await alice.http.post(f"{path}/complete")
-    await alice.http.post(f"{path}/reopen")
-    await alice.http.delete(path)
-    await alice.http.post(f"{path}/restore")
+    answer = await alice.http.request(operation.method, path, json=operation.body, headers={"If-Match": "*"})
 
-    writes = [line for line in lines.read() if line["method"] != "GET"]
-    assert [(line["route"], line["task_id"]) for line in writes] == [
+    assert answer.is_success, answer.text
+    made, line = lines.read()
+    assert [(line["route"], line["task_id"]) for line in (made, line)] == [
         ("/v1/tasks", task["id"]),
-        ("/v1/tasks/{task_id}", task["id"]),
-        ("/v1/tasks/{task_id}/complete", task["id"]),
-        ("/v1/tasks/{task_id}/reopen", task["id"]),
-        ("/v1/tasks/{task_id}", task["id"]),
-        ("/v1/tasks/{task_id}/restore", task["id"]),
+        (operation.path, task["id"]),
     ]
 
 

@@ -236,22 +236,6 @@ def test_revoked_token_fails_on_the_very_next_request_of_another_process(server:
         assert http.get(f"{other.url}/v1/tasks", headers=headers).status_code == 401
 
 
-async def test_token_of_a_deactivated_user_fails_at_once(alice: Person) -> None:
-    with connect() as connection:
-        connection.execute("UPDATE users SET is_active = false WHERE id = %s", [alice.id])
-
-    assert (await alice.http.get("/v1/tasks")).status_code == 401
-
-
-async def test_expired_token_is_refused(alice: Person) -> None:
-    with connect() as connection:
-        connection.execute(
-            "UPDATE access_tokens SET expires_at = now() - interval '1 second' WHERE user_id = %s", [alice.id]
-        )
-
-    assert (await alice.http.get("/v1/tasks")).status_code == 401
-
-
 # --- No threads, no synchronous ORM ---------------------------------------------------------------
 
 

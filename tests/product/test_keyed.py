@@ -1,7 +1,7 @@
 """What an Idempotency-Key must not change: what counts, who may read, what ends, and what leaves the house when."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from uuid import uuid4
 
 import httpx
@@ -121,30 +121,6 @@ async def test_if_match_is_part_of_the_request(alice: Person) -> None:
     for more in ({"If-Match": '"2"'}, {}):
         refused = await alice.http.patch(path, json=body, headers=headers | more)
         assert (refused.status_code, refused.json()["code"]) == (422, "idempotency-key-reused")
-
-
-# --- A request that ends its own token --------------------------------------------------------------
-
-
-async def log_out(person: Person) -> httpx.Response:
-    return await person.http.post("/v1/auth/logout", headers=key())
-
-
-async def rotate_oneself(person: Person) -> httpx.Response:
-    current = (await person.http.get("/v1/tokens/current")).json()
-    return await person.http.post(f"/v1/tokens/{current['id']}/rotate", headers=key())
-
-
-@pytest.mark.parametrize(("end", "status"), [(log_out, 204), (rotate_oneself, 201)])
-async def test_token_that_a_keyed_request_ends_has_ended(
-    alice: Person, settings: Settings, end: Callable[[Person], Awaitable[httpx.Response]], status: int
-) -> None:
-    settings.TOKEN_ROTATION_OVERLAP = 0
-
-    answer = await end(alice)
-
-    assert answer.status_code == status, answer.text
-    assert (await alice.http.get("/v1/me")).status_code == 401
 
 
 # --- A storm ----------------------------------------------------------------------------------------

@@ -75,8 +75,10 @@ class ApiMiddleware:
             if charge.is_refused:
                 return problems.respond(charge.refusal(), scope["path"]), None
             response, request = await self._answer(scope, receive)
-            if request is not None and request.is_accepted:
-                charge = self._limiter.accept(charge, time.monotonic())
+            if (owner := None if request is None else request.owner) is not None:
+                charge = self._limiter.accept(charge, owner, time.monotonic())
+            elif response.status_code == 401:
+                self._limiter.refuse(charge)
             _tell(charge, response)
         return response, None if request is None else request.route
 
@@ -161,7 +163,16 @@ def limiter(times: int = 1) -> Limiter | None:
     if settings.RATE_LIMIT is None or settings.RATE_LIMIT_ANONYMOUS is None:
         return None
     quota, window = settings.RATE_LIMIT_ANONYMOUS
-    return Limiter(Policy("default", *settings.RATE_LIMIT), Policy("anonymous", times * quota, window))
+    return Limiter(
+        Policy("default", *settings.RATE_LIMIT),
+        Policy("account", *(settings.RATE_LIMIT_ACCOUNT or _twice(*settings.RATE_LIMIT))),
+        Policy("anonymous", times * quota, window),
+    )
+
+
+def _twice(quota: int, window: int) -> tuple[int, int]:
+    """Return what an account may where no setting says it: somebody has a few devices, and not all at once."""
+    return 2 * quota, window
 
 
 def _is_free(scope: dict[str, Any]) -> bool:

@@ -120,6 +120,13 @@ ANSWER_WITHHELD = _define(
     "Stored answer withheld",
     "The write has happened. Its stored answer holds a secret, which only the token that asked is given again.",
 )
+TOO_MANY_ANSWERS = _define(
+    "too-many-answers",
+    409,
+    "Too many stored answers",
+    "Nothing was done: of today's requests with an Idempotency-Key, as many answers are stored as an account may have."
+    " Send the request without a key, or later.",
+)
 IN_FLIGHT = _define(
     "in-flight",
     409,

@@ -3,12 +3,13 @@
 | what | counted by | where | setting |
 |---|---|---|---|
 | requests with a token that the database has accepted | token | this process | RATE_LIMIT |
+| the same, of all tokens of an account together | account | this process | RATE_LIMIT_ACCOUNT |
 | all other requests, to /v1, /health and pages apart | address, and IPv6 site | this process | RATE_LIMIT_ANONYMOUS |
 | static files | address, and IPv6 site | this process | four times RATE_LIMIT_ANONYMOUS |
 | logins, registrations, password resets | account, address, both | database (accounts/throttling.py) | LOGIN_LIMIT, … |
 
-The first two protect a process from one busy client, so they live in that process and cost it no round trip: with
-several workers a client may have up to the limit from each. The third protects accounts, and is exact whatever the
+All but the last protect a process from one busy client, so they live in that process and cost it no round trip: with
+several workers a client may have up to the limit from each. The last protects accounts, and is exact whatever the
 number of workers. OPTIONS, which browsers send on their own, and /health/live are not counted.
 """
 
@@ -22,6 +23,8 @@ from todoproject.http.problems import TOO_MANY_REQUESTS, Problem
 _SITE_FACTOR = 8
 # Keys that one table remembers in each of its two halves, a few MiB in all.
 _MOST_KEYS = 32_768
+# Tokens of which is remembered whose they are; the one learnt first is forgotten first, and learnt anew.
+_MOST_OWNERS = 2 * _MOST_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,6 @@ class Buckets:
         self._young: dict[object, float] = {}
         self._old: dict[object, float] = {}
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._young or key in self._old
-
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
@@ -92,24 +92,28 @@ class Buckets:
     def allows(self, missing: float) -> bool:
         return missing <= self._room
 
+    def left(self, missing: float) -> int:
+        """Return how many requests are left."""
+        return max(0, int((self._room - missing) / self._interval))
+
     def wait(self, missing: float) -> float:
         """Return in how many seconds a refused request would be allowed."""
         return missing - self.policy.window
 
     def header(self, missing: float) -> str:
         """Return the value of `RateLimit`: what is left, and in how many seconds it will be the whole quota again."""
-        left = max(0, int((self._room - missing) / self._interval))
-        return f'"{self.policy.name}";r={left};t={math.ceil(missing)}'
+        return f'"{self.policy.name}";r={self.left(missing)};t={math.ceil(missing)}'
 
 
 @dataclass(slots=True)
 class Charge:
-    """What one request has been charged with: which bucket, and how it stands."""
+    """What one request has been charged with: the bucket in which least is left, and how that stands."""
 
     buckets: Buckets
     key: object
     missing: float
-    unproven: int | None  # a token that the database has not accepted yet
+    token: int | None  # what the request came with, whoever's it is
+    is_proven: bool = False  # whether the database has accepted that token before
 
     @property
     def is_refused(self) -> bool:
@@ -127,29 +131,55 @@ class Limiter:
     """The limits of this process. A token has a bucket of its own only once the database has accepted it.
 
     Until then its requests count against the address that sends them, so that made-up tokens neither escape a limit
-    nor fill the memory. Tokens are known by Python's keyed hash (SipHash): no token is kept.
+    nor fill the memory. From then on they count for the token and for its account, so that many tokens are not many
+    limits. Tokens are known by Python's keyed hash (SipHash): no token is kept.
     """
 
-    def __init__(self, token: Policy, anonymous: Policy) -> None:
-        self._tokens = Buckets(token)
+    def __init__(self, token: Policy, account: Policy, anonymous: Policy) -> None:
+        self._tokens, self._accounts = Buckets(token), Buckets(account)
+        self._owners: dict[int, str] = {}  # the account of each token that the database has accepted
         self._addresses = Buckets(anonymous)
         self._sites = Buckets(Policy(anonymous.name, anonymous.quota * _SITE_FACTOR, anonymous.window))
 
     def charge(self, address: str, token: str | None, now: float) -> Charge:
         """Count a request before anything is done for it."""
         key = None if token is None else hash(token)
-        if key is not None and key in self._tokens:
-            return Charge(self._tokens, key, self._tokens.take(key, now), None)
+        if key is not None and (account := self._owners.get(key)) is not None:
+            return self._charge_owner(key, account, now)
         if (site := wider(address)) is not None:
             missing = self._sites.take(site, now)
             if not self._sites.allows(missing):
                 return Charge(self._sites, site, missing, key)
         return Charge(self._addresses, address, self._addresses.take(address, now), key)
 
-    def accept(self, charge: Charge, now: float) -> Charge:
-        """Move a charge from the address to its token, which has just been accepted by the database."""
-        if charge.unproven is None:
+    def accept(self, charge: Charge, account: str, now: float) -> Charge:
+        """Move a charge from the address to its token and account: the database has just accepted that token.
+
+        The address gets nothing back where the account has nothing left: else each token more were a request more.
+        """
+        if charge.token is None or charge.is_proven:
             return charge
-        charge.buckets.give_back(charge.key)
-        self._sites.give_back(wider(str(charge.key)))
-        return Charge(self._tokens, charge.unproven, self._tokens.take(charge.unproven, now), None)
+        if len(self._owners) >= _MOST_OWNERS:
+            del self._owners[next(iter(self._owners))]
+        self._owners[charge.token] = account
+        moved = self._charge_owner(charge.token, account, now)
+        if not moved.is_refused:
+            charge.buckets.give_back(charge.key)
+            self._sites.give_back(wider(str(charge.key)))
+        return moved
+
+    def refuse(self, charge: Charge) -> None:
+        """Forget whose token it was: it has ended. What is sent with it counts against its sender, not its owner."""
+        if charge.token is not None:
+            self._owners.pop(charge.token, None)
+
+    def _charge_owner(self, token: int, account: str, now: float) -> Charge:
+        of_token = self._tokens.take(token, now)
+        if not self._tokens.allows(of_token):
+            return Charge(self._tokens, token, of_token, token, is_proven=True)
+        of_account = self._accounts.take(account, now)
+        if not self._accounts.allows(of_account):
+            self._tokens.give_back(token)
+        elif self._tokens.left(of_token) <= self._accounts.left(of_account):
+            return Charge(self._tokens, token, of_token, token, is_proven=True)
+        return Charge(self._accounts, account, of_account, token, is_proven=True)

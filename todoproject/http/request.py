@@ -52,7 +52,12 @@ class ApiRequest(Request):
     @property
     def is_accepted(self) -> bool:
         """Tell whether PostgreSQL has accepted the token."""
-        return self.credentials is not None and self.credentials.user_id is not None
+        return self.owner is not None
+
+    @property
+    def owner(self) -> str | None:
+        """Whose token it is; None until PostgreSQL has accepted it."""
+        return None if self.credentials is None else self.credentials.user_id
 
 
 def has_sent_token(authorization: str | None) -> bool:

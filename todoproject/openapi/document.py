@@ -26,6 +26,7 @@ from todoproject.http.problems import (
     MEDIA_TYPE,
     OUTCOME_UNKNOWN,
     TOO_LARGE,
+    TOO_MANY_ANSWERS,
     TOO_MANY_CHANGES,
     TOO_MANY_REQUESTS,
     UNAVAILABLE,
@@ -42,7 +43,7 @@ _ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, INTERNAL_ER
 _WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
 _WRITING = (OUTCOME_UNKNOWN,)
 _CHANGING = {"tasks", "lists", "labels"}  # tags of the operations whose writes take change numbers
-_WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, CONFLICT, KEY_REUSED)
+_WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, TOO_MANY_ANSWERS, CONFLICT, KEY_REUSED)
 _CODES = "x-codes"  # a response's problems on their way through Ninja; not in the finished document
 
 _TAGS = {
