@@ -237,6 +237,8 @@ class _Days:
             case "DAILY":
                 found = [start] if self._fits(start) else []
             case "WEEKLY":
+                if self._months and not {start.month, (start + timedelta(6)).month} & {*self._months}:
+                    return []
                 week = (start.toordinal() + day for day in range(7))
                 found = [day for day in map(date.fromordinal, week) if self._fits(day)]
             case "MONTHLY":
