@@ -18,6 +18,7 @@ from tasks.rules import Rule, RuleRefused, days, parse
 # How far ahead the next occurrence is looked for. A rule that has none for longer has none for its reader.
 HORIZON_YEARS = 50
 _LAST_YEAR = 9999
+_LAST_INSTANT = datetime(_LAST_YEAR, 12, 30, 23, 59, 59, 999_999, tzinfo=UTC)  # that can be stored
 _MOST_SECONDS = 0.2  # for a list of occurrences; one alone takes 20 ms at the most
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)  # when something is done that misses nothing
 
@@ -139,7 +140,10 @@ class Series:
         # The day itself may come once more: an instant is later on it where a clock change has moved one.
         first = after - timedelta(days=1) if isinstance(after, datetime) and after.date() > date.min else _day(after)
         for day in days(self.rule, _day(anchor), _day(first), last):
-            yield Occurrence(self._instant(self._on(day)), 0, day)
+            due = self._instant(self._on(day))
+            if isinstance(due, datetime) and due > _LAST_INSTANT:
+                return
+            yield Occurrence(due, 0, day)
 
     def _on(self, day: date) -> date:
         """Return the day, at the anchor's time of day if it has one."""

@@ -4,7 +4,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from types import FrameType
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from dateutil.rrule import rrulestr
 
 from tasks import rules
-from tasks.recurrence import Due, Occurrence, Series
+from tasks.recurrence import Due, Occurrence, Series, written
 from tasks.rules import RuleRefused
 
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
@@ -273,3 +273,20 @@ def test_calendar_ends_before_a_series_does() -> None:
 
     assert series.after(Occurrence(due, 1), at("2027-01-01T00:00+00:00")) == Occurrence(date(9999, 12, 30), 2)
     assert series.after(Occurrence(date(9999, 12, 30), 2), at("2027-01-01T00:00+00:00")) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["FREQ=DAILY", "FREQ=WEEKLY", "FREQ=WEEKLY;BYMONTH=12;BYDAY=SU", "FREQ=MONTHLY", "FREQ=YEARLY"]
+)
+@pytest.mark.parametrize("timezone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_first_and_last_days_of_the_calendar_are_no_defect(text: str, timezone: str) -> None:
+    late = at("2027-01-01T00:00+00:00")
+    dues: tuple[Due, ...] = (date(9999, 12, 20), date(9999, 12, 30), date(1, 1, 2))
+    for due in (*dues, at("9999-12-30T23:59+00:00"), at("9999-12-29T23:00+00:00"), at("0001-01-02T00:30+00:00")):
+        for counts_from, missed in (("due", "keep"), ("due", "skip"), ("completion", "skip")):
+            series = Series.of(text, timezone, due, counts_from, missed)  # type: ignore[arg-type]  # words of a table
+            with suppress(RuleRefused):
+                series.check()
+            following = series.after(Occurrence(due, 1, series.day(due)), late)
+            assert following is None or written(following.due) <= "9999-12-30T23:59:59.999999Z"
+            assert series.upcoming(Occurrence(due, 1, series.day(due)), 100)[0] == due

@@ -406,6 +406,15 @@ async def test_hour_that_does_not_exist_is_moved_that_once(alice: Person) -> Non
     assert dues == ["2027-03-28T01:30", "2027-04-04T00:30", "2027-04-11T00:30"]
 
 
+@pytest.mark.parametrize("due", ["0001-01-02T00:30:00Z", "9999-12-30T23:59:59Z", "0001-01-02", "9999-12-30"])
+async def test_series_at_the_ends_of_the_calendar(alice: Person, due: str) -> None:
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        task = await series(alice, due, "FREQ=WEEKLY;COUNT=3", recurrence={"timezone": zone})
+        moved = await done(alice, task)
+        assert moved["is_completed"] == due.startswith("9999")
+        assert len(await occurrences(alice, moved)) == (0 if moved["is_completed"] else 2)
+
+
 async def test_missed_occurrences_need_one_tap_or_each_one(alice: Person) -> None:
     today = datetime.now(UTC).date()
     due = (today - timedelta(days=10)).isoformat()
