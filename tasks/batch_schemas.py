@@ -20,7 +20,8 @@ from pydantic_core import PydanticCustomError
 
 from tasks.list_schemas import ListCreate, ListDeletion, ListPatch, TaskList
 from tasks.moves import ListMove, TaskMove
-from tasks.schemas import EXAMPLE, STORED, ExternalId, Flag, NewTaskId, Task, TaskCreate, TaskPatch
+from tasks.recurrence_schemas import Completion, Skipping
+from tasks.schemas import EXAMPLE, STORED, CompletedTask, ExternalId, Flag, NewTaskId, Task, TaskCreate, TaskPatch
 from todoproject.http.field_types import Output, ProblemDocument, Storable, Strict
 from todoproject.http.preconditions import is_entity_tags, strong_versions
 
@@ -65,10 +66,26 @@ class BatchChange(_OnOneTask):
 
 
 class BatchStateChange(_OnOneTask):
-    """Delete, complete, reopen or restore a task."""
+    """Delete, reopen or restore a task."""
 
-    op: Literal["delete", "complete", "reopen", "restore"]
+    op: Literal["delete", "reopen", "restore"]
     kind: Literal["task"] = "task"
+
+
+class BatchCompletion(_OnOneTask):
+    """Complete a task, or an occurrence of its series."""
+
+    op: Literal["complete"]
+    kind: Literal["task"] = "task"
+    data: Completion = Completion()
+
+
+class BatchSkipping(_OnOneTask):
+    """Skip an occurrence of a series."""
+
+    op: Literal["skip"]
+    kind: Literal["task"] = "task"
+    data: Skipping = Skipping()
 
 
 class BatchMove(_OnOneTask):
@@ -134,10 +151,11 @@ class ListBatchRestoration(_OnOneTask):
     kind: Literal["list"]
 
 
-_OF_TASKS = (BatchCreate, BatchChange, BatchStateChange, BatchMove, BatchUpsert)
+_OF_TASKS = (BatchCreate, BatchChange, BatchStateChange, BatchCompletion, BatchSkipping, BatchMove, BatchUpsert)
 _OF_LISTS = (ListBatchCreate, ListBatchChange, ListBatchMove, ListBatchDeletion, ListBatchRestoration)
 ListOperation = ListBatchCreate | ListBatchChange | ListBatchMove | ListBatchDeletion | ListBatchRestoration
-BatchOperation = BatchCreate | BatchChange | BatchStateChange | BatchMove | BatchUpsert | ListOperation
+TaskOperation = BatchCreate | BatchChange | BatchStateChange | BatchCompletion | BatchSkipping | BatchMove | BatchUpsert
+BatchOperation = TaskOperation | ListOperation
 
 
 def _words(operation: type[Strict]) -> tuple[str, ...]:
@@ -221,13 +239,13 @@ class BatchResult(Output):
     """What became of one operation: the status and body that it would have had as a request of its own."""
 
     status: int
-    body: Task | TaskList | ProblemDocument | None
+    body: Task | CompletedTask | TaskList | ProblemDocument | None
     affected: int = Field(ge=0, description="How many things it has changed.")
     change_no: int | None = Field(description="The last number that it took; null where nothing was changed.")
 
 
 _CHANGED = STORED | {"priority": "low", "version": 2}
-_DONE = _CHANGED | {"is_completed": True, "completed_at": STORED["updated_at"], "version": 3}
+_DONE = _CHANGED | {"is_completed": True, "completed_at": STORED["updated_at"], "version": 3, "completed": None}
 _EXAMPLE_RESULTS: list[Any] = [
     {"status": 201, "body": STORED, "affected": 1, "change_no": 1},
     {"status": 200, "body": _CHANGED, "affected": 1, "change_no": 2},

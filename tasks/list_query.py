@@ -183,6 +183,7 @@ class TaskListQuery(Strict):
     starts_before: DueDay | None = Field(None, description="Starts before this day.")
     list_id: ListFilter | None = Field(None, description="In this list; `null`: in the inbox.")
     parent_id: ListFilter | None = Field(None, description="Right under this task; `null`: at the top.")
+    is_recurring: Flag | None = Field(None, description="Tasks that recur; or `false` for all others.")
     in_archived_list: Flag | None = Field(
         None, description="`false` leaves out the tasks of archived lists, `true` all others."
     )

@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import F, Func, Q
+from django.db.models import BooleanField, F, Func, Q
 from django.db.models.functions import Length, Now
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from uuid_utils.compat import uuid7
@@ -20,6 +20,9 @@ NAME_MAX_LENGTH = 100
 LABEL_MAX_LENGTH, MOST_LABELS = 50, 20
 EXTERNAL_ID_MAX_LENGTH = 255
 COLOR = r"^#[0-9a-fA-F]{6}$"
+MOST_REMINDERS, MOST_MINUTES_BEFORE = 5, 40_320  # four weeks
+# A day, or an instant in UTC, as the API writes them: texts in the order of time, compared byte by byte.
+OCCURRENCE = r"^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d\.\d{6}Z)?$"
 DESCRIPTION_MAX_LENGTH = 10_000
 # What Python can hold in any time zone. PostgreSQL takes more (4713 BC, infinity), and a row
 # that can be written but never be read again is worse than one that is refused.
@@ -120,6 +123,15 @@ class Task(models.Model):
     external_id = models.TextField("external id", null=True, blank=True, db_collation="C")  # noqa: DJ001 -- in the API it is null, too
     due_on = models.DateField("due on", null=True, blank=True, help_text="A day, in whatever zone the owner is.")
     due_at = models.DateTimeField("due at", null=True, blank=True, help_text="An instant. Not together with a day.")
+    # How it recurs, as the API shows it. `series` is what the next occurrence is computed from: the anchor, and of the
+    # present occurrence the number and the day by the rule. A trigger keeps both (migrations/0031).
+    recurrence = models.JSONField(null=True, blank=True, editable=False)
+    series = models.JSONField(null=True, blank=True, editable=False)
+    # Which occurrence this is: the day or instant that the rule gave, unmoved by postponing.
+    occurrence = models.TextField(null=True, blank=True, db_collation="C", editable=False)  # noqa: DJ001 -- in the API it is null, too
+    # The series that a completed copy comes from. No reference: it may name what is gone.
+    recurrence_of = models.UUIDField(null=True, blank=True, editable=False)
+    reminders = models.JSONField(default=list, blank=True, db_default=[], editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
     deleted_at = models.DateTimeField("deleted at", null=True, blank=True, editable=False)
@@ -185,6 +197,30 @@ class Task(models.Model):
                 name="tasks_external_id_length",
                 violation_error_message=f"An external id has 1 to {EXTERNAL_ID_MAX_LENGTH} characters.",
             ),
+            models.CheckConstraint(
+                condition=Q(recurrence__isnull=True) | Q(due_on__isnull=False) | Q(due_at__isnull=False),
+                name="tasks_recurrence_due",
+                violation_error_message="What recurs is due on a day or at an instant.",
+            ),
+            models.CheckConstraint(
+                condition=Q(recurrence__isnull=True, series__isnull=True)
+                | Q(
+                    recurrence__isnull=False, series__isnull=False, occurrence__isnull=False, recurrence_of__isnull=True
+                ),
+                name="tasks_series_whole",
+                violation_error_message="A series has an anchor and an occurrence, and is no copy of another.",
+            ),
+            models.CheckConstraint(
+                condition=Q(occurrence__regex=OCCURRENCE),
+                name="tasks_occurrence_form",
+                violation_error_message="An occurrence is a day or an instant in UTC.",
+            ),
+            models.CheckConstraint(
+                condition=Q(reminders=[])
+                | Q(Func(F("reminders"), function="are_reminders", output_field=BooleanField())),
+                name="tasks_reminders_form",
+                violation_error_message=f"A task has at most {MOST_REMINDERS} reminders.",
+            ),
             models.CheckConstraint(condition=Q(version__gte=1), name="tasks_version_positive"),
             # An id is the owner's own: that a stranger has the same one is no conflict, and cannot be found out.
             # The id comes first, so that staff can look one up without knowing whose it is.
@@ -196,6 +232,12 @@ class Task(models.Model):
                 condition=Q(external_id__isnull=False),
                 name="tasks_external_id_unique",
                 violation_error_message="The owner has a task with this external id already.",
+            ),
+            models.UniqueConstraint(
+                fields=["user", "recurrence_of", "occurrence"],
+                condition=Q(recurrence_of__isnull=False, deleted_at=None),
+                name="tasks_occurrence_unique",
+                violation_error_message="This occurrence has been completed already.",
             ),
         ]
         # One index for each order of a list: a page reads just its rows, from where the cursor points, however many the

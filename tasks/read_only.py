@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 from pydantic import Field
 
+from tasks.recurrence_schemas import OccurrenceText
 from todoproject.http.field_types import Instant, Strict, Text, parse_instant
 
 _ID = Annotated[UUID, Field(strict=False)]
@@ -22,10 +23,13 @@ class ReadOnlyMembers(Strict):
     deleted_at: Instant | None = Field(None, description="May come back as it was given.")
     position: Text = Field(None, description="May come back as it was given.")  # type: ignore[assignment]
     version: Annotated[int, Field(ge=1)] = Field(None, description="May come back; 412 if the task is a later one.")  # type: ignore[assignment]
+    occurrence: OccurrenceText | None = Field(None, description="May come back as it was given.")
+    recurrence_of: _ID | None = Field(None, description="May come back as it was given.")
 
 
 NAMES = tuple(ReadOnlyMembers.model_fields)
-_TIMES = frozenset(NAMES) - {"id", "version", "position"}
+_TIMES = frozenset(NAMES) - {"id", "version", "position", "occurrence", "recurrence_of"}
+_MILLISECONDS = len("2026-11-22T08:00:00.000")
 # Where one of these differs, the client has seen another state of the task; the others never change by themselves.
 _OF_STATE = ("version", "updated_at")
 
@@ -48,13 +52,20 @@ def condition(names: Iterable[str]) -> str:
 
     Many clients hold no more of a time than milliseconds.
     """
-    return " AND ".join(
-        f"date_trunc('milliseconds', {name}) IS NOT DISTINCT FROM"
-        f" date_trunc('milliseconds', %(sent_{name})s::timestamptz)"
-        if name in _TIMES
-        else f"{name} = %(sent_{name})s"
-        for name in sorted(names)
-    )
+    return " AND ".join(map(_equal, sorted(names)))
+
+
+def _equal(name: str) -> str:
+    sent = f"%(sent_{name})s"
+    if name in _TIMES:
+        return (
+            f"date_trunc('milliseconds', {name}) IS NOT DISTINCT FROM date_trunc('milliseconds', {sent}::timestamptz)"
+        )
+    if name == "occurrence":
+        return f"left(occurrence, {_MILLISECONDS}) IS NOT DISTINCT FROM left({sent}::text, {_MILLISECONDS})"
+    if name == "recurrence_of":
+        return f"recurrence_of IS NOT DISTINCT FROM {sent}::uuid"
+    return f"{name} = {sent}"
 
 
 def parameters(members: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +84,9 @@ def refuse_differing(members: Mapping[str, Any], document: bytes) -> None:
 def _comparable(name: str, value: Any) -> Any:
     if value is None or name in ("version", "position"):
         return value
-    if name == "id":
+    if name in ("id", "recurrence_of"):
         return str(value)
+    if name == "occurrence":
+        return value[:_MILLISECONDS]
     instant = parse_instant(value) if isinstance(value, str) else value
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)

@@ -6,27 +6,38 @@ half past two again after a clock change that had no such time, every other week
 one is postponed, and COUNT ends. (RFC 5545, sections 3.3.10 and 3.8.5.3.)
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from tasks.rules import Rule, days, parse
+from tasks.rules import Rule, RuleRefused, days, parse
 
 # How far ahead the next occurrence is looked for. A rule that has none for longer has none for its reader.
 HORIZON_YEARS = 50
 _LAST_YEAR = 9999
+_LAST_INSTANT = datetime(_LAST_YEAR, 12, 30, 23, 59, 59, 999_999, tzinfo=UTC)  # that can be stored
+_MOST_SECONDS = 0.2  # for a list of occurrences; one alone takes 20 ms at the most
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)  # when something is done that misses nothing
+
+# Intervals up to which something follows within a few decades, also after a 29 February.
+_ALWAYS_GO_ON = {"DAILY": 999, "WEEKLY": 999, "MONTHLY": 48, "YEARLY": 4}
 
 Due = date | datetime  # a day, or an instant in UTC
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One occurrence: the due that the rule gives it, and its number in the series; the anchor's is 1."""
+    """One occurrence: the due that the rule gives it, and its number in the series; the anchor's is 1.
+
+    `day` is the rule's day for it, where that is known: a change of the clock or of the zone moves the due to another.
+    """
 
     due: Due
     number: int
+    day: date | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +68,50 @@ class Series:
         anchor = due.astimezone(zone).replace(tzinfo=None) if isinstance(due, datetime) else due
         return cls(parse(rule), zone, anchor, counts_from, missed)
 
+    @classmethod
+    def stored(cls, recurrence: Mapping[str, str], anchor: str) -> "Series":
+        """Return the series of a task: its `recurrence` as the API shows it, its anchor as the database keeps it."""
+        zone, wall = ZoneInfo(recurrence["timezone"]), datetime.fromisoformat(anchor)
+        begun = wall if "T" in anchor else wall.date()
+        return cls(parse(recurrence["rule"]), zone, begun, recurrence["from"], recurrence["missed"])  # type: ignore[arg-type]  # the words are the database's
+
     def after(self, present: Occurrence, done_at: datetime) -> Occurrence | None:
         """Return the occurrence after the present one, which is completed or skipped at `done_at`; None at the end."""
         number = present.number + 1
         if self.counts_from == "completion":
             begun = done_at.astimezone(self.timezone).date()
             found = next(self._from(begun, begun), None)
-            return None if found is None or self._is_over(found, number) else Occurrence(found, number)
-        for due in self._from(self.anchor, self._wall(present.due)):
-            if not self._is_later(due, present.due):  # a wall-clock time that was moved onto it by a clock change
+            return None if found is None or self._is_over(found.due, number) else replace(found, number=number)
+        for found in self._from(self.anchor, self._last_passed(present, done_at)):
+            if not found.due > present.due:  # a wall-clock time that was moved onto it by a clock change
                 continue
-            if self._is_over(due, number):
+            if self._is_over(found.due, number):
                 return None
-            if self.missed == "keep" or not self._has_passed(due, done_at):
-                return Occurrence(due, number)
+            if self.missed == "keep" or not self._has_passed(found.due, done_at):
+                return replace(found, number=number)
             number += 1
         return None
 
-    def upcoming(self, present: Occurrence, limit: int, now: datetime) -> list[Due]:
-        """Return the next dues, the present one first; only that one where they count from completion."""
+    def _last_passed(self, present: Occurrence, done_at: datetime) -> date:
+        """Return a day or time after which the next occurrence is; what was missed is passed by if none is counted."""
+        last = present.day or self._wall(present.due)
+        if self.missed == "keep" or self.rule.count is not None:
+            return last
+        passed = done_at.astimezone(self.timezone).date() - timedelta(days=2)
+        return passed if passed > _day(last) else last
+
+    def upcoming(self, present: Occurrence, limit: int) -> list[Due]:
+        """Return the next dues, the present one first; only that one where they count from completion.
+
+        Fewer where they are so far apart that finding them takes long.
+        """
         found, last = [present.due], present
         keeping = Series(self.rule, self.timezone, self.anchor, "due", "keep")
         if self.counts_from == "due":
-            while len(found) < limit and (following := keeping.after(last, now)) is not None:
+            give_up_at = time.perf_counter() + _MOST_SECONDS
+            while len(found) < limit and time.perf_counter() < give_up_at:
+                if (following := keeping.after(last, _LONG_AGO)) is None:
+                    break
                 found.append(following.due)
                 last = following
         return found
@@ -89,14 +121,29 @@ class Series:
         """Tell whether anything follows the anchor, or the rule itself says that nothing has to."""
         first = Occurrence(self._instant(self.anchor), 1)
         keeping = Series(self.rule, self.timezone, self.anchor, "due", "keep")
-        return self.rule.ends or keeping.after(first, datetime.min.replace(tzinfo=UTC)) is not None
+        return self.rule.ends or keeping.after(first, _LONG_AGO) is not None
 
-    def _from(self, anchor: date, after: date) -> Iterator[Due]:
-        """Yield the dues of the rule anchored there, after a day or wall-clock time."""
+    def check(self) -> None:
+        """Refuse a series that goes on nowhere, or whose end is said in the other way. Raises RuleRefused."""
+        if self.rule.until is not None and isinstance(self.rule.until, datetime) != isinstance(self.anchor, datetime):
+            raise RuleRefused("UNTIL is a day for what is due on a day, and an instant in UTC for what is due at one.")
+        if not self.goes_on:
+            raise RuleRefused(f"The rule has no other day within {HORIZON_YEARS} years.")
+
+    def day(self, due: Due) -> date:
+        """Return the day that something is due on, in the series' zone."""
+        return _day(self._wall(due))
+
+    def _from(self, anchor: date, after: date) -> Iterator[Occurrence]:
+        """Yield what the rule anchored there gives after a day or wall-clock time, not numbered."""
         last = _years_later(after, HORIZON_YEARS)
         # The day itself may come once more: an instant is later on it where a clock change has moved one.
         first = after - timedelta(days=1) if isinstance(after, datetime) and after.date() > date.min else _day(after)
-        return map(self._instant, map(self._on, days(self.rule, _day(anchor), _day(first), last)))
+        for day in days(self.rule, _day(anchor), _day(first), last):
+            due = self._instant(self._on(day))
+            if isinstance(due, datetime) and due > _LAST_INSTANT:
+                return
+            yield Occurrence(due, 0, day)
 
     def _on(self, day: date) -> date:
         """Return the day, at the anchor's time of day if it has one."""
@@ -112,9 +159,6 @@ class Series:
 
     def _wall(self, due: Due) -> date:
         return due.astimezone(self.timezone).replace(tzinfo=None) if isinstance(due, datetime) else due
-
-    def _is_later(self, due: Due, other: Due) -> bool:
-        return due > other
 
     def _is_over(self, due: Due, number: int) -> bool:
         until, count = self.rule.until, self.rule.count
@@ -146,3 +190,72 @@ def _leap(day: date, years: int) -> date:
         return day.replace(year=day.year + years)
     except ValueError:  # 29 February
         return day.replace(year=day.year + years, day=28)
+
+
+def suits_any_due(rule: Rule) -> bool:
+    """Tell whether a rule goes on whatever day it begins on; of others that has to be looked at with that day."""
+    if rule.until is not None:  # it is said in one way for days and in another for instants
+        return False
+    if rule.count is not None:
+        return True
+    if rule.months or rule.positions or (rule.month_days and rule.weekdays):
+        return False
+    if rule.frequency == "DAILY" and (rule.month_days or rule.weekdays):
+        return rule.interval == 1
+    is_in_each = all(abs(number) <= 28 for number in rule.month_days) and all(abs(n) <= 4 for n, _ in rule.weekdays)
+    return is_in_each and rule.interval <= _ALWAYS_GO_ON[rule.frequency]
+
+
+# --- As texts, as the API and the database have them ----------------------------------------------
+
+
+def written(due: Due) -> str:
+    """Return a due as the API writes it: a day, or an instant in UTC with microseconds."""
+    if isinstance(due, datetime):
+        return due.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return due.isoformat()
+
+
+def read(text: str) -> Due:
+    """Return a due that `written` has written."""
+    return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
+
+
+def moved_on(task: Mapping[str, Any], state: Mapping[str, Any], done_at: datetime) -> dict[str, Any] | None:
+    """Return what a task becomes when its occurrence is completed or skipped; None at the end of its series.
+
+    `task` is as the API shows it, `state` its column `series`.
+    """
+    series = Series.stored(task["recurrence"], state["anchor"])
+    present = Occurrence(read(task["occurrence"]), state["number"], date.fromisoformat(state["day"]))
+    following = series.after(present, done_at)
+    if following is None or following.day is None:
+        return None
+    starts_on = None
+    if task["starts_on"] is not None:  # as many days before as it was
+        due = series.day(read(task["due_at"] or task["due_on"]))
+        starts_on = _days_later(date.fromisoformat(task["starts_on"]), series.day(following.due) - due)
+    is_day = not isinstance(following.due, datetime)
+    text = written(following.due)
+    return {
+        "due_on": text if is_day else None,
+        "due_at": None if is_day else text,
+        "starts_on": None if starts_on is None else starts_on.isoformat(),
+        "occurrence": text,
+        "series": {**state, "number": following.number, "day": following.day.isoformat()},
+    }
+
+
+def upcoming(task: Mapping[str, Any], state: Mapping[str, Any], limit: int) -> list[str]:
+    """Return the next occurrences of a task as texts, the present one first; task and state are as in `moved_on`."""
+    series = Series.stored(task["recurrence"], state["anchor"])
+    present = Occurrence(read(task["occurrence"]), state["number"], date.fromisoformat(state["day"]))
+    return [written(due) for due in series.upcoming(present, limit)]
+
+
+def _days_later(day: date, by: timedelta) -> date:
+    """Return a day so much later, or the last one that can be stored."""
+    try:
+        return max(date(1, 1, 2), min(day + by, date(_LAST_YEAR, 12, 30)))
+    except OverflowError:
+        return date(_LAST_YEAR, 12, 30) if by > timedelta(0) else date(1, 1, 2)

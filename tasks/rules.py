@@ -10,13 +10,14 @@ import calendar
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 MOST_CHARACTERS = 500
 _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _MOST_DAYS = {"DAILY": 1, "WEEKLY": 7, "MONTHLY": 31, "YEARLY": 366}  # in one period
 _FREQUENCIES = tuple(_MOST_DAYS)
+_LAST_DAY = date.max.toordinal()
 
 
 class RuleRefused(ValueError):
@@ -173,7 +174,7 @@ def days(rule: Rule, anchor: date, after: date, last: date) -> Iterator[date]:
     """
     found = _Days(rule, anchor)
     for period in found.periods(max(after, anchor), last):
-        yield from (day for day in found.of(period) if max(after, anchor - timedelta(1)) < day <= last)
+        yield from (day for day in found.of(period) if after < day <= last and anchor <= day)
 
 
 class _Days:
@@ -237,7 +238,10 @@ class _Days:
             case "DAILY":
                 found = [start] if self._fits(start) else []
             case "WEEKLY":
-                week = (start.toordinal() + day for day in range(7))
+                end = date.fromordinal(min(start.toordinal() + 6, _LAST_DAY))
+                if self._months and not {start.month, end.month} & {*self._months}:
+                    return []
+                week = range(start.toordinal(), end.toordinal() + 1)
                 found = [day for day in map(date.fromordinal, week) if self._fits(day)]
             case "MONTHLY":
                 found = self._of_month(start.year, start.month)

@@ -33,6 +33,14 @@ from tasks.models import (
     validate_title,
 )
 from tasks.read_only import ReadOnlyMembers
+from tasks.recurrence_schemas import (
+    OCCURRENCE_FORMS,
+    Recurrence,
+    RecurrenceDocument,
+    RecurrencePatch,
+    ReminderDocument,
+    Reminders,
+)
 from todoproject.http.field_types import (
     Day,
     Instant,
@@ -44,7 +52,7 @@ from todoproject.http.field_types import (
 PriorityWord = Literal["none", "low", "medium", "high", "urgent"]
 # Members that are younger than the contract. Where a PUT leaves one out it stays: a client that has never heard of it
 # would wipe it.
-KEPT = frozenset({"list_id", "parent_id", "labels", "starts_on", "external_id"})
+KEPT = frozenset({"list_id", "parent_id", "labels", "starts_on", "external_id", "recurrence", "reminders"})
 
 
 def kept_rule(rule: Callable[[str], None]) -> AfterValidator:
@@ -92,6 +100,7 @@ EXAMPLE = {"title": "Buy milk", "description": "Two litres", "priority": "high",
 _ELSEWHERE: dict[str, Any] = {"labels": ["errand"], "starts_on": None, "external_id": None}
 _NEW: dict[str, Any] = {"is_completed": False, "completed_at": None, "list_id": None, "parent_id": None}
 _NEW |= {"position": "a0", **_ELSEWHERE, "due_at": None}
+_NEW |= {"recurrence": None, "occurrence": None, "recurrence_of": None, "reminders": []}
 _NEW |= {"deleted_at": None, "version": 1}
 _TIMES = dict.fromkeys(("created_at", "updated_at"), "2026-11-22T08:00:00.000000Z")
 STORED: dict[str, Any] = {"id": "019aaab2-4c00-7c3e-9d52-7a3f6d1b8e04", **EXAMPLE, **_NEW, **_TIMES}
@@ -135,6 +144,7 @@ class _OneDue(Strict):
     external_id: ExternalId | None = Field(None, description="What it is called where it comes from; yours alone.")
     due_on: DueDay | None = None
     due_at: DueInstant | None = None
+    reminders: Reminders | None = []
 
     @model_validator(mode="after")
     def _one_due(self) -> "_OneDue":
@@ -142,7 +152,7 @@ class _OneDue(Strict):
             raise PydanticCustomError("one_due", "Give due_on (a day) or due_at (an instant), not both.")
         return self
 
-    @field_validator("description", "is_completed", "priority", "labels", check_fields=False)
+    @field_validator("description", "is_completed", "priority", "labels", "reminders", check_fields=False)
     @classmethod
     def _cleared(cls, value: object, field: ValidationInfo) -> object:
         """Return what a member is when it is cleared: what it is in a new task that does not name it."""
@@ -158,6 +168,7 @@ class TaskCreate(_OneDue):
     description: Description | None = ""
     is_completed: bool | None = False
     priority: PriorityWord | None = "none"
+    recurrence: Recurrence | None = Field(None, description="How it recurs; needs a due, its first occurrence.")
 
 
 def _replacement_schema(schema: dict[str, Any]) -> None:
@@ -175,8 +186,8 @@ def _patch_schema(schema: dict[str, Any]) -> None:
 
 
 class TaskReplacement(TaskCreate, ReadOnlyMembers):
-    """A whole task. What is left out takes its default; `list_id`, `parent_id`, `labels`, `starts_on` and `external_id`
-    stay.
+    """A whole task. What is left out takes its default; `list_id`, `parent_id`, `labels`, `starts_on`, `external_id`,
+    `recurrence` and `reminders` stay.
 
     What only the server writes may come back as it was given, and is compared.
     """
@@ -193,6 +204,7 @@ class TaskPatch(_OneDue, ReadOnlyMembers):
     description: Description | None = ""
     is_completed: bool | None = False
     priority: PriorityWord | None = "none"
+    recurrence: RecurrencePatch | None = Field(None, description="Merged member by member; null ends the series.")
 
 
 class Task(Output):
@@ -214,10 +226,33 @@ class Task(Output):
     external_id: str | None
     due_on: str | None = Field(json_schema_extra={"format": "date"})
     due_at: str | None = Field(json_schema_extra={"format": "date-time"})
+    recurrence: RecurrenceDocument | None
+    occurrence: str | None = Field(
+        description="Which occurrence of its series this is: the day or instant that the rule gave.",
+        json_schema_extra={"anyOf": [*OCCURRENCE_FORMS, {"type": "null"}]},
+    )
+    recurrence_of: UUID | None = Field(description="The series that this is a completed copy from.")
+    reminders: list[ReminderDocument]
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     updated_at: str = Field(json_schema_extra={"format": "date-time"})
     deleted_at: str | None = Field(json_schema_extra={"format": "date-time"})
     version: int = Field(ge=1)
+
+
+class CompletedTask(Task):
+    """A task as it is after completing or skipping, and the completed copy that its series has left behind."""
+
+    model_config = ConfigDict(json_schema_extra={"example": STORED | {"completed": None}})
+
+    completed: Task | None
+
+
+class Occurrences(Output):
+    """The next occurrences of a task, computed: days, or instants."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"items": ["2026-11-23", "2026-11-26"]}})
+
+    items: list[str]
 
 
 class TaskPage(Output):
@@ -231,3 +266,9 @@ class TaskPage(Output):
 
 
 Flag = Annotated[bool, Field(strict=False)]
+
+
+class OccurrencesQuery(Strict):
+    """How many occurrences to list."""
+
+    limit: Annotated[int, Field(strict=False, ge=1, le=100)] = 10

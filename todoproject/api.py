@@ -37,11 +37,20 @@ from tasks.api.statistics import router as statistics_router
 from tasks.api.tasks import router as tasks_router
 from tasks.batch_schemas import OPERATIONS
 from tasks.models import MOST_LABELS
-from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable
+from tasks.queries import (
+    BatchFailed,
+    InvalidCursor,
+    NotRecurring,
+    OccurrenceAhead,
+    OccurrencePassed,
+    OccurrenceRequired,
+    OperationUnreadable,
+)
 from tasks.queries import account_export as tasks_exports
 from tasks.queries.lists import ListDeleted
 from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound
 from tasks.read_only import ReadOnlyDiffers
+from tasks.rules import RuleRefused
 from todoproject.database.client.pool import Work, pool
 from todoproject.database.errors import (
     ConstraintViolated,
@@ -218,6 +227,10 @@ for _error, _handler in {
     WrongPassword: _fixed(problems.WRONG_PASSWORD, "The password is wrong."),
     TooManyLogins: _fixed(problems.OVERLOADED, "Too many logins wait already.", Retry_After="2"),
     EmailTaken: _fixed(problems.EMAIL_TAKEN, "An account with this e-mail exists."),
+    OccurrencePassed: _fixed(problems.OCCURRENCE_PASSED, "The series has moved on from this occurrence otherwise."),
+    OccurrenceAhead: _fixed(problems.OCCURRENCE_AHEAD, "The series has not come to this occurrence yet."),
+    OccurrenceRequired: _fixed(problems.PRECONDITION_REQUIRED, "The task recurs: send its occurrence, or If-Match."),
+    NotRecurring: _fixed(problems.CONFLICT, "The task does not recur, so there is nothing to be skipped."),
     InFlight: _fixed(problems.IN_FLIGHT, "A request with this Idempotency-Key is being worked on."),
     idempotency.AnswerWithheld: _fixed(
         problems.ANSWER_WITHHELD, "The stored answer holds a secret, which only the token that asked is given again."
@@ -269,6 +282,13 @@ def _read_only_differs(request: HttpRequest, error: ReadOnlyDiffers) -> HttpResp
     detail = "Only the server writes this member, and it is not what you have sent. Leave it out."
     errors = [{"pointer": f"#/{name}", "code": "read-only", "detail": detail} for name in error.members]
     return _answer(request, validation.invalid(errors))
+
+
+@api.exception_handler(RuleRefused)
+def _rule_refused(request: HttpRequest, error: RuleRefused) -> HttpResponse:
+    return _answer(
+        request, validation.invalid([{"pointer": "#/recurrence/rule", "code": "rule", "detail": str(error)}])
+    )
 
 
 @api.exception_handler(OperationUnreadable)
@@ -370,6 +390,14 @@ _RULES = {
     "tasks_parent_circle": ("#/parent_id", "circle", "A task cannot belong under itself or its own subtasks."),
     "tasks_parent_depth": ("#/parent_id", "too-deep", "Tasks are at most five levels deep."),
     "tasks_parent_elsewhere": ("#/list_id", "parent_list", "A task is in the same list as the one it belongs under."),
+    "tasks_recurrence_due": ("#/recurrence", "no_due", "What recurs needs a due: its first occurrence."),
+    "tasks_recurrence_rule": ("#/recurrence/rule", "missing", "This member is required."),
+    "tasks_recurrence_timezone": ("#/recurrence/timezone", "timezone", "The database knows no such time zone."),
+    "tasks_recurring": (
+        "#/is_completed",
+        "recurring",
+        "The task recurs: complete its occurrence, or end the series with a recurrence of null.",
+    ),
     "lists_name_one_line": ("#/name", "one_line", "A name is one line, without control characters."),
     "lists_name_visible": ("#/name", "blank", "The name must not be blank."),
     "users_email_shape": ("#/email", "email", "This is not an e-mail address."),

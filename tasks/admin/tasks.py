@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -17,10 +18,11 @@ from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
+from accounts import audit
 from accounts.admin import audit_events, person_panels
 from accounts.admin.person_panels import Fact, Panel
 from accounts.models import User
-from tasks.admin import search
+from tasks.admin import search, series
 from tasks.admin.search import is_overdue, key_at
 from tasks.models import Priority, Task, TaskList
 from todoproject.admin import questions
@@ -28,7 +30,7 @@ from todoproject.admin.change_list import DayRangeFilter, PersonFilter
 from todoproject.admin.model_admin import ModelAdmin
 from todoproject.admin.paginator import MOST_COUNTED
 
-MOST_SUBTASKS = 50  # shown on a task's page
+MOST_SUBTASKS, MOST_COPIES = 50, 20  # shown on a task's page
 
 
 class DeletedFilter(DropdownFilter):
@@ -136,11 +138,13 @@ class TaskAdmin(ModelAdmin):
     list_disable_select_all = False  # asked for with their number, a thousand at most
     readonly_fields = (
         *("id", "kept_in", "parent", "subtasks", "labelled", "external_id", "version", "number"),
+        *("recurs", "reminded", "copy_of", "copies"),
         *("created_at", "updated_at", "completed_at", "deleted_at"),
     )
     fieldsets = (
         (None, {"fields": ("title", "description", "user")}),
         ("State", {"fields": ("is_completed", "priority", "due_on", "due_at", "starts_on")}),
+        ("Series", {"fields": ("recurs", "copies", "copy_of", "reminded")}),
         (
             "Details",
             {
@@ -161,6 +165,7 @@ class TaskAdmin(ModelAdmin):
         for name in (
             *("title", "description", "is_completed", "completed_at", "priority", "list_id", "parent_id"),
             *("due_on", "due_at", "starts_on", "labels", "external_id"),
+            *("recurrence", "occurrence", "recurrence_of", "reminders"),
             *("created_at", "updated_at", "deleted_at", "version", "change_no"),
         )
     }
@@ -220,6 +225,25 @@ class TaskAdmin(ModelAdmin):
     def labelled(self, task: Task) -> str:
         return ", ".join(task.labels)
 
+    @display(description="Recurs")
+    def recurs(self, task: Task) -> str:
+        return series.described(task) or "–"
+
+    @display(description="Reminders")
+    def reminded(self, task: Task) -> str:
+        return series.reminders(task) or "–"
+
+    @display(description="Completed from")
+    def copy_of(self, task: Task) -> str:
+        found = Task.objects.filter(user_id=task.user_id, id=task.recurrence_of).first() if task.recurrence_of else None
+        return "–" if found is None else format_html("{}, {}", _links([found]), task.occurrence)
+
+    @display(description="Completed occurrences")
+    def copies(self, task: Task) -> str:
+        found = Task.objects.live().filter(user_id=task.user_id, recurrence_of=task.id).order_by("-occurrence")
+        links = ((reverse("admin:tasks_task_change", args=[copy.pk]), copy.occurrence) for copy in found[:MOST_COPIES])
+        return format_html_join(", ", '<a href="{}" class="text-link">{}</a>', links) or "–"
+
     @display(description="List")
     def kept_in(self, task: Task) -> str:
         found = TaskList.objects.filter(user_id=task.user_id, id=task.list_id).first() if task.list_id else None
@@ -239,7 +263,7 @@ class TaskAdmin(ModelAdmin):
     @admin.action(description="Complete selected tasks", permissions=["change"])
     def complete(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
         chosen = queryset.filter(is_completed=False, deleted_at=None)
-        return self._act(request, chosen, "completed", "Complete", is_completed=True)
+        return self._act(request, chosen, "completed", "Complete", also=series.MOVED, is_completed=True)
 
     @admin.action(description="Reopen selected tasks", permissions=["change"])
     def reopen(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
@@ -263,15 +287,43 @@ class TaskAdmin(ModelAdmin):
         return self._act(request, queryset.exclude(deleted_at=None), "restored", "Restore", deleted_at=None)
 
     def _act(
-        self, request: HttpRequest, chosen: "QuerySet[Task]", done: str, button: str, **values: Any
+        self,
+        request: HttpRequest,
+        chosen: "QuerySet[Task]",
+        done: str,
+        button: str,
+        also: Sequence[str] = (),
+        **values: Any,
     ) -> HttpResponse | None:
         """Change the chosen tasks; those of all pages only after a question with their number."""
         if questions.selects_all(request):
             question = f"{button} {{rows}}: all that match, on every page?"
             if page := questions.ask_first(self, request, chosen, question, button):
                 return page
-        self.update_selected(request, chosen, done, **values)
+        self.update_selected(request, chosen, done, also=also, **values)
         return None
+
+    def write_selected(self, rows: Sequence[Task], values: dict[str, Any]) -> None:
+        """Write the rows; what recurs is completed by its present occurrence, after what may belong under it."""
+        moving = [row.pk for row in rows if values.get("is_completed") and series.is_open_series(row)]
+        super().write_selected([row for row in rows if row.pk not in {*moving}], values)
+        for row in Task.objects.filter(pk__in=moving).order_by("pk"):
+            series.complete_occurrence(row)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Form, change: bool) -> None:
+        """Complete what recurs by its present occurrence, after the rest of the form is written."""
+        if not (change and obj.is_completed and obj.recurrence is not None and "is_completed" in form.changed_data):
+            super().save_model(request, obj, form, change)
+            return
+        form.changed_data.remove("is_completed")
+        names = {*form.changed_data, "is_completed", *series.MOVED}
+        before = audit.values(Task.objects.get(pk=obj.pk), names)
+        super().save_model(request, obj, form, change)
+        if obj.recurrence is None:  # the form has cleared its due
+            Task.objects.filter(pk=obj.pk).update(is_completed=True)
+            obj.refresh_from_db()
+        series.complete_occurrence(obj)
+        request._audited = (names, before)  # type: ignore[attr-defined]  # as ModelAdmin's own
 
     def _offer_undo(self, request: HttpRequest, text: str, keys: Sequence[Any]) -> None:
         questions.offer_undo(request, text, keys, reverse("admin:tasks_task_undo"))

@@ -13,6 +13,7 @@ from tasks.queries.resource import Row
 from tasks.schemas import NewTaskId
 from todoproject.http.preconditions import etag, headers, if_match, is_creation, is_not_modified
 from todoproject.http.problems import (
+    CONFLICT,
     INVALID,
     INVALID_CURSOR,
     LIST_DELETED,
@@ -121,7 +122,7 @@ async def delete_list(request: "AuthenticatedRequest", list_id: UUID, query: Que
     "/{any_case_uuid:list_id}/restore",
     operation_id="restore_list",
     summary="Restore a deleted list and the tasks that were deleted with it; safe to repeat",
-    response=answers({200: TaskList}, *_CHANGES),
+    response=answers({200: TaskList}, *_CHANGES, CONFLICT),
     openapi_extra=headers("If-Match"),
 )
 async def restore_list(request: "AuthenticatedRequest", list_id: UUID) -> HttpResponse:

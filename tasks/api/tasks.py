@@ -1,10 +1,11 @@
 """Tasks over HTTP: validated input in, one call, bytes out."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
+import orjson
 from django.http import HttpResponse
-from ninja import Path, Query, Router
+from ninja import Body, Path, Query, Router
 
 from tasks import queries
 from tasks.batch_schemas import (
@@ -17,9 +18,13 @@ from tasks.batch_schemas import (
 from tasks.label_schemas import LabelChange
 from tasks.list_query import TaskListQuery
 from tasks.moves import TaskMove
-from tasks.queries import TaskRow
+from tasks.queries import Advance, TaskRow
+from tasks.recurrence_schemas import Completion, Skipping
 from tasks.schemas import (
+    CompletedTask,
     NewTaskId,
+    Occurrences,
+    OccurrencesQuery,
     Task,
     TaskCreate,
     TaskPage,
@@ -28,11 +33,14 @@ from tasks.schemas import (
 )
 from todoproject.http.preconditions import etag, headers, if_match, is_creation, is_not_modified
 from todoproject.http.problems import (
+    CONFLICT,
     EXTERNAL_ID_TAKEN,
     INVALID,
     INVALID_CURSOR,
     LIST_DELETED,
     NOT_FOUND,
+    OCCURRENCE_AHEAD,
+    OCCURRENCE_PASSED,
     PLACE_GONE,
     PRECONDITION_FAILED,
     PRECONDITION_REQUIRED,
@@ -52,6 +60,8 @@ router = Router(tags=["tasks"])
 DENIALS = (UNAUTHENTICATED, SCOPE_MISSING)
 CHANGES = (*DENIALS, NOT_FOUND, PRECONDITION_FAILED)
 IN_THE_WAY = (EXTERNAL_ID_TAKEN,)
+_OF_SERIES = (PRECONDITION_REQUIRED, OCCURRENCE_PASSED, OCCURRENCE_AHEAD)
+_PLAIN_COMPLETION, _PRESENT = Completion(), Skipping()  # where the body is left out
 
 
 def _task(row: TaskRow, status: int = 200, location: str | None = None) -> HttpResponse:
@@ -97,6 +107,8 @@ async def create_task(request: "AuthenticatedRequest", task: TaskCreate) -> Http
         LIST_DELETED,
         PLACE_GONE,
         EXTERNAL_ID_TAKEN,
+        *_OF_SERIES,
+        CONFLICT,
         INVALID,
     ),
 )
@@ -144,8 +156,8 @@ async def get_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRespon
     operation_id="put_task",
     summary="Create a task under an id of yours, or replace it",
     description="`If-None-Match: *` creates; `If-Match` replaces, and members that are left out take their defaults,"
-    " but `list_id`, `parent_id`, `labels`, `starts_on` and `external_id` stay. Ids are UUIDs and yours alone: make"
-    " them as you like. The id of a deleted task is taken (409) until it is purged.",
+    " but `list_id`, `parent_id`, `labels`, `starts_on`, `external_id`, `recurrence` and `reminders` stay. Ids are"
+    " UUIDs and yours alone: make them as you like. The id of a deleted task is taken (409) until it is purged.",
     response=answers({200: Task, 201: Task}, *CHANGES, TASK_DELETED, EXTERNAL_ID_TAKEN, INVALID, PRECONDITION_REQUIRED),
     openapi_extra=headers("If-Match", "If-None-Match: *"),
 )
@@ -212,13 +224,53 @@ async def delete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRes
 @router.post(
     "/{any_case_uuid:task_id}/complete",
     operation_id="complete_task",
-    summary="Complete a task; safe to repeat",
-    response=answers({200: Task}, *CHANGES),
+    summary="Complete a task, or the present occurrence of its series; safe to repeat",
+    description="A task that is completed already is answered as it is, and keeps its version. One that recurs moves on"
+    " to its next occurrence and leaves a completed copy behind, `completed`; the last occurrence completes the series"
+    " itself. Name the `occurrence`, as the task has it, or send `If-Match`: else a repeat would complete the next.",
+    response=answers({200: CompletedTask}, *CHANGES, *_OF_SERIES, INVALID),
     openapi_extra=headers("If-Match"),
 )
-async def complete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:
+async def complete_task(
+    request: "AuthenticatedRequest", task_id: UUID, what: Annotated[Completion, Body()] = _PLAIN_COMPLETION
+) -> HttpResponse:
     logs.note(task_id=task_id)
-    return _task(await queries.complete(request.work, request.auth, task_id, if_match(request)))
+    versions, is_conditional = if_match(request), "HTTP_IF_MATCH" in request.META
+    advance = Advance(task_id, "complete", what.occurrence, what.completed_at, versions, is_conditional)
+    return _task(await queries.advance(request.work, request.auth, advance))
+
+
+@router.post(
+    "/{any_case_uuid:task_id}/skip",
+    operation_id="skip_task",
+    summary="Skip the present occurrence of a series; safe to repeat",
+    description="The task moves on to its next occurrence and leaves nothing behind; the last occurrence completes the"
+    " series itself. Name the `occurrence`, as the task has it, or send `If-Match`. What does not recur is a 409.",
+    response=answers({200: CompletedTask}, *CHANGES, *_OF_SERIES, CONFLICT, INVALID),
+    openapi_extra=headers("If-Match"),
+)
+async def skip_task(
+    request: "AuthenticatedRequest", task_id: UUID, what: Annotated[Skipping, Body()] = _PRESENT
+) -> HttpResponse:
+    logs.note(task_id=task_id)
+    versions, is_conditional = if_match(request), "HTTP_IF_MATCH" in request.META
+    advance = Advance(task_id, "skip", what.occurrence, None, versions, is_conditional)
+    return _task(await queries.advance(request.work, request.auth, advance))
+
+
+@router.get(
+    "/{any_case_uuid:task_id}/occurrences",
+    operation_id="list_occurrences",
+    summary="List the next occurrences of a task",
+    description="They are computed, the present one first: days, or instants. Where they count from completion only the"
+    " present one is known. Of a task that does not recur, or is completed, there are none.",
+    response=answers({200: Occurrences}, *DENIALS, NOT_FOUND, INVALID),
+)
+async def list_occurrences(
+    request: "AuthenticatedRequest", task_id: UUID, query: Query[OccurrencesQuery]
+) -> HttpResponse:
+    found = await queries.occurrences(request.work, request.auth, task_id, query.limit)
+    return json_response(orjson.dumps({"items": found}))
 
 
 @router.post(
@@ -237,7 +289,7 @@ async def reopen_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRes
     "/{any_case_uuid:task_id}/restore",
     operation_id="restore_task",
     summary="Restore a deleted task; safe to repeat",
-    response=answers({200: Task}, *CHANGES),
+    response=answers({200: Task}, *CHANGES, CONFLICT),
     openapi_extra=headers("If-Match"),
 )
 async def restore_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpResponse:

@@ -8,7 +8,6 @@ from tasks.queries.cursors import InvalidCursor
 from tasks.queries.documents import TaskChanged, TaskDeleted, TaskNotFound, TaskRow
 from tasks.queries.one import (
     change_labels,
-    complete,
     create,
     create_as,
     delete,
@@ -21,24 +20,39 @@ from tasks.queries.one import (
     upsert,
 )
 from tasks.queries.pages import list_page
+from tasks.queries.series import (
+    Advance,
+    NotRecurring,
+    OccurrenceAhead,
+    OccurrencePassed,
+    OccurrenceRequired,
+    occurrences,
+)
+from tasks.queries.series import carry_out as advance
 from tasks.queries.statistics import statistics
 
 __all__ = [
+    "Advance",
     "BatchFailed",
     "InvalidCursor",
+    "NotRecurring",
+    "OccurrenceAhead",
+    "OccurrencePassed",
+    "OccurrenceRequired",
     "OperationUnreadable",
     "TaskChanged",
     "TaskDeleted",
     "TaskNotFound",
     "TaskRow",
+    "advance",
     "change_labels",
-    "complete",
     "create",
     "create_as",
     "delete",
     "get",
     "list_page",
     "move",
+    "occurrences",
     "patch",
     "reopen",
     "replace",

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+from psycopg import sql
+
 from tasks.models import Priority, Task, TaskQuerySet
 from tasks.queries.resource import Changed, Deleted, NotFound, Resource
 from tasks.queries.resource import Row as TaskRow
@@ -28,7 +31,13 @@ class TaskDeleted(Deleted):
     """The id belongs to a deleted task."""
 
 
-TASKS = Resource(Task, FIELDS, TaskNotFound, TaskChanged, TaskDeleted)
+# How members that are documents reach their columns: in a new row, and in one that is there, where recurrence is merged
+# and marked as named (migrations/0031).
+_REMINDERS = {"reminders": sql.SQL("%(reminders)s::jsonb")}
+_NEW = {"recurrence": sql.SQL("jsonb_strip_nulls(%(recurrence)s::jsonb)"), **_REMINDERS}
+_MERGED = "jsonb_strip_nulls(coalesce(recurrence, '{}') || %(recurrence)s::jsonb) || '{\"named\": true}'::jsonb"
+_CHANGED = {"recurrence": sql.SQL(_MERGED), **_REMINDERS}
+TASKS = Resource(Task, FIELDS, TaskNotFound, TaskChanged, TaskDeleted, as_new=_NEW, as_changed=_CHANGED)
 
 
 def own() -> TaskQuerySet:
@@ -38,6 +47,12 @@ def own() -> TaskQuerySet:
 
 def in_columns(members: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members as the columns hold them: a priority is a word outside, a number inside."""
-    if "priority" in members:
-        return {**members, "priority": Priority[members["priority"].upper()].value}
-    return dict(members)
+    columns = dict(members)
+    if "priority" in columns:
+        columns["priority"] = Priority[columns["priority"].upper()].value
+    if columns.get("recurrence") is not None:
+        columns["recurrence"] = orjson.dumps(columns["recurrence"].document()).decode()
+    if "reminders" in columns:
+        reminders = columns["reminders"]
+        columns["reminders"] = orjson.dumps([each.document() for each in reminders]).decode() if reminders else "[]"
+    return columns

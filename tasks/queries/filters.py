@@ -127,6 +127,8 @@ CONDITIONS: Mapping[str, Q] = {
     "inbox": Q(list_id=None),
     "parent_id": Q(parent_id=Parameter("parent_id")),
     "top level": Q(parent_id=None),
+    "recurring": Q(recurrence__isnull=False),
+    "not recurring": Q(recurrence__isnull=True),
     # Read once for a page, not once a task.
     "in archived list": Q(list_id__in=_ARCHIVED),
     "not in archived list": Q(list_id=None) | ~Q(list_id__in=_ARCHIVED),
@@ -139,6 +141,7 @@ _SWITCHES = {
     "deleted": ("deleted", "live"),
     "overdue": ("overdue", "not overdue"),
     "has_due": ("has due", "has no due"),
+    "is_recurring": ("recurring", "not recurring"),
     "in_archived_list": ("in archived list", "not in archived list"),
 }
 _NULLABLE = {"list_id": "inbox", "parent_id": "top level"}  # parameters that may be `null`, and what they are then

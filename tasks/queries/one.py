@@ -7,13 +7,14 @@ from accounts.models import Scope
 from tasks.label_schemas import LabelChange
 from tasks.models import Task
 from tasks.moves import TaskMove
-from tasks.queries import writes
+from tasks.queries import series, writes
 from tasks.queries.documents import FIELDS, TASKS, TaskNotFound, TaskRow
 from tasks.queries.resource import Plan, Versions
 from tasks.schemas import TaskCreate, TaskPatch, TaskReplacement
 from todoproject.database.client import sql
 from todoproject.database.client.pool import Work
 from todoproject.database.client.statement import Credentials, Statement
+from todoproject.database.client.transaction import Transaction
 
 
 @lru_cache
@@ -31,7 +32,15 @@ async def get(work: Work, credentials: Credentials, task_id: UUID) -> TaskRow:
 
 
 async def _carry_out(work: Work, credentials: Credentials, plan: Plan) -> TaskRow:
-    return plan.read(await work.execute(plan.statement, plan.values, credentials))
+    if not plan.looks:
+        return plan.read(await work.execute(plan.statement, plan.values, credentials))
+
+    async def write_and_look(transaction: Transaction) -> TaskRow:
+        row = plan.read(await transaction.execute(plan.statement, plan.values, credentials))
+        await series.refuse_unfit(transaction, credentials, row)
+        return row
+
+    return await work.transact(write_and_look, credentials)
 
 
 async def create(work: Work, credentials: Credentials, task: TaskCreate) -> tuple[UUID, TaskRow]:
@@ -61,11 +70,6 @@ async def patch(
     Raises TaskNotFound, TaskChanged, ReadOnlyDiffers.
     """
     return await _carry_out(work, credentials, writes.change(task_id, task, if_match))
-
-
-async def complete(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:
-    """Complete the task, if it is not yet. Raises TaskNotFound, TaskChanged."""
-    return await _carry_out(work, credentials, writes.completion(task_id, if_match))
 
 
 async def reopen(work: Work, credentials: Credentials, task_id: UUID, if_match: Versions | None = None) -> TaskRow:

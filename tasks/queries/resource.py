@@ -84,6 +84,7 @@ class Plan:
     creates: bool = False
     upserts: bool = False  # changes a row that is there; with `creates`, creates it where there is none
     sent: Mapping[str, object] = field(default_factory=dict)  # read-only members that must be what they are
+    looks: bool = False  # whether the series that it makes has to be looked at before anything is committed
 
     @property
     def id(self) -> object:
@@ -130,6 +131,9 @@ class Resource:
     not_found: type[NotFound]
     changed: type[Changed]
     deleted: type[Deleted]
+    # Members whose value is more than a parameter: in SQL, in a new row and in one that is there.
+    as_new: Mapping[str, sql.Composable] = field(default_factory=dict)
+    as_changed: Mapping[str, sql.Composable] = field(default_factory=dict)
 
     def own(self) -> "QuerySet[Any, Any]":
         """Return the rows of the user whom the request binds."""
@@ -233,7 +237,7 @@ class Resource:
             "written": f"(SELECT {names} FROM current WHERE EXISTS (SELECT FROM matching))",  # noqa: S608 -- as above
         }
         if changed:
-            values = statements.placeholders(sorted(changed))
+            values = self.changes(changed)
             write = statements.update(target, values, self.fields, condition="EXISTS (SELECT FROM matching)")
             parts["written"] = f"({write})"
         found = {"written": "'t'"}
@@ -247,7 +251,14 @@ class Resource:
         return self.write(f"WITH {', '.join(f'{name} AS {part}' for name, part in parts.items())}", done="is_done")
 
     def _new(self, members: Sequence[str]) -> dict[str, sql.Composable]:
-        return statements.placeholders(("key", "id", *members)) | {"user": statements.CURRENT_USER}
+        special = {name: value for name, value in self.as_new.items() if name in members}
+        return statements.placeholders(("key", "id", *members)) | special | {"user": statements.CURRENT_USER}
+
+    def changes(self, members: Iterable[str]) -> dict[str, sql.Composable]:
+        """Return, by member, what an update of it sets."""
+        names = sorted(members)
+        special = {name: value for name, value in self.as_changed.items() if name in names}
+        return statements.placeholders(names) | special
 
     def leave(self, conditions: Conditions) -> Statement:
         """Change nothing, and give the row as it is."""

@@ -14,6 +14,7 @@ from accounts.models import Scope
 from tasks import read_only
 from tasks.label_schemas import LabelChange
 from tasks.moves import TaskMove
+from tasks.queries import series
 from tasks.queries.documents import TASKS, in_columns, own
 from tasks.queries.resource import Conditions, Plan, Versions, conditions
 from tasks.schemas import KEPT, TaskCreate, TaskPatch, TaskReplacement
@@ -35,7 +36,8 @@ def _create() -> Statement:
 def creation(task: TaskCreate) -> Plan:
     """Store a new task."""
     task_id = uuid7()
-    return Plan(TASKS, _create(), {"key": task_id, "id": task_id, **in_columns(vars(task))})
+    values = {"key": task_id, "id": task_id, **in_columns(vars(task))}
+    return Plan(TASKS, _create(), values, looks=series.must_look_at_new(task))
 
 
 @lru_cache
@@ -48,7 +50,8 @@ def creation_as(task_id: UUID, task: TaskCreate) -> Plan:
     sent = {name: value for name, value in read_only.sent(task).items() if name != "id" or value != task_id}
     if sent:
         return Plan(TASKS, _look(), {"id": task_id}, creates=True, sent=sent)
-    return Plan(TASKS, _create_as(), {"key": uuid7(), "id": task_id, **in_columns(_members(task))}, creates=True)
+    values = {"key": uuid7(), "id": task_id, **in_columns(_members(task))}
+    return Plan(TASKS, _create_as(), values, creates=True, looks=series.must_look_at_new(task))
 
 
 @lru_cache
@@ -65,7 +68,7 @@ def _members(task: TaskCreate) -> dict[str, object]:
 
 @lru_cache(maxsize=512)  # one shape for each set of changed members and of conditions that clients really send
 def _change(changed: frozenset[str], conditions: Conditions) -> Statement:
-    return TASKS.update(TASKS.live(), statements.placeholders(sorted(changed)), conditions)
+    return TASKS.update(TASKS.live(), TASKS.changes(changed), conditions)
 
 
 @lru_cache(maxsize=128)
@@ -79,7 +82,7 @@ def replacement(task_id: UUID, task: TaskReplacement, if_match: Versions | None)
     left_out = KEPT - task.model_fields_set
     values = {name: value for name, value in _members(task).items() if name not in left_out}
     statement = _change(frozenset(values), conditions(if_match, sent))
-    return TASKS.plan(statement, task_id, if_match, sent, **in_columns(values))
+    return _looked_at(TASKS.plan(statement, task_id, if_match, sent, **in_columns(values)), task)
 
 
 def change(task_id: UUID, task: TaskPatch, if_match: Versions | None) -> Plan:
@@ -89,7 +92,12 @@ def change(task_id: UUID, task: TaskPatch, if_match: Versions | None) -> Plan:
     changes = {name: getattr(task, name) for name in task.model_fields_set - sent.keys()}
     if not changes:
         return TASKS.plan(_leave(expected), task_id, if_match, sent)
-    return TASKS.plan(_change(frozenset(changes), expected), task_id, if_match, sent, **in_columns(changes))
+    plan = TASKS.plan(_change(frozenset(changes), expected), task_id, if_match, sent, **in_columns(changes))
+    return _looked_at(plan, task)
+
+
+def _looked_at(plan: Plan, task: TaskReplacement | TaskPatch) -> Plan:
+    return replace(plan, looks=True) if series.must_look(task.recurrence) else plan
 
 
 @lru_cache(maxsize=512)
@@ -112,7 +120,8 @@ def upsert(
     members = tuple(sorted({*new, "external_id"})) if can_create else None
     statement = _upsert(frozenset(changed) - {"external_id"}, members, expected)
     values = {**in_columns(new), "external_id": external_id, "key": uuid7()}
-    return replace(TASKS.plan(statement, values["key"], if_match, sent, **values), upserts=True, creates=creates)
+    plan = _looked_at(TASKS.plan(statement, values["key"], if_match, sent, **values), task)
+    return replace(plan, upserts=True, creates=creates)
 
 
 @lru_cache
@@ -166,18 +175,13 @@ def change_of_labels(task_id: UUID, labels: LabelChange, if_match: Versions | No
 
 
 @lru_cache
-def _set_completed(completed: bool, conditions: Conditions) -> Statement:
-    return TASKS.update(TASKS.live(), {"is_completed": sql.Literal(completed)}, conditions, repeatable=True)
-
-
-def completion(task_id: UUID, if_match: Versions | None) -> Plan:
-    """Complete the task, if it is not yet."""
-    return TASKS.plan(_set_completed(True, conditions(if_match)), task_id, if_match)
+def _reopen(conditions: Conditions) -> Statement:
+    return TASKS.update(TASKS.live(), {"is_completed": sql.Literal(False)}, conditions, repeatable=True)
 
 
 def reopening(task_id: UUID, if_match: Versions | None) -> Plan:
     """Open the task again, if it is completed."""
-    return TASKS.plan(_set_completed(False, conditions(if_match)), task_id, if_match)
+    return TASKS.plan(_reopen(conditions(if_match)), task_id, if_match)
 
 
 @lru_cache

@@ -57,10 +57,10 @@ async def collect(person: Person, monkeypatch: pytest.MonkeyPatch) -> list[Comma
         return await together(transaction, statement, *arguments, **named)
 
     async def record_each(
-        transaction: Transaction, statements: Steps, credentials: Credentials, *, keep_going: bool
+        transaction: Transaction, statements: Steps, credentials: Credentials, **named: Any
     ) -> list[Outcome]:
         found.update(_texts(statement) for statement, _ in statements)
-        return await each(transaction, statements, credentials, keep_going=keep_going)
+        return await each(transaction, statements, credentials, **named)
 
     monkeypatch.setattr(Pool, "execute", record)
     monkeypatch.setattr(Transaction, "execute", record_step)
@@ -76,6 +76,9 @@ def _texts(statement: Statement) -> Commands:
 async def _use_everything(person: Person) -> None:
     for number in range(3):
         await person.task(f"Task {number}")
+    recurring = await person.task("Series", due_on="2027-01-04", recurrence={"rule": "FREQ=DAILY;UNTIL=20280101"})
+    for verb, day in (("complete", "2027-01-04"), ("skip", "2027-01-05")):
+        await person.http.post(f"/v1/tasks/{recurring['id']}/{verb}", json={"occurrence": day})
     for sort in (*_SORTS, *(f"-{name}" for name in _SORTS)):
         page = (await person.http.get(f"/v1/tasks?limit=1&sort={sort}")).json()
         await person.http.get(f"/v1/tasks?limit=1&sort={sort}&cursor={page['next_cursor']}")

@@ -127,7 +127,9 @@ UNREADABLE: list[tuple[Any, str, str]] = [
     ({"op": "complete"}, "/id", "This member is required."),
     ({"op": "complete", "id": "not-a-uuid"}, "/id", "This must be an id"),
     ({"op": "complete", "id": ID, "if_match": "3"}, "/if_match", "Entity tags stand in quotes"),
-    ({"op": "complete", "id": ID, "data": {}}, "/data", "Unknown member."),
+    ({"op": "reopen", "id": ID, "data": {}}, "/data", "Unknown member."),
+    ({"op": "complete", "id": ID, "data": {"when": 1}}, "/data/when", "Unknown member."),
+    ({"op": "skip", "id": ID, "data": {"occurrence": "today"}}, "/data/occurrence", "A time is a string"),
     ({"op": "update", "id": ID, "data": {"due_date": None}}, "/data/due_date", "did you mean due_on?"),
 ]
 

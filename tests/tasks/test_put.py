@@ -83,7 +83,10 @@ async def test_replacement_sets_what_it_names_and_resets_the_rest(alice: Person)
 
     assert response.status_code == 200, response.text
     after = response.json()
-    kept = {name: task[name] for name in ("id", "created_at", "deleted_at", "position", *KEPT)}
+    kept = {
+        name: task[name]
+        for name in ("id", "created_at", "deleted_at", "position", "occurrence", "recurrence_of", *KEPT)
+    }
     assert after == kept | {
         "title": "Replaced",
         "description": "",

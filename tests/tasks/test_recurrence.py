@@ -4,7 +4,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from types import FrameType
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from dateutil.rrule import rrulestr
 
 from tasks import rules
-from tasks.recurrence import Due, Occurrence, Series
+from tasks.recurrence import Due, Occurrence, Series, written
 from tasks.rules import RuleRefused
 
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
@@ -223,7 +223,8 @@ def test_missed_days_need_one_tap_or_each_one() -> None:
     due, late = date(2027, 1, 6), at("2027-01-16T05:00+00:00")
     present = Occurrence(due, 1)
 
-    assert Series.of("FREQ=DAILY", "UTC", due).after(present, late) == Occurrence(date(2027, 1, 16), 11)
+    assert Series.of("FREQ=DAILY;COUNT=99", "UTC", due).after(present, late) == Occurrence(date(2027, 1, 16), 11)
+    assert getattr(Series.of("FREQ=DAILY", "UTC", due).after(present, late), "due", None) == date(2027, 1, 16)
     assert Series.of("FREQ=DAILY", "UTC", due, missed="keep").after(present, late) == Occurrence(date(2027, 1, 7), 2)
     assert Series.of("FREQ=DAILY;COUNT=5", "UTC", due).after(present, late) is None
 
@@ -255,15 +256,15 @@ def test_from_completion_count_counts_completions() -> None:
 
 
 def test_what_comes_next_is_listed_from_the_present_one() -> None:
-    now, due = at("2027-01-01T00:00+00:00"), date(2027, 1, 6)
+    due = date(2027, 1, 6)
 
-    assert Series.of("FREQ=DAILY", "UTC", due).upcoming(Occurrence(due, 1), 3, now) == [
+    assert Series.of("FREQ=DAILY", "UTC", due).upcoming(Occurrence(due, 1), 3) == [
         date(2027, 1, 6),
         date(2027, 1, 7),
         date(2027, 1, 8),
     ]
-    assert Series.of("FREQ=DAILY;COUNT=2", "UTC", due).upcoming(Occurrence(due, 1), 9, now) == [due, date(2027, 1, 7)]
-    assert Series.of("FREQ=DAILY", "UTC", due, counts_from="completion").upcoming(Occurrence(due, 1), 9, now) == [due]
+    assert Series.of("FREQ=DAILY;COUNT=2", "UTC", due).upcoming(Occurrence(due, 1), 9) == [due, date(2027, 1, 7)]
+    assert Series.of("FREQ=DAILY", "UTC", due, counts_from="completion").upcoming(Occurrence(due, 1), 9) == [due]
 
 
 def test_calendar_ends_before_a_series_does() -> None:
@@ -272,3 +273,20 @@ def test_calendar_ends_before_a_series_does() -> None:
 
     assert series.after(Occurrence(due, 1), at("2027-01-01T00:00+00:00")) == Occurrence(date(9999, 12, 30), 2)
     assert series.after(Occurrence(date(9999, 12, 30), 2), at("2027-01-01T00:00+00:00")) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["FREQ=DAILY", "FREQ=WEEKLY", "FREQ=WEEKLY;BYMONTH=12;BYDAY=SU", "FREQ=MONTHLY", "FREQ=YEARLY"]
+)
+@pytest.mark.parametrize("timezone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_first_and_last_days_of_the_calendar_are_no_defect(text: str, timezone: str) -> None:
+    late = at("2027-01-01T00:00+00:00")
+    dues: tuple[Due, ...] = (date(9999, 12, 20), date(9999, 12, 30), date(1, 1, 2))
+    for due in (*dues, at("9999-12-30T23:59+00:00"), at("9999-12-29T23:00+00:00"), at("0001-01-02T00:30+00:00")):
+        for counts_from, missed in (("due", "keep"), ("due", "skip"), ("completion", "skip")):
+            series = Series.of(text, timezone, due, counts_from, missed)  # type: ignore[arg-type]  # words of a table
+            with suppress(RuleRefused):
+                series.check()
+            following = series.after(Occurrence(due, 1, series.day(due)), late)
+            assert following is None or written(following.due) <= "9999-12-30T23:59:59.999999Z"
+            assert series.upcoming(Occurrence(due, 1, series.day(due)), 100)[0] == due

@@ -82,6 +82,7 @@ async def test_document_declares_what_the_operations_on_tasks_take_and_give(alic
         *("limit", "cursor", "sort", "include", "is_completed", "priority", "due_before", "due_after", "due_on"),
         *("overdue", "created_after", "updated_after", "q", "deleted", "has_due", "completed_before"),
         *("completed_after", "list_id", "in_archived_list", "label", "external_id", "starts_before", "parent_id"),
+        "is_recurring",
     }
     for operation, header, statuses in (
         (one["get"], "If-None-Match", {"200", "304", "404"}),

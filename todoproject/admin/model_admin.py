@@ -1,7 +1,7 @@
 """What all pages of the staff admin share: bounded lists, narrow writes, kept history, filters in days."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, ClassVar
@@ -258,22 +258,36 @@ class ModelAdmin(ExportPages):
         """Return what may be shown of what was recorded about a row, newest first."""
         return audit.events_for(row)
 
+    def write_selected(self, rows: Sequence[Any], values: dict[str, Any]) -> None:
+        """Write the same values to some rows, which are locked."""
+        self.model._default_manager.filter(pk__in=[row.pk for row in rows]).update(**values)
+
     def update_selected(
-        self, request: HttpRequest, queryset: "models.QuerySet[Any]", done: str, *, tells: bool = True, **values: Any
+        self,
+        request: HttpRequest,
+        queryset: "models.QuerySet[Any]",
+        done: str,
+        *,
+        tells: bool = True,
+        also: Sequence[str] = (),
+        **values: Any,
     ) -> list[Any]:
         """Change the selected rows and keep it in their history; `done` says what has become of them.
 
-        Return those that were changed; where the caller tells of them itself, only of others is told here.
+        `also` names columns that may change with those. Return the rows that were changed; where the caller tells of
+        them itself, only of others is told here.
         """
         with transaction.atomic():
             self.lock_owners(queryset)
             # Always in the same order: two people's actions on the same rows must not lock each other out.
             rows = list(queryset.select_for_update(of=("self",)).order_by("pk"))
             seen = [row for row in rows if not self.is_list_watched or self._is_as_seen(request, row)]
+            names = (*values, *also)
+            before = [(row, audit.values(row, names)) for row in seen]
+            self.write_selected(seen, values)
             written = self.model._default_manager.filter(pk__in=[row.pk for row in seen])
-            written.update(**values)
-            after = {row.pk: audit.values(row, values) for row in written}
-            changes = [(row, audit.difference(audit.values(row, values), after[row.pk])) for row in seen]
+            after = {row.pk: audit.values(row, names) for row in written}
+            changes = [(row, audit.difference(held, after[row.pk])) for row, held in before]
             deed = audit.DELETE if "deleted_at" in values and values["deleted_at"] is not None else audit.CHANGE
             audit.record_all(request, deed, changes, facts={"done": done})
         if len(seen) < len(rows):

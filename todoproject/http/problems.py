@@ -139,6 +139,19 @@ KEY_REUSED = _define(
     "Idempotency-Key reused",
     "This key was used for another request. Take a new key for each new write.",
 )
+OCCURRENCE_PASSED = _define(
+    "occurrence-passed",
+    409,
+    "Occurrence passed",
+    "The series has moved on from this occurrence otherwise: when completing, none is kept as completed; when skipping,"
+    " it is. Read the task again.",
+)
+OCCURRENCE_AHEAD = _define(
+    "occurrence-ahead",
+    409,
+    "Occurrence ahead",
+    "The series has not come to this occurrence yet. Complete or skip the present one first; the task names it.",
+)
 CONFLICT = _define("conflict", 409, "Conflict", "The write would break a rule about other existing data.")
 TASK_DELETED = _define(
     "task-deleted",
@@ -223,7 +236,8 @@ PRECONDITION_REQUIRED = _define(
     "precondition-required",
     428,
     "Precondition required",
-    "A `PUT` says what it means: `If-None-Match: *` creates, `If-Match` with the ETag replaces.",
+    "A `PUT` says what it means: `If-None-Match: *` creates, `If-Match` with the ETag replaces. A series is moved on by"
+    " its `occurrence`, or under `If-Match`: a repeat must not complete the next one.",
 )
 INTERNAL_ERROR = _define(
     "internal-error",

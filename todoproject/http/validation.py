@@ -166,7 +166,7 @@ def _members_at(model: type[BaseModel], location: Sequence[str | int]) -> list[s
         if part not in fields:
             return []
         fields = getattr(next(_models(fields[part].annotation), None), "model_fields", {})
-    return list(fields)
+    return [field.alias or name for name, field in fields.items()]
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

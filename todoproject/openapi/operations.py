@@ -44,7 +44,6 @@ _DESCRIPTIONS = {
     "get_task": "A deleted task is a 404, like one that never was or is somebody else's.",
     "patch_task": "What is left out stays, `null` clears. What only the server writes may come back as it was given.",
     "delete_task": "Puts the task into the trash, where `GET /v1/tasks?deleted=true` shows it.",
-    "complete_task": "A task that is completed already is answered as it is, and keeps its version.",
     "reopen_task": "A task that is open already is answered as it is, and keeps its version.",
     "restore_task": "Takes the task out of the trash. One that is not in it is answered as it is.",
     "list_tokens": "Logins and personal tokens that are neither revoked nor expired, without their secrets.",

@@ -201,16 +201,22 @@ class Transaction:
             return await work(self)
 
     async def execute_each(
-        self, statements: Sequence[tuple[Statement, Parameters]], credentials: Credentials, *, keep_going: bool
+        self,
+        statements: Sequence[tuple[Statement, Parameters]],
+        credentials: Credentials,
+        *,
+        keep_going: bool,
+        savepoint: str | None = None,
     ) -> list[Outcome]:
         """Execute statements of one scope and role in as few round trips as possible; return what became of each.
 
         A statement that fails takes the whole transaction along and is the last of the outcomes; with `keep_going`
-        it takes only itself along.
+        it takes only itself along. `savepoint` is set before the first of them.
         """
         outcomes: list[Outcome] = []
         while len(outcomes) < len(statements):
-            outcomes += await self._execute_until_error(statements[len(outcomes) :], credentials, keep_going)
+            mark = [] if savepoint is None or outcomes else [_control(f"SAVEPOINT {savepoint}")]
+            outcomes += await self._execute_until_error(statements[len(outcomes) :], credentials, keep_going, mark)
             if self.has_failed and not keep_going:
                 return outcomes
         if self.has_failed:  # the last one has, and the others are to stay
@@ -252,14 +258,19 @@ class Transaction:
         return [(_STEP_BACK, {})] if self.is_open else [_BEGIN, (_STEP_BACK, {})]
 
     async def _execute_until_error(
-        self, statements: Sequence[tuple[Statement, Parameters]], credentials: Credentials, keep_going: bool
+        self,
+        statements: Sequence[tuple[Statement, Parameters]],
+        credentials: Credentials,
+        keep_going: bool,
+        mark: Sequence[Bound],
     ) -> list[Outcome]:
         """Send all in one piece and return the outcomes up to the first error, which PostgreSQL stops at."""
         self._note_scope(statements[0][0])
         undoing = [_UNDO_EACH, _RELEASE_EACH] if self.has_failed else []
         # Where one of them writes, the owner is locked before the first: one that only reads may come before it.
         opener = next((statement for statement, _ in statements if statement.writes), statements[0][0])
-        before = [*undoing, *self._before(), *_preamble(opener, credentials)]
+        opening = [*undoing, *self._before(), *_preamble(opener, credentials)]
+        before = [*opening, *mark]
         groups = _commands(statements, keep_going)
         commands = [*before, *(command for group in groups for command in group)]
         started = time.perf_counter()
@@ -272,7 +283,7 @@ class Transaction:
             raise RuntimeError("a message was answered in part") if error is None else self._translated(error)
         if error is not None and len(results) == len(commands):  # behind all of them, and of them all
             raise self._translated(error)
-        user_id = _accepted(self._connection, credentials, results[len(before) - 1])
+        user_id = _accepted(self._connection, credentials, results[len(opening) - 1])
         outcomes = _outcomes(results[len(before) :], groups, keep_going, user_id)
         return outcomes if error is None else [*outcomes, self._translated(error)]
 

@@ -1,0 +1,63 @@
+"""Series as staff see them, and move them: by the present occurrence, as the API does."""
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from tasks import recurrence
+from tasks.models import Task
+
+# What changes when a series moves on, for the audit.
+MOVED = ("occurrence", "due_on", "due_at", "starts_on")
+
+
+def is_open_series(task: Task) -> bool:
+    """Tell whether completing this task means its present occurrence."""
+    return task.recurrence is not None and not task.is_completed
+
+
+def complete_occurrence(task: Task) -> None:
+    """Complete the present occurrence of a series, whose owner's row is locked; bring the task up to date."""
+    task.refresh_from_db()
+    if is_open_series(task):
+        done_at = timezone.now()
+        following = recurrence.moved_on(_document(task), task.series or {}, done_at)
+        values: list[Any] = [task.user_id, task.id, task.version, following and json.dumps(following), done_at, uuid7()]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT id FROM move_series(%s, %s, %s, %s::jsonb, %s, %s)", values)
+        task.refresh_from_db()
+
+
+def _document(task: Task) -> dict[str, Any]:
+    """Return what of a task its next occurrence is computed from, as the API shows it."""
+    texts = {name: _text(getattr(task, name)) for name in ("due_on", "due_at", "starts_on")}
+    return {"recurrence": task.recurrence, "occurrence": task.occurrence, **texts}
+
+
+def _text(moment: date | datetime | None) -> str | None:
+    return None if moment is None else recurrence.written(moment)
+
+
+def described(task: Task) -> str:
+    """Return how a task recurs, in a line."""
+    if task.recurrence is None:
+        return ""
+    how = task.recurrence
+    begins = "counted from completion" if how["from"] == "completion" else "in its rhythm"
+    missed = "what was missed is skipped" if how["missed"] == "skip" else "each is to be done"
+    return f"{how['rule']}, {begins}, {missed} ({how['timezone']}); now {task.occurrence}"
+
+
+def reminders(task: Task) -> str:
+    """Return when a task's owner is reminded, in a line."""
+    return ", ".join(_reminder(each) for each in task.reminders)
+
+
+def _reminder(reminder: dict[str, Any]) -> str:
+    if "at" in reminder:
+        return f"{datetime.fromisoformat(reminder['at']).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{reminder['minutes_before']} minutes before"

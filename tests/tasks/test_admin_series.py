@@ -1,0 +1,101 @@
+"""Series in the admin: shown on a task's page, and moved on by their present occurrence."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tasks.models import Task
+from tests.support.staff import act, make_task, make_user, page
+from tests.tasks.test_admin_tasks import task_form
+
+pytestmark = pytest.mark.usefixtures("orm")
+
+DAILY = {"rule": "FREQ=DAILY", "missed": "keep"}
+
+
+def make_series(**members: Any) -> Task:
+    return make_task(make_user(), "Water the plants", due_on=date(2027, 1, 4), recurrence=DAILY, **members)
+
+
+def copies(task: Task) -> list[tuple[str | None, str, bool]]:
+    found = Task.objects.filter(user=task.user, recurrence_of=task.id).order_by("occurrence")
+    return [(copy.occurrence, str(copy.due_on), copy.is_completed) for copy in found]
+
+
+def change(staff: Client, task: Task, **changes: Any) -> Task:
+    address = reverse("admin:tasks_task_change", args=[task.pk])
+    form = task_form(task, due_on=str(task.due_on)) | changes
+    page(staff.post(address, form, follow=True))
+    task.refresh_from_db()
+    return task
+
+
+def test_page_of_a_task_shows_its_series_and_its_copies(staff: Client) -> None:
+    task = make_series(reminders=[{"minutes_before": 15}, {"at": "2027-01-04T08:00:00.000000Z"}])
+    change(staff, task, is_completed="on")
+    copy = Task.objects.get(recurrence_of=task.id, user=task.user)
+
+    text = page(staff.get(reverse("admin:tasks_task_change", args=[task.pk])))
+    for shown in ("FREQ=DAILY", "now 2027-01-05", "15 minutes before", f"{copy.pk}/change"):
+        assert shown in text
+    text = page(staff.get(reverse("admin:tasks_task_change", args=[copy.pk])))
+    assert f"{task.pk}/change" in text
+    page(staff.get(reverse("admin:tasks_task_change", args=[make_task(make_user()).pk])))
+
+
+def test_tick_completes_the_present_occurrence(staff: Client) -> None:
+    task = change(staff, make_series(), title="Water them", is_completed="on")
+
+    assert (task.title, task.is_completed, str(task.due_on), task.occurrence) == (
+        "Water them",
+        False,
+        "2027-01-05",
+        "2027-01-05",
+    )
+    assert copies(task) == [("2027-01-04", "2027-01-04", True)]
+    history = page(staff.get(reverse("admin:tasks_task_history", args=[task.pk])))
+    assert "2027-01-04 → 2027-01-05" in history
+
+
+def test_tick_while_the_due_is_cleared_completes_the_task(staff: Client) -> None:
+    task = change(staff, make_series(), due_on="", is_completed="on")
+
+    assert (task.is_completed, task.recurrence, copies(task)) == (True, None, [])
+
+
+def test_tick_in_the_list_moves_a_series(staff: Client) -> None:
+    task = make_series()
+    from tests.support.staff import seen
+
+    form = {
+        "form-TOTAL_FORMS": "1",
+        "form-INITIAL_FORMS": "1",
+        "form-0-key": str(task.pk),
+        "_save": "Save",
+        "form-0-priority": "0",
+        "form-0-is_completed": "on",
+        **seen(task),
+    }
+    page(staff.post(f"/admin/tasks/task/?user__id__exact={task.user_id}", form, follow=True))
+    task.refresh_from_db()
+
+    assert (task.is_completed, task.occurrence) == (False, "2027-01-05")
+    assert copies(task) == [("2027-01-04", "2027-01-04", True)]
+
+
+def test_action_completes_series_by_their_occurrence_and_others_whole(staff: Client) -> None:
+    task, last, plain = make_series(), make_series(), make_task(make_user())
+    Task.objects.filter(pk=last.pk).update(recurrence={**DAILY, "rule": "FREQ=DAILY;COUNT=1"})
+    last.refresh_from_db()
+
+    text = act(staff, "tasks_task", "complete", task, last, plain)
+
+    assert "3 tasks completed" in text
+    for row in (task, last, plain):
+        row.refresh_from_db()
+    assert [row.is_completed for row in (task, last, plain)] == [False, True, True]
+    assert (task.occurrence, copies(task), copies(last)) == ("2027-01-05", [("2027-01-04", "2027-01-04", True)], [])
+    assert "2027-01-04 → 2027-01-05" in page(staff.get(reverse("admin:tasks_task_history", args=[task.pk])))
