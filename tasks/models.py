@@ -204,6 +204,8 @@ class Task(models.Model):
         indexes = [
             # Whole, because deleting an owner looks for all of their tasks.
             models.Index(fields=["user", "updated_at", "id"], name="tasks_by_update"),
+            # Likewise: who follows what changes reads from a number on, tombstones included.
+            models.Index(fields=["user", "change_no"], name="tasks_by_change"),
             # The others leave out deleted tasks, so that a full trash slows down nobody's list.
             models.Index(fields=["user", "created_at", "id"], name="tasks_by_creation", condition=_LIVE),
             models.Index(fields=["user", "sort_due", "id"], name="tasks_by_due", condition=_LIVE),
@@ -311,6 +313,7 @@ class TaskList(models.Model):
             # The one order that lists are shown in, and where the neighbours of a place are found.
             models.Index(fields=["user", "position", "id"], name="lists_by_position"),
             models.Index(fields=["deleted_at"], name="lists_purge", condition=~_LIVE),
+            models.Index(fields=["user", "change_no"], name="lists_by_change"),
         ]
 
     def __str__(self) -> str:

@@ -30,6 +30,7 @@ from accounts.queries import (
     verify,
 )
 from accounts.throttling import TooManyAttempts
+from tasks.api.changes import router as changes_router
 from tasks.api.external_ids import router as external_ids_router
 from tasks.api.labels import router as labels_router
 from tasks.api.lists import router as lists_router
@@ -39,6 +40,7 @@ from tasks.batch_schemas import OPERATIONS
 from tasks.models import MOST_LABELS
 from tasks.queries import BatchFailed, InvalidCursor, OperationUnreadable
 from tasks.queries import account_export as tasks_exports
+from tasks.queries.feed import SyncExpired
 from tasks.queries.lists import ListDeleted
 from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound
 from tasks.read_only import ReadOnlyDiffers
@@ -173,6 +175,7 @@ api.add_router("/v1/tasks/by-external-id", external_ids_router)
 api.add_router("/v1/tasks", tasks_router)
 api.add_router("/v1/lists", lists_router)
 api.add_router("/v1/labels", labels_router)
+api.add_router("/v1/changes", changes_router)
 api.add_router("/v1/me/statistics", statistics_router)
 api.add_router("/health", health_router)
 account_export.add("tasks", tasks_exports.tasks)
@@ -212,6 +215,7 @@ for _error, _handler in {
     NotFound: _NOTHING_HERE,
     TokenNotFound: _NOTHING_HERE,
     InvalidCursor: _fixed(problems.INVALID_CURSOR, "The cursor does not belong to this list. Start without one."),
+    SyncExpired: _fixed(problems.SYNC_EXPIRED, "What was missed is purged. Begin without a cursor."),
     TokenRotated: _fixed(problems.TOKEN_ROTATED, "The token has a successor already."),
     TooManyTokens: _fixed(problems.TOO_MANY_TOKENS, "The account has as many live tokens as it may. Revoke one first."),
     LinkInvalid: _fixed(problems.INVALID_LINK, "The code is unknown, used or too old."),

@@ -169,6 +169,13 @@ PLACE_GONE = _define(
     "Place gone",
     "What it is to stand before or after is not there, or no longer. Read the place again.",
 )
+SYNC_EXPIRED = _define(
+    "sync-expired",
+    410,
+    "Sync expired",
+    "What you have missed is purged. Begin without a cursor: keep only what was never acknowledged, drop what the new run"
+    " does not name, then send your pending edits; one that is a 404 is dropped.",
+)
 PRECONDITION_FAILED = _define(
     "precondition-failed",
     412,

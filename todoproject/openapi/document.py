@@ -52,6 +52,7 @@ _TAGS = {
     "tasks": "The tasks of the account that the token belongs to.",
     "lists": "The lists that tasks are kept in. A task in none of them is in the inbox.",
     "labels": "The labels on tasks: the same whatever their case and width.",
+    "changes": "What has changed, in order: for clients that keep a copy.",
     "health": "For monitors and load balancers; no token needed.",
 }
 _SECURITY = (

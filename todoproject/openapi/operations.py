@@ -12,6 +12,7 @@ _OF_TAG = {
     "tasks": (_READ, _WRITE),
     "lists": (_READ, _WRITE),
     "labels": (_READ, _WRITE),
+    "changes": (_READ, _WRITE),
     "accounts": (_ACCOUNT, _ACCOUNT),
     "tokens": (_ACCOUNT, _ACCOUNT),
     "sessions": (_ACCOUNT, _ACCOUNT),
