@@ -32,6 +32,7 @@ from accounts.queries import (
 from accounts.throttling import TooManyAttempts
 from tasks.api.changes import router as changes_router
 from tasks.api.external_ids import router as external_ids_router
+from tasks.api.history import router as history_router
 from tasks.api.labels import router as labels_router
 from tasks.api.lists import router as lists_router
 from tasks.api.statistics import router as statistics_router
@@ -176,10 +177,12 @@ api.add_router("/v1/tasks", tasks_router)
 api.add_router("/v1/lists", lists_router)
 api.add_router("/v1/labels", labels_router)
 api.add_router("/v1/changes", changes_router)
+api.add_router("/v1", history_router)
 api.add_router("/v1/me/statistics", statistics_router)
 api.add_router("/health", health_router)
 account_export.add("tasks", tasks_exports.tasks)
 account_export.add("lists", tasks_exports.lists)
+account_export.add("history", tasks_exports.history)
 
 
 # --- Errors ---------------------------------------------------------------------------------------
@@ -382,8 +385,13 @@ _STATES = {
         (problems.PLACE_GONE, "What it is to stand beside is not there, or no longer. Read the place again."),
     ),
     "tasks_external_id_unique": (problems.EXTERNAL_ID_TAKEN, "Another task has this external id."),
+    "change_exists": (problems.NOT_FOUND, problems.not_found().detail),
+    "change_kept": (problems.NOT_UNDOABLE, "The log holds this no longer, or what it is about is purged."),
     "lists_empty": (problems.LIST_NOT_EMPTY, "The list holds tasks: say with tasks= what becomes of them."),
 }
+
+
+_MOST_CONFLICTS = 20
 
 
 @api.exception_handler(ConstraintViolated)
@@ -391,6 +399,10 @@ def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> Htt
     if error.constraint == "search_for_something":
         detail = "There is nothing in this to search for: give a word, a sign or an emoji that is not excluded by a -."
         return _answer(request, validation.invalid([{"parameter": "q", "code": "nothing", "detail": detail}]))
+    if error.constraint == "change_undone":
+        conflicts = orjson.loads(error.subject or "[]")[:_MOST_CONFLICTS]
+        detail = "What this action changed has been changed again since; nothing was undone."
+        return _answer(request, Problem(problems.UNDO_CONFLICT, detail, conflicts=conflicts))
     if error.constraint in _STATES:
         state, sentence = _STATES[error.constraint]
         named: dict[str, Any] = {"id": error.subject} if error.subject else {}

@@ -87,7 +87,7 @@ class ListAdmin(ModelAdmin):
     def _remove(self, request: HttpRequest, queryset: "QuerySet[TaskList]", *, with_tasks: bool) -> None:
         live = queryset.filter(deleted_at=None)
         with transaction.atomic():
-            self.lock_owners(live)
+            self.lock_owners(request, live)
             _clear([row for row in live if self._is_as_seen(request, row)], with_tasks=with_tasks)
             self.update_selected(request, live, "deleted", deleted_at=Now())
 
@@ -107,7 +107,7 @@ class ListAdmin(ModelAdmin):
     def delete_model(self, request: HttpRequest, obj: TaskList) -> None:
         """Put the tasks into the inbox: that loses nothing."""
         with transaction.atomic():
-            self.lock_owners(TaskList.objects.filter(pk=obj.pk))
+            self.lock_owners(request, TaskList.objects.filter(pk=obj.pk))
             _clear([obj], with_tasks=False)
             TaskList.objects.filter(pk=obj.pk, deleted_at=None).update(deleted_at=Now())
 

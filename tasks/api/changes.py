@@ -22,7 +22,7 @@ router = Router(tags=["changes"])
     operation_id="list_changes",
     summary="Follow what changes: tasks and lists since a cursor, each as it is now",
     description="Without a cursor from the beginning. Read until `has_more` is false, keep `next_cursor`, and ask with"
-    " it again later. An item may refer to a list or a parent that comes later. A 410 says that what you missed has been"
+    " it again later. An item may refer to a list or a parent that comes later. A 410 says that what you missed is"
     " purged: begin without a cursor, and drop what the new run does not name.",
     response=answers({200: ChangesPage}, UNAUTHENTICATED, SCOPE_MISSING, INVALID, INVALID_CURSOR, SYNC_EXPIRED),
 )

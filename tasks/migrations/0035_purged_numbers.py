@@ -42,7 +42,5 @@ class Migration(migrations.Migration):
     dependencies = [("tasks", "0029_proved_rules"), ("accounts", "0020_purged_no")]
 
     operations = [
-        migrations.RunSQL(
-            NOTE_PURGED.format(schema=SCHEMA), f"DROP FUNCTION {SCHEMA}.note_purged() CASCADE;"
-        )
+        migrations.RunSQL(NOTE_PURGED.format(schema=SCHEMA), f"DROP FUNCTION {SCHEMA}.note_purged() CASCADE;")
     ]

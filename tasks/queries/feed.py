@@ -41,7 +41,10 @@ def _changed(kind: str, resource: Resource, limit: int) -> str:
 
 @lru_cache(maxsize=512)
 def _page(limit: int) -> Statement:
-    """Merge the kinds; the owner's numbers come with each row, and alone where there is none. The limit as in `pages`."""
+    """Merge the kinds; the owner's numbers come with each row, and alone where there is none.
+
+    The limit is written into it, as in `pages`.
+    """
     kinds = " UNION ALL ".join(_changed(kind, resource, limit) for kind, resource in KINDS.items())
     text = f"""
         SELECT numbers.change_no, numbers.purged_no, page.kind, page.change_no, page.id, page.document
@@ -54,9 +57,7 @@ def _page(limit: int) -> Statement:
 
 @lru_cache
 def _numbers() -> Statement:
-    return Statement.fenced(
-        "SELECT change_no, purged_no FROM own_numbers()", scope=Scope.TASKS_READ, repeatable=True
-    )
+    return Statement.fenced("SELECT change_no, purged_no FROM own_numbers()", scope=Scope.TASKS_READ, repeatable=True)
 
 
 async def changes_page(credentials: Credentials, query: ChangesQuery) -> bytes:

@@ -228,17 +228,13 @@ async def test_an_erased_account_notes_no_purge(alice: Person) -> None:
 # --- After a restored backup ----------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("orm")
-async def test_resetsync_ends_every_cursor_and_gives_no_number_twice(
-    alice: Person, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_reset_ends_every_cursor_and_gives_no_number_twice(alice: Person) -> None:
+    """What `reset_sync` does for everybody, done for her: others share the database."""
     task = await alice.task()
     cursor = (await changes(alice))["next_cursor"]
 
-    def reset() -> None:  # of everybody in a database that others share: not to stay
-        execute("UPDATE users SET change_no = change_no + 1000000, purged_no = change_no + 1000000 WHERE id = %s", alice.id)
+    execute("UPDATE users SET change_no = change_no + 1000000, purged_no = change_no + 1000000 WHERE id = %s", alice.id)
 
-    reset()
     assert await is_expired(alice, cursor)
     assert [item["id"] for item in await all_changes(alice)] == [task["id"]]
     later = await alice.http.patch(f"/v1/tasks/{task['id']}", json={"title": "Later"})

@@ -118,7 +118,8 @@ class Server:
         await self._http.post(f"/v1/{table}/{self._any(table)}/restore")
 
     async def delete_list(self) -> None:
-        await self._http.delete(f"/v1/lists/{self._any('lists')}", params={"tasks": self._chance.choice(["move", "delete"])})
+        tasks = self._chance.choice(["move", "delete"])
+        await self._http.delete(f"/v1/lists/{self._any('lists')}", params={"tasks": tasks})
 
     async def purge(self) -> None:
         """Remove some of what is in the trash, as `purge` does: never what something refers to."""
@@ -142,9 +143,12 @@ class Server:
 
     async def back_up(self) -> None:
         self._backup = {
-            table: [row for (row,) in self._direct.execute(
-                f"SELECT to_jsonb({table}.*)::text FROM {table} WHERE {owner} = %s", [self._owner]
-            )]
+            table: [
+                row
+                for (row,) in self._direct.execute(
+                    f"SELECT to_jsonb({table}.*)::text FROM {table} WHERE {owner} = %s", [self._owner]
+                )
+            ]
             for table, owner in (("users", "id"), ("lists", "user_id"), ("tasks", "user_id"))
         }
 

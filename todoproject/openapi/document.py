@@ -41,7 +41,7 @@ GUIDE = Path(__file__).with_name("guide.md")
 _ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, INTERNAL_ERROR, UNAVAILABLE)
 _WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
 _WRITING = (OUTCOME_UNKNOWN,)
-_CHANGING = {"tasks", "lists", "labels"}  # tags of the operations whose writes take change numbers
+_CHANGING = {"tasks", "lists", "labels", "changes"}  # tags of the operations whose writes take change numbers
 _WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, CONFLICT, KEY_REUSED)
 _CODES = "x-codes"  # a response's problems on their way through Ninja; not in the finished document
 

@@ -34,7 +34,7 @@ _DESCRIPTIONS = {
     "erase_me": "Asks for the password again. What is erased cannot be restored.",
     "get_me": "The account that the token belongs to, as its owner sees it.",
     "patch_me": "The time zone decides where your days begin: in filters, in statistics and in what is overdue.",
-    "export_me": "One JSON document, with tasks, lists and tokens (without their secrets), the deleted ones too.",
+    "export_me": "One JSON document: tasks, lists, their history, tokens without their secrets; the deleted ones too.",
     "change_password": "Asks for the present one. Personal tokens stay unless `revoke_tokens` is true.",
     "change_email": "Asks for the password. The old address is told, and stays until the new one is proved.",
     "list_sessions": "A session is the token of a login; `is_current` marks the one in use.",

@@ -12,8 +12,8 @@ class Command(BaseCommand):
     help = (
         "Make every cursor of GET /v1/changes too old (410), and leave out a million numbers for each account: after a"
         " backup was restored by your provider, before anybody is served, or numbers are given a second time for other"
-        " changes. `restore` does it by itself. It costs each client one sync from nothing. Exit code 0: done; 1: failed,"
-        " and nothing was changed."
+        " changes. `restore` does it by itself. It costs each client one sync from nothing. Exit code 0: done; 1:"
+        " failed, and nothing was changed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
