@@ -16,16 +16,17 @@ from unfold.decorators import display
 from accounts.admin import person_panels
 from accounts.admin.person_panels import Panel
 from accounts.models import User
+from tasks.admin.changes import ChangeHistory
 from tasks.admin.tasks import DeletedFilter
 from tasks.models import Task, TaskList
 from todoproject.admin.change_list import PersonFilter
-from todoproject.admin.model_admin import ModelAdmin
 
 
 @admin.register(TaskList)
-class ListAdmin(ModelAdmin):
+class ListAdmin(ChangeHistory):
     """Everybody's lists."""
 
+    kind = "list"
     records_views = True
     list_display = ("name", "owner", "is_archived", "open_tasks", "created_at")
     list_select_related = ("user",)

@@ -74,7 +74,8 @@ async def _make_change(person: Person) -> str:
 
 
 async def _show_change(person: Person, number: str) -> Any:
-    return [entry for entry in (await person.http.get("/v1/history")).json()["items"] if str(entry["change_no"]) == number]
+    found = (await person.http.get("/v1/history")).json()["items"]
+    return [entry for entry in found if str(entry["change_no"]) == number]
 
 
 async def _make_token(person: Person, *scopes: str) -> str:

@@ -101,6 +101,7 @@ def done(tasks: int, *, dry_run: bool = False) -> dict[str, Any]:
         "stored_answers": 0,
         "sessions": 0,
         "audit_events": 0,
+        "changes": 0,
     }
 
 

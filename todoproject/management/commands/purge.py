@@ -27,9 +27,9 @@ class Command(BaseCommand):
     help = (
         "Remove for good: tasks and lists deleted more than TASK_RETENTION_DAYS ago, tokens that ended more than 30"
         " days ago, expired codes from mails, changes of e-mail that nobody agreed to, expired answers to idempotency"
-        " keys, expired sessions of the admin, audit events older than AUDIT_RETENTION_DAYS, changes in the"
-        " history older than CHANGE_RETENTION_DAYS. In small batches beside traffic, leaving what somebody holds; run it"
-        " every day, stop it at any moment. Exit code 0: done; 1: failed, and what was removed stays removed."
+        " keys, expired sessions of the admin, audit events older than AUDIT_RETENTION_DAYS, changes in"
+        " the history older than CHANGE_RETENTION_DAYS. In small batches beside traffic, leaving what somebody holds;"
+        " run it every day, stop it at any moment. Exit code 0: done; 1: failed, and what was removed stays removed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
