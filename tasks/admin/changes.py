@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -116,7 +117,7 @@ def shown_changes(row: Task | TaskList) -> list[ShownChange]:
     state = {field.column: getattr(row, field.attname) for field in row._meta.concrete_fields}
     shown = []
     for number, at, event, kind, actor, before in found:
-        was = Change._meta.get_field("before").from_db_value(before, None, connection) or {}  # type: ignore[union-attr]
+        was: dict[str, Any] = orjson.loads(before) if before else {}
         members = [(name, value, state[name]) for name, value in was.items() if name not in _MARKS]
         state |= was
         if event != "respaced":
