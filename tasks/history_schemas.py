@@ -1,11 +1,11 @@
 """The history as the API gives it: each change, who made it, and what it changed."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from tasks.change_schemas import ChangedThing
+from tasks.change_schemas import INT64, ChangedThing
 from tasks.schemas import STORED
 from todoproject.http.field_types import Output, Storable, Strict
 
@@ -34,7 +34,7 @@ class HistoryQuery(Strict):
 class Actor(Output):
     """Who made a change: a token, a member of staff, or the system itself."""
 
-    kind: Literal["token", "staff", "system"]
+    kind: str = Field(description="`token`, `staff` or `system`.")
     name: str | None = Field(description="What the token is called, while it is kept; null for staff.")
 
 
@@ -52,13 +52,17 @@ class HistoryEntry(Output):
 
     model_config = ConfigDict(json_schema_extra={"example": _ENTRY})
 
-    change_no: int = Field(ge=1)
-    action: int = Field(ge=1, description="The first number of the request that made it: what is undone together.")
+    change_no: int = Field(ge=1, json_schema_extra=INT64)
+    action: int = Field(
+        ge=1,
+        description="The first number of the request that made it: what is undone together.",
+        json_schema_extra=INT64,
+    )
     at: str = Field(json_schema_extra={"format": "date-time"})
     event: str = Field(
         description="`created` `deleted` `restored` `completed` `reopened` `moved` `updated`; there will be more."
     )
-    kind: Literal["task", "list"]
+    kind: str = Field(description="`task` or `list`; there will be more.")
     id: UUID
     actor: Actor
     request_id: str | None

@@ -39,15 +39,17 @@ REVOKE EXECUTE ON FUNCTION {schema}.own_numbers() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {schema}.own_numbers() TO todo_api;
 """
 
+# A million is more than was lost; the milliseconds are there because the same backup may be restored twice.
 RESET_SYNC = """
 CREATE FUNCTION {schema}.reset_sync() RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, {schema}, pg_temp
 AS $$
 DECLARE
     owners bigint;
+    moment bigint := extract(epoch FROM clock_timestamp()) * 1000;
 BEGIN
     PERFORM FROM users ORDER BY id FOR NO KEY UPDATE;
-    UPDATE users SET change_no = change_no + 1000000, purged_no = change_no + 1000000;
+    UPDATE users SET change_no = greatest(change_no + 1000000, moment), purged_no = greatest(change_no + 1000000, moment);
     GET DIAGNOSTICS owners = ROW_COUNT;
     RETURN owners;
 END $$;

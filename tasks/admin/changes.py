@@ -110,11 +110,10 @@ def _undo(owner: UUID, number: int) -> None:
 def shown_changes(row: Task | TaskList) -> list[ShownChange]:
     """Return the newest changes of a row, newest first, each with what it changed."""
     with connection.cursor() as cursor:
-        values = {"owner": row.user_id, "number": row.change_no, "most": MOST_CHANGES}
-        cursor.execute(_WALK, values)
+        cursor.execute(_WALK, {"owner": row.user_id, "number": row.change_no, "most": MOST_CHANGES})
         found = cursor.fetchall()
     names = _actors(found)
-    state = {field.column: getattr(row, field.attname) for field in row._meta.concrete_fields}
+    state: dict[str, Any] = {str(field.column): getattr(row, field.attname) for field in row._meta.concrete_fields}
     shown = []
     for number, at, event, kind, actor, before in found:
         was: dict[str, Any] = orjson.loads(before) if before else {}

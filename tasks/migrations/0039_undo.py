@@ -81,7 +81,9 @@ BEGIN
     SELECT * INTO present FROM tasks WHERE user_id = owner AND id = entity;
     wanted := jsonb_populate_record(present, was);
     wanted.deleted_at := CASE WHEN goes THEN coalesce(present.deleted_at, statement_timestamp()) ELSE wanted.deleted_at END;
-    IF was ? 'position' AND wanted.position IS DISTINCT FROM present.position THEN
+    -- The first place of one list may be called as that of another: then only the list is in the log.
+    IF was ?| ARRAY['position', 'list_id', 'parent_id'] AND (wanted.position, wanted.list_id, wanted.parent_id)
+        IS DISTINCT FROM (present.position, present.list_id, present.parent_id) THEN
         wanted.position := '!' || CASE WHEN EXISTS (
             SELECT FROM siblings(owner, wanted.list_id, wanted.parent_id) AS sibling
              WHERE sibling.position = wanted.position AND sibling.id <> entity)

@@ -6,7 +6,8 @@ from django.test import Client
 from django.urls import reverse
 
 from tasks.models import Change, Task, TaskList
-from tests.support.staff import act, logged_in, make_list, make_task, make_user, page, task_form
+from tests.support.staff import act, logged_in, make_list, make_task, make_user, page
+from tests.tasks.test_admin_tasks import task_form
 
 pytestmark = pytest.mark.usefixtures("orm")
 

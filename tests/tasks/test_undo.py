@@ -30,8 +30,11 @@ async def held(person: Person) -> dict[str, Any]:
 
 
 async def places(person: Person) -> list[str]:
-    page = (await person.http.get("/v1/tasks?sort=position")).json()
-    return [row["title"] for row in page["items"]]
+    """Return the titles of tasks and the names of lists by position."""
+    found = []
+    for path in ("/v1/tasks?sort=position", "/v1/lists"):
+        found += [row.get("title", row.get("name")) for row in (await person.http.get(path)).json()["items"]]
+    return found
 
 
 async def household(person: Person) -> dict[str, str]:
