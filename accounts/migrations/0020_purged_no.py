@@ -71,7 +71,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0019_one_account_a_mailbox"), ("tasks", "0008_closed_functions")]
+    dependencies = [("accounts", "0019_one_account_a_mailbox")]
 
     operations = [
         migrations.AddField("user", "purged_no", models.BigIntegerField(db_default=0, editable=False)),
