@@ -141,7 +141,8 @@ async def _call(
     http: httpx.AsyncClient, operation: Operation, ids: dict[str, str] | None = None, **headers: str
 ) -> httpx.Response:
     """Call an operation with its example, on the given objects or on none."""
-    ids = dict.fromkeys(operation.parameters("path"), examples.ID) | (ids or {})
+    nobodys = {name: "1" if _is_number(of) else examples.ID for name, of in operation.parameters("path").items()}
+    ids = nobodys | (ids or {})
     content = operation.content
     for identity in ids.values():
         content = content.replace(examples.ID.encode(), identity.encode())
@@ -152,6 +153,10 @@ async def _call(
     )
     assert operation.conforms(response)
     return response
+
+
+def _is_number(parameter: dict[str, Any]) -> bool:
+    return bool(parameter["schema"].get("type") == "integer")
 
 
 def _conditions(operation: Operation) -> list[dict[str, str]]:
