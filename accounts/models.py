@@ -100,6 +100,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     tasks_full_until = models.DateTimeField(null=True, editable=False)
     labels_full_until = models.DateTimeField(null=True, editable=False)
     answers_full_until = models.DateTimeField(null=True, editable=False)
+    # Up to which number something is gone for good: who follows the changes and has not come so far begins anew.
+    purged_no = models.BigIntegerField(db_default=0, editable=False)
     # Every admin session is bound to this moment, so a new one ends them all; see get_session_auth_hash.
     sessions_ended_at = models.DateTimeField(null=True, editable=False)
 

@@ -102,7 +102,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0019_one_account_a_mailbox")]
+    dependencies = [("accounts", "0020_purged_no")]
 
     operations = [
         *(

@@ -140,6 +140,6 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0029_proved_rules"), ("accounts", "0023_quotas")]
+    dependencies = [("tasks", "0039_undo"), ("accounts", "0023_quotas")]
 
     operations = [run(TASKS, TASKS_BEFORE), run(LISTS, LISTS_BEFORE), run(LABELS, LABELS_BEFORE)]
