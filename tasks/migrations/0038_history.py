@@ -33,10 +33,10 @@ DECLARE
     kind_of_actor pg_catalog.text := 'staff';
     actor pg_catalog.text := current_setting('app.actor', true);
 BEGIN
+    IF NEW.change_no = coalesce(OLD.change_no, 0) THEN -- it took no number: no change of the owner's
+        RETURN NULL;
+    END IF;
     IF TG_OP = 'UPDATE' THEN
-        IF NEW.change_no = OLD.change_no THEN -- no change of the owner's
-            RETURN NULL;
-        END IF;
         before := concat('{{{{', concat_ws(',',
 {members}), '}}}}')::pg_catalog.jsonb;
         event := CASE WHEN current_setting('app.spacing', true) = 'on' THEN 'respaced' {events} ELSE 'updated' END;
