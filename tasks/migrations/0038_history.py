@@ -18,8 +18,8 @@ TASK_COLUMNS = (
 )
 LIST_COLUMNS = ("name", "color", "is_archived", "archived_at", "position", "deleted_at")
 
-# Whoever writes runs this, so it names all with their schema (0008 says why). One comparison a column: to make JSON of
-# both rows and compare that costs ten times as much.
+# Whoever writes runs this, so it names all with their schema (0008 says why). What was there before is one expression
+# of all columns: some µs, where JSON is made of those only that have changed.
 LOG = """
 CREATE FUNCTION {{schema}}.log_{kind}_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
@@ -33,12 +33,12 @@ DECLARE
     kind_of_actor pg_catalog.text := 'staff';
     actor pg_catalog.text := current_setting('app.actor', true);
 BEGIN
+    IF NEW.change_no = coalesce(OLD.change_no, 0) THEN -- it took no number: no change of the owner's
+        RETURN NULL;
+    END IF;
     IF TG_OP = 'UPDATE' THEN
-        IF NEW.change_no = OLD.change_no THEN -- no change of the owner's
-            RETURN NULL;
-        END IF;
-        before := '{{{{}}}}';
-{comparisons}
+        before := concat('{{{{', concat_ws(',',
+{members}), '}}}}')::pg_catalog.jsonb;
         event := CASE WHEN current_setting('app.spacing', true) = 'on' THEN 'respaced' {events} ELSE 'updated' END;
     END IF;
     -- The first number of the transaction, for each owner that it writes for.
@@ -62,10 +62,10 @@ REVOKE EXECUTE ON FUNCTION {{schema}}.log_{kind}_change() FROM PUBLIC;
 CREATE TRIGGER {table}_are_logged AFTER INSERT OR UPDATE ON {table}
     FOR EACH ROW EXECUTE FUNCTION {{schema}}.log_{kind}_change();
 """
-_COMPARISON = """\
-        IF NEW.{0} IS DISTINCT FROM OLD.{0} THEN
-            before := before || jsonb_build_object('{0}', OLD.{0});
-        END IF;"""
+_MEMBER = (
+    "            CASE WHEN NEW.{0} IS DISTINCT FROM OLD.{0}"
+    """ THEN '"{0}":' || coalesce(to_json(OLD.{0})::pg_catalog.text, 'null') END"""
+)
 # The first that fits; the same for both kinds, as far as they have it.
 _COMES_AND_GOES = (
     "WHEN OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL THEN 'deleted'"
@@ -81,8 +81,8 @@ LIST_EVENTS = f"{_COMES_AND_GOES} WHEN before ? 'position' THEN 'moved'"
 
 def log(kind: str, table: str, columns: tuple[str, ...], events: str) -> str:
     """Return the trigger that logs the changes of a table."""
-    comparisons = "\n".join(_COMPARISON.format(column) for column in columns)
-    return LOG.format(kind=kind, table=table, comparisons=comparisons, events=events)
+    members = ",\n".join(_MEMBER.format(column) for column in columns)
+    return LOG.format(kind=kind, table=table, members=members, events=events)
 
 
 FENCE = """
