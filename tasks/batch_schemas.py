@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 from tasks.list_schemas import ListCreate, ListDeletion, ListPatch, TaskList
 from tasks.moves import ListMove, TaskMove
 from tasks.recurrence_schemas import Completion, Skipping
-from tasks.schemas import EXAMPLE, STORED, CompletedTask, ExternalId, Flag, NewTaskId, Task, TaskCreate, TaskPatch
+from tasks.schemas import EXAMPLE, STORED, ExternalId, Flag, NewTaskId, Task, TaskCreate, TaskPatch
 from todoproject.http.field_types import Output, ProblemDocument, Storable, Strict
 from todoproject.http.preconditions import is_entity_tags, strong_versions
 
@@ -239,7 +239,7 @@ class BatchResult(Output):
     """What became of one operation: the status and body that it would have had as a request of its own."""
 
     status: int
-    body: Task | CompletedTask | TaskList | ProblemDocument | None
+    body: Task | TaskList | ProblemDocument | None
     affected: int = Field(ge=0, description="How many things it has changed.")
     change_no: int | None = Field(description="The last number that it took; null where nothing was changed.")
 

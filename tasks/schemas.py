@@ -207,8 +207,8 @@ class TaskPatch(_OneDue, ReadOnlyMembers):
     recurrence: RecurrencePatch | None = Field(None, description="Merged member by member; null ends the series.")
 
 
-class Task(Output):
-    """A task. Times are RFC 3339 in UTC."""
+class CompletedCopy(Output):
+    """A completed occurrence of a series: a task like others."""
 
     model_config = ConfigDict(json_schema_extra={"example": STORED})
 
@@ -239,12 +239,16 @@ class Task(Output):
     version: int = Field(ge=1)
 
 
-class CompletedTask(Task):
-    """A task as it is after completing or skipping, and the completed copy that its series has left behind."""
+# What of a task is in its row.
+TASK_MEMBERS = tuple(CompletedCopy.model_fields)
 
-    model_config = ConfigDict(json_schema_extra={"example": STORED | {"completed": None}})
 
-    completed: Task | None
+class Task(CompletedCopy):
+    """A task. Times are RFC 3339 in UTC."""
+
+    completed: CompletedCopy | None = Field(
+        None, description="In answers of completing and skipping only: the copy that the series has left behind."
+    )
 
 
 class Occurrences(Output):

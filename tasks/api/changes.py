@@ -14,7 +14,7 @@ from todoproject.openapi.document import answers
 if TYPE_CHECKING:
     from accounts.authentication import AuthenticatedRequest
 
-router = Router(tags=["changes"])
+router = Router(tags=["changes"], by_alias=True)
 
 
 @router.get(

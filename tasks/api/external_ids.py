@@ -25,7 +25,7 @@ from todoproject.openapi.document import answers
 if TYPE_CHECKING:
     from accounts.authentication import AuthenticatedRequest
 
-router = Router(tags=["tasks"])
+router = Router(tags=["tasks"], by_alias=True)
 
 _ANSWERS = answers(
     {200: Task, 201: Task},

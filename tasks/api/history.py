@@ -25,7 +25,7 @@ from todoproject.openapi.document import answers
 if TYPE_CHECKING:
     from accounts.authentication import AuthenticatedRequest
 
-router = Router(tags=["changes"])
+router = Router(tags=["changes"], by_alias=True)
 
 _DENIALS = (UNAUTHENTICATED, SCOPE_MISSING)
 _PAGE = answers({200: HistoryPage}, *_DENIALS, INVALID, INVALID_CURSOR)
@@ -39,7 +39,6 @@ ChangeNumber = Annotated[int, Field(ge=1, le=2**63 - 1)]
     summary="Show what has changed, newest first, and who changed it",
     description="What a request has changed has one `action` number, and is undone together. Kept for a while only.",
     response=_PAGE,
-    by_alias=True,
 )
 async def list_history(request: "AuthenticatedRequest", query: Query[HistoryQuery]) -> HttpResponse:
     return json_response(await history.of_all(request.auth, query))
@@ -51,7 +50,6 @@ async def list_history(request: "AuthenticatedRequest", query: Query[HistoryQuer
     summary="Show the history of a task, newest first",
     description="Also of a deleted one, until it is purged.",
     response=_PAGE_OF_ONE,
-    by_alias=True,
 )
 async def list_task_history(request: "AuthenticatedRequest", task_id: UUID, query: Query[HistoryQuery]) -> HttpResponse:
     return json_response(await history.of_one(request.auth, "task", task_id, query))
@@ -63,7 +61,6 @@ async def list_task_history(request: "AuthenticatedRequest", task_id: UUID, quer
     summary="Show the history of a list, newest first",
     description="Also of a deleted one, until it is purged.",
     response=_PAGE_OF_ONE,
-    by_alias=True,
 )
 async def list_list_history(request: "AuthenticatedRequest", list_id: UUID, query: Query[HistoryQuery]) -> HttpResponse:
     return json_response(await history.of_one(request.auth, "list", list_id, query))

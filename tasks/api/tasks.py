@@ -21,7 +21,6 @@ from tasks.moves import TaskMove
 from tasks.queries import Advance, TaskRow
 from tasks.recurrence_schemas import Completion, Skipping
 from tasks.schemas import (
-    CompletedTask,
     NewTaskId,
     Occurrences,
     OccurrencesQuery,
@@ -55,7 +54,7 @@ from todoproject.openapi.document import answers
 if TYPE_CHECKING:
     from accounts.authentication import AuthenticatedRequest
 
-router = Router(tags=["tasks"])
+router = Router(tags=["tasks"], by_alias=True)
 
 DENIALS = (UNAUTHENTICATED, SCOPE_MISSING)
 CHANGES = (*DENIALS, NOT_FOUND, PRECONDITION_FAILED)
@@ -228,7 +227,7 @@ async def delete_task(request: "AuthenticatedRequest", task_id: UUID) -> HttpRes
     description="A task that is completed already is answered as it is, and keeps its version. One that recurs moves on"
     " to its next occurrence and leaves a completed copy behind, `completed`; the last occurrence completes the series"
     " itself. Name the `occurrence`, as the task has it, or send `If-Match`: else a repeat would complete the next.",
-    response=answers({200: CompletedTask}, *CHANGES, *_OF_SERIES, INVALID),
+    response=answers({200: Task}, *CHANGES, *_OF_SERIES, INVALID),
     openapi_extra=headers("If-Match"),
 )
 async def complete_task(
@@ -246,7 +245,7 @@ async def complete_task(
     summary="Skip the present occurrence of a series; safe to repeat",
     description="The task moves on to its next occurrence and leaves nothing behind; the last occurrence completes the"
     " series itself. Name the `occurrence`, as the task has it, or send `If-Match`. What does not recur is a 409.",
-    response=answers({200: CompletedTask}, *CHANGES, *_OF_SERIES, CONFLICT, INVALID),
+    response=answers({200: Task}, *CHANGES, *_OF_SERIES, CONFLICT, INVALID),
     openapi_extra=headers("If-Match"),
 )
 async def skip_task(

@@ -6,7 +6,7 @@ from accounts.models import Scope
 from accounts.queries.account_export import array
 from tasks.list_schemas import TaskList as ListDocument
 from tasks.models import Change, Task, TaskList
-from tasks.schemas import Task as TaskDocument
+from tasks.schemas import TASK_MEMBERS
 from todoproject.database.client import sql
 from todoproject.database.client.sql import CurrentUser
 from todoproject.database.client.statement import Statement
@@ -15,9 +15,8 @@ from todoproject.database.client.statement import Statement
 @lru_cache
 def tasks() -> Statement:
     """Return the statement for the bound user's tasks, oldest first. Their reader must be allowed to read tasks."""
-    fields = tuple(TaskDocument.model_fields)
-    rows = sql.select(Task.objects.filter(user=CurrentUser()).order_by("created_at", "id").values(*fields))
-    return Statement.fenced(array(sql.as_json(rows, Task, fields)), scope=Scope.TASKS_READ, repeatable=True)
+    rows = sql.select(Task.objects.filter(user=CurrentUser()).order_by("created_at", "id").values(*TASK_MEMBERS))
+    return Statement.fenced(array(sql.as_json(rows, Task, TASK_MEMBERS)), scope=Scope.TASKS_READ, repeatable=True)
 
 
 _HISTORY = (

@@ -9,12 +9,12 @@ from psycopg import sql
 from tasks.models import Priority, Task, TaskQuerySet
 from tasks.queries.resource import Changed, Deleted, NotFound, Resource
 from tasks.queries.resource import Row as TaskRow
-from tasks.schemas import Task as TaskDocument
+from tasks.schemas import TASK_MEMBERS
 from todoproject.database.client.sql import CurrentUser
 
 __all__ = ["FIELDS", "TASKS", "TaskChanged", "TaskDeleted", "TaskNotFound", "TaskRow", "in_columns", "own"]
 
-FIELDS = tuple(TaskDocument.model_fields)
+FIELDS = TASK_MEMBERS
 
 
 class TaskNotFound(NotFound):

@@ -253,6 +253,35 @@ async def test_completing_needs_to_know_which_occurrence(alice: Person) -> None:
     refused(await act(alice, task, "complete", headers={"If-Match": '"1"'}), 412, "precondition-failed")
 
 
+async def test_clients_that_hold_milliseconds_name_an_occurrence(alice: Person) -> None:
+    task = await series(alice, "2027-01-04T07:30:00.123456Z")
+
+    for _ in range(2):
+        moved = await done(alice, task, occurrence="2027-01-04T08:30:00.123+01:00")
+        assert moved["occurrence"] == "2027-01-05T07:30:00.123456Z"
+        assert moved["completed"]["occurrence"] == task["occurrence"]
+    refused(await act(alice, task, "complete", occurrence="2027-01-05T07:30:00.124Z"), 409, "occurrence-ahead")
+
+
+async def test_task_of_an_external_id_recurs(alice: Person) -> None:
+    path = f"/v1/tasks/by-external-id/{uuid.uuid4()}"
+    made = await alice.http.patch(
+        path, json={"title": "x", "due_on": "2027-01-04", "recurrence": {"rule": "FREQ=DAILY", "missed": None}}
+    )
+    assert (made.status_code, made.json()["recurrence"]["missed"]) == (201, "skip")
+    merged = (await alice.http.patch(path, json={"recurrence": {"missed": "keep"}})).json()
+    assert merged["recurrence"] == made.json()["recurrence"] | {"missed": "keep"}
+    kept = (await alice.http.put(path, json={"title": "y", "due_on": "2027-01-09"})).json()
+    assert (kept["recurrence"], kept["occurrence"]) == (merged["recurrence"], "2027-01-04")
+    replaced = (await alice.http.put(path, json={**kept, "recurrence": {"rule": "FREQ=WEEKLY;UNTIL=20280101"}})).json()
+    assert (replaced["recurrence"]["missed"], replaced["occurrence"]) == ("skip", "2027-01-09")
+    refused(
+        await alice.http.put(path, json={**replaced, "recurrence": {"rule": "FREQ=YEARLY;INTERVAL=999"}}),
+        422,
+        "invalid",
+    )
+
+
 async def test_repeat_completes_nothing_more(alice: Person) -> None:
     task = await series(alice)
     first = await done(alice, task)
