@@ -15,6 +15,7 @@ SCHEMA = settings.DATABASE_SCHEMA
 TASK_COLUMNS = (
     *("title", "description", "is_completed", "completed_at", "completed_with", "priority", "list_id", "parent_id"),
     *("position", "labels", "starts_on", "external_id", "due_on", "due_at", "deleted_at", "deleted_with"),
+    *("recurrence", "series", "occurrence", "recurrence_of", "reminders"),
 )
 LIST_COLUMNS = ("name", "color", "is_archived", "archived_at", "position", "deleted_at")
 

@@ -50,7 +50,7 @@ REVOKE EXECUTE ON FUNCTION {schema}.present_change(uuid, text, uuid) FROM PUBLIC
 """
 
 # Members that the action changed and somebody else has changed since; of what it made, all. Marks of what took a task
-# along are nobody's.
+# along are nobody's, and where a series stands is told by its occurrence.
 CHANGED_SINCE = """
 CREATE FUNCTION {schema}.changed_since(owner uuid, present bigint, ended bigint, was jsonb, is_new boolean) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, {schema}, pg_temp
@@ -63,7 +63,7 @@ AS $$
          WHERE changes.previous > ended)
     SELECT array_agg(DISTINCT key ORDER BY key) FROM later
       JOIN changes ON changes.user_id = owner AND changes.change_no = later.change_no, jsonb_object_keys(before) AS key
-     WHERE event <> 'respaced' AND (is_new OR was ? key) AND key NOT IN ('deleted_with', 'completed_with')
+     WHERE event <> 'respaced' AND (is_new OR was ? key) AND key NOT IN ('deleted_with', 'completed_with', 'series')
 $$;
 REVOKE EXECUTE ON FUNCTION {schema}.changed_since(uuid, bigint, bigint, jsonb, boolean) FROM PUBLIC;
 """
