@@ -51,7 +51,7 @@ def events_of(row: models.Model) -> list[AuditEvent]:
     return list(AuditEvent.objects.filter(object_id=str(row.pk)).order_by("id"))
 
 
-@pytest.mark.parametrize(("model", "action"), ACTIONS, ids="-".join)
+@pytest.mark.parametrize(("model", "action"), ACTIONS, ids=["-".join(both) for both in ACTIONS])
 def test_each_action_leaves_one_event_for_each_row_that_it_has_changed(model: str, action: str) -> None:
     before, recorded, done, member = ACTIONS[model, action]
     root = make_user("root", is_staff=True, is_superuser=True)
@@ -67,7 +67,7 @@ def test_each_action_leaves_one_event_for_each_row_that_it_has_changed(model: st
     assert events_of(beside) == []
 
 
-@pytest.mark.parametrize(("model", "action"), ACTIONS, ids="-".join)
+@pytest.mark.parametrize(("model", "action"), ACTIONS, ids=["-".join(both) for both in ACTIONS])
 def test_an_action_that_changes_nothing_records_nothing(model: str, action: str) -> None:
     before = ACTIONS[model, action][0]
     done_already = {

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager, contextmanager
 import httpx
 import pytest
 
+from accounts import tokens
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
 from todoproject.database.client.pool import pool
-from todoproject.database.client.statement import Statement
+from todoproject.database.client.statement import Credentials, Statement
 
 ONCE = "IF nextval('todo.at_commit_tries') > 1 THEN RETURN NULL; END IF;"
 
@@ -135,6 +136,19 @@ async def test_whatever_the_role_s_level_of_isolation_what_is_acknowledged_is_th
     # On a busy machine the last of sixty may wait for their owner for longer than two seconds, and are told so.
     assert done.keys() <= {201, 503}
     assert there == done[201] > 60
+
+
+@pytest.mark.parametrize("level", ["serializable", "repeatable read"])
+async def test_every_write_is_read_committed_whatever_the_role_s_level(alice: Person, level: str) -> None:
+    """Its snapshot must be newer than the owner's lock, which it has waited for."""
+    look = Statement.fenced("SELECT current_setting('transaction_isolation')", scope="tasks:write", writes=True)
+    by = Credentials(tokens.digest(alice.token))
+    async with role_default("default_transaction_isolation", level):
+        found = [(await pool.execute(look, {}, by)).text(0, 0)]
+        async with pool.transaction(by) as transaction:
+            found.append((await transaction.execute(look, {}, by)).text(0, 0))
+
+    assert found == ["read committed"] * 2
 
 
 async def test_lock_that_does_not_come_in_time_is_no_success(alice: Person) -> None:
