@@ -105,6 +105,8 @@ BEGIN
         setting := set_config('app.series', 'off', true);
         RETURN;
     END IF;
+    -- For whoever keeps a log: completed or skipped, the row changes in the same way.
+    setting := set_config('app.series', CASE WHEN copy IS NULL THEN 'skipped' ELSE 'completed' END, true);
     RETURN QUERY UPDATE tasks
         SET due_on = (following ->> 'due_on')::date, due_at = (following ->> 'due_at')::timestamptz,
             starts_on = (following ->> 'starts_on')::date, occurrence = following ->> 'occurrence',
@@ -112,6 +114,7 @@ BEGIN
             reminders = (SELECT coalesce(jsonb_agg(one ORDER BY place), '[]')
                            FROM jsonb_array_elements(reminders) WITH ORDINALITY AS each (one, place) WHERE NOT one ? 'at')
       WHERE user_id = owner AND id = task RETURNING tasks.*;
+    setting := set_config('app.series', 'off', true);
     -- What belongs under it is to be done again; copies of series among that are not.
     setting := set_config('app.cascade', 'on', true);
     WITH RECURSIVE tree (id) AS (

@@ -93,6 +93,7 @@ class Tasks(RuleBasedStateMachine):
             assert after["completed_at"] == after["updated_at"]
         if not after["is_completed"]:
             after["completed_at"] = None
+        assert answer.pop("completed", None) is None  # only what recurs leaves a copy
         assert answer == after
 
     # --- What clients do ---
