@@ -1,7 +1,8 @@
 """Whoever only ever applies `/v1/changes` holds what the server holds, whatever happens meanwhile.
 
 Two clients write and undo, rows are purged from the trash and out of the middle, a backup comes back, and the one who
-follows reads small pages in between. Which order things happen in is drawn from a seed, so that a failure can be played again.
+follows reads small pages in between. Which order things happen in is drawn from a seed, so that a failure can be played
+again.
 """
 
 import random
