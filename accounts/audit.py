@@ -62,6 +62,13 @@ def origin(request: HttpRequest) -> Origin:
     return Origin(kept_id(request_id), str(address) if address else None)
 
 
+def name_actor(request: HttpRequest) -> None:
+    """Let the log of changes say who makes those of this transaction, and in which request."""
+    who = [str(request.user.pk), getattr(request, "request_id", "")]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('app.actor', %s, true), set_config('app.request_id', %s, true)", who)
+
+
 def kept_id(request_id: str) -> str:
     """Return a request id as the audit keeps it: one that a client has made up as a keyed digest, which still finds it.
 

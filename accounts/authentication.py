@@ -8,6 +8,7 @@ from ninja.security.base import AuthBase
 from accounts import tokens
 from todoproject.database.client.statement import Credentials
 from todoproject.http.request import ApiRequest, bearer_token
+from todoproject.observability import logs
 
 if TYPE_CHECKING:
 
@@ -31,4 +32,6 @@ class Bearer(AuthBase):
         if asked.credentials is None:  # else an Idempotency-Key has asked before
             token = bearer_token(request.META.get("HTTP_AUTHORIZATION"))
             asked.credentials = None if token is None else tokens.parse(token)
+            if asked.credentials is not None and (context := logs.context.get()) is not None:
+                asked.credentials.request_id = context.request_id
         return asked.credentials

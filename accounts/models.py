@@ -96,6 +96,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     change_no = models.BigIntegerField(db_default=0, editable=False)
     # When that was. The next change is later than this, though the server's clock be set back meanwhile.
     changed_at = models.DateTimeField(null=True, editable=False)
+    # Up to which number something is gone for good: who follows the changes and has not come so far begins anew.
+    purged_no = models.BigIntegerField(db_default=0, editable=False)
     # Every admin session is bound to this moment, so a new one ends them all; see get_session_auth_hash.
     sessions_ended_at = models.DateTimeField(null=True, editable=False)
 

@@ -246,6 +246,8 @@ class Task(models.Model):
         indexes = [
             # Whole, because deleting an owner looks for all of their tasks.
             models.Index(fields=["user", "updated_at", "id"], name="tasks_by_update"),
+            # Likewise: who follows what changes reads from a number on, tombstones included.
+            models.Index(fields=["user", "change_no"], name="tasks_by_change"),
             # The others leave out deleted tasks, so that a full trash slows down nobody's list.
             models.Index(fields=["user", "created_at", "id"], name="tasks_by_creation", condition=_LIVE),
             models.Index(fields=["user", "sort_due", "id"], name="tasks_by_due", condition=_LIVE),
@@ -353,7 +355,39 @@ class TaskList(models.Model):
             # The one order that lists are shown in, and where the neighbours of a place are found.
             models.Index(fields=["user", "position", "id"], name="lists_by_position"),
             models.Index(fields=["deleted_at"], name="lists_purge", condition=~_LIVE),
+            models.Index(fields=["user", "change_no"], name="lists_by_change"),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class Change(models.Model):
+    """A change of a task or a list: a trigger writes each (migrations/0038), and nothing changes it afterwards.
+
+    `before` is what the columns that it changed were before; null of a new row, and of one that is purged.
+    """
+
+    pk = models.CompositePrimaryKey("user_id", "change_no")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
+    change_no = models.BigIntegerField()
+    action = models.BigIntegerField()  # the first number of the transaction
+    at = models.DateTimeField()
+    event = models.TextField()
+    kind = models.TextField()
+    entity_id = models.UUIDField()
+    version = models.PositiveIntegerField()
+    previous = models.BigIntegerField(null=True)  # the number of the same thing's change before
+    actor_kind = models.TextField()
+    actor_id = models.UUIDField(null=True)  # a token, or a member of staff
+    request_id = models.TextField(blank=True, default="")
+    before = models.JSONField(null=True)
+
+    class Meta:
+        db_table = "changes"
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.kind} {self.entity_id}"

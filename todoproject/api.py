@@ -30,7 +30,9 @@ from accounts.queries import (
     verify,
 )
 from accounts.throttling import TooManyAttempts
+from tasks.api.changes import router as changes_router
 from tasks.api.external_ids import router as external_ids_router
+from tasks.api.history import router as history_router
 from tasks.api.labels import router as labels_router
 from tasks.api.lists import router as lists_router
 from tasks.api.statistics import router as statistics_router
@@ -47,6 +49,7 @@ from tasks.queries import (
     OperationUnreadable,
 )
 from tasks.queries import account_export as tasks_exports
+from tasks.queries.feed import SyncExpired
 from tasks.queries.lists import ListDeleted
 from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound
 from tasks.read_only import ReadOnlyDiffers
@@ -182,10 +185,13 @@ api.add_router("/v1/tasks/by-external-id", external_ids_router)
 api.add_router("/v1/tasks", tasks_router)
 api.add_router("/v1/lists", lists_router)
 api.add_router("/v1/labels", labels_router)
+api.add_router("/v1/changes", changes_router)
+api.add_router("/v1", history_router)
 api.add_router("/v1/me/statistics", statistics_router)
 api.add_router("/health", health_router)
 account_export.add("tasks", tasks_exports.tasks)
 account_export.add("lists", tasks_exports.lists)
+account_export.add("history", tasks_exports.history)
 
 
 # --- Errors ---------------------------------------------------------------------------------------
@@ -221,6 +227,7 @@ for _error, _handler in {
     NotFound: _NOTHING_HERE,
     TokenNotFound: _NOTHING_HERE,
     InvalidCursor: _fixed(problems.INVALID_CURSOR, "The cursor does not belong to this list. Start without one."),
+    SyncExpired: _fixed(problems.SYNC_EXPIRED, "What was missed is purged. Begin without a cursor."),
     TokenRotated: _fixed(problems.TOKEN_ROTATED, "The token has a successor already."),
     TooManyTokens: _fixed(problems.TOO_MANY_TOKENS, "The account has as many live tokens as it may. Revoke one first."),
     LinkInvalid: _fixed(problems.INVALID_LINK, "The code is unknown, used or too old."),
@@ -406,8 +413,13 @@ _STATES = {
         (problems.PLACE_GONE, "What it is to stand beside is not there, or no longer. Read the place again."),
     ),
     "tasks_external_id_unique": (problems.EXTERNAL_ID_TAKEN, "Another task has this external id."),
+    "change_exists": (problems.NOT_FOUND, problems.not_found().detail),
+    "change_kept": (problems.NOT_UNDOABLE, "The log holds this no longer, or what it is about is purged."),
     "lists_empty": (problems.LIST_NOT_EMPTY, "The list holds tasks: say with tasks= what becomes of them."),
 }
+
+
+_MOST_CONFLICTS = 20
 
 
 @api.exception_handler(ConstraintViolated)
@@ -415,6 +427,10 @@ def _constraint_violated(request: HttpRequest, error: ConstraintViolated) -> Htt
     if error.constraint == "search_for_something":
         detail = "There is nothing in this to search for: give a word, a sign or an emoji that is not excluded by a -."
         return _answer(request, validation.invalid([{"parameter": "q", "code": "nothing", "detail": detail}]))
+    if error.constraint == "change_undone":
+        conflicts = orjson.loads(error.subject or "[]")[:_MOST_CONFLICTS]
+        detail = "What this action changed has been changed again since; nothing was undone."
+        return _answer(request, Problem(problems.UNDO_CONFLICT, detail, conflicts=conflicts))
     if error.constraint in _STATES:
         state, sentence = _STATES[error.constraint]
         named: dict[str, Any] = {"id": error.subject} if error.subject else {}

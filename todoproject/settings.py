@@ -455,6 +455,8 @@ if RATE_LIMIT and not RATE_LIMIT_ANONYMOUS:
 
 # How long a deleted task can be restored; `manage.py purge` removes it afterwards.
 TASK_RETENTION_DAYS = _read("TASK_RETENTION_DAYS", _number(1, 3650), example="30", default=30)
+# How far back the history goes, and what can be undone; the same command removes what is older.
+CHANGE_RETENTION_DAYS = _read("CHANGE_RETENTION_DAYS", _number(7, 3650), example="90", default=90)
 
 # --- Logs -----------------------------------------------------------------------------------------
 

@@ -16,16 +16,17 @@ from unfold.decorators import display
 from accounts.admin import person_panels
 from accounts.admin.person_panels import Panel
 from accounts.models import User
+from tasks.admin.changes import ChangeHistory
 from tasks.admin.tasks import DeletedFilter
 from tasks.models import Task, TaskList
 from todoproject.admin.change_list import PersonFilter
-from todoproject.admin.model_admin import ModelAdmin
 
 
 @admin.register(TaskList)
-class ListAdmin(ModelAdmin):
+class ListAdmin(ChangeHistory):
     """Everybody's lists."""
 
+    kind = "list"
     records_views = True
     list_display = ("name", "owner", "is_archived", "open_tasks", "created_at")
     list_select_related = ("user",)
@@ -87,7 +88,7 @@ class ListAdmin(ModelAdmin):
     def _remove(self, request: HttpRequest, queryset: "QuerySet[TaskList]", *, with_tasks: bool) -> None:
         live = queryset.filter(deleted_at=None)
         with transaction.atomic():
-            self.lock_owners(live)
+            self.lock_owners(request, live)
             _clear([row for row in live if self._is_as_seen(request, row)], with_tasks=with_tasks)
             self.update_selected(request, live, "deleted", deleted_at=Now())
 
@@ -107,7 +108,7 @@ class ListAdmin(ModelAdmin):
     def delete_model(self, request: HttpRequest, obj: TaskList) -> None:
         """Put the tasks into the inbox: that loses nothing."""
         with transaction.atomic():
-            self.lock_owners(TaskList.objects.filter(pk=obj.pk))
+            self.lock_owners(request, TaskList.objects.filter(pk=obj.pk))
             _clear([obj], with_tasks=False)
             TaskList.objects.filter(pk=obj.pk, deleted_at=None).update(deleted_at=Now())
 

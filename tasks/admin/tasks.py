@@ -23,11 +23,11 @@ from accounts.admin import audit_events, person_panels
 from accounts.admin.person_panels import Fact, Panel
 from accounts.models import User
 from tasks.admin import search, series
+from tasks.admin.changes import ChangeHistory
 from tasks.admin.search import is_overdue, key_at
 from tasks.models import Priority, Task, TaskList
 from todoproject.admin import questions
 from todoproject.admin.change_list import DayRangeFilter, PersonFilter
-from todoproject.admin.model_admin import ModelAdmin
 from todoproject.admin.paginator import MOST_COUNTED
 
 MOST_SUBTASKS, MOST_COPIES = 50, 20  # shown on a task's page
@@ -109,9 +109,10 @@ def _state(task: Task) -> str:
 
 
 @admin.register(Task)
-class TaskAdmin(ModelAdmin):
+class TaskAdmin(ChangeHistory):
     """Everybody's tasks."""
 
+    kind = "task"
     records_views = True
     list_display = ("title", "owner", "state", "priority", "is_completed", "due")
     list_editable = ("priority", "is_completed")

@@ -5,7 +5,7 @@ from functools import lru_cache
 from accounts.models import Scope
 from accounts.queries.account_export import array
 from tasks.list_schemas import TaskList as ListDocument
-from tasks.models import Task, TaskList
+from tasks.models import Change, Task, TaskList
 from tasks.schemas import TASK_MEMBERS
 from todoproject.database.client import sql
 from todoproject.database.client.sql import CurrentUser
@@ -17,6 +17,19 @@ def tasks() -> Statement:
     """Return the statement for the bound user's tasks, oldest first. Their reader must be allowed to read tasks."""
     rows = sql.select(Task.objects.filter(user=CurrentUser()).order_by("created_at", "id").values(*TASK_MEMBERS))
     return Statement.fenced(array(sql.as_json(rows, Task, TASK_MEMBERS)), scope=Scope.TASKS_READ, repeatable=True)
+
+
+_HISTORY = (
+    *("change_no", "action", "at", "event", "kind", "entity_id", "version", "actor_kind", "actor_id", "request_id"),
+    "before",
+)
+
+
+@lru_cache
+def history() -> Statement:
+    """Return the statement for the log of the bound user's changes, oldest first, as it is kept."""
+    rows = sql.select(Change.objects.filter(user=CurrentUser()).order_by("change_no").values(*_HISTORY))
+    return Statement.fenced(array(sql.as_json(rows, Change, _HISTORY)), scope=Scope.TASKS_READ, repeatable=True)
 
 
 @lru_cache

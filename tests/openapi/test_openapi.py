@@ -257,7 +257,8 @@ def test_breaking_change_is_found(change: Callable[[dict[str, Any]], None], foun
     new = copy.deepcopy(old)
     change(new)
 
-    assert found in contract.breaking(old, new)
+    # What a task and the copy in it share is told once, of either.
+    assert found in [told.replace(".completed.", ".") for told in contract.breaking(old, new)]
 
 
 def _add(raw: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import pytest
 from accounts.models import Scope
 from tests.support.http.operations import Operation, operations
 from tests.support.people import PASSWORD, Person, register
+from tests.support.postgres.databases import connect
 from todoproject.http.problems import INVALID_TOKEN
 from todoproject.openapi import examples
 
@@ -64,6 +65,19 @@ async def _show_external_id(person: Person, external_id: str) -> Any:
     return (await person.http.get("/v1/tasks", params={"external_id": external_id})).json()
 
 
+async def _make_change(person: Person) -> str:
+    """Make a change with a long number: in an answer that names another's, nothing else is to look like it."""
+    with connect(autocommit=True) as direct:
+        direct.execute("UPDATE users SET change_no = change_no + 271828000 WHERE id = %s", [person.id])
+    await person.task()
+    return str((await person.http.get("/v1/history?limit=1")).json()["items"][0]["change_no"])
+
+
+async def _show_change(person: Person, number: str) -> Any:
+    found = (await person.http.get("/v1/history")).json()["items"]
+    return [entry for entry in found if str(entry["change_no"]) == number]
+
+
 async def _make_token(person: Person, *scopes: str) -> str:
     return str((await _new_token(person, *scopes or Scope.values))["id"])
 
@@ -97,6 +111,7 @@ KINDS = {
     "name": Kind(_make_label, _show_label),
     "external_id": Kind(_make_external_id, _show_external_id),
     "session_id": Kind(_make_session, _show_session),
+    "change_no": Kind(_make_change, _show_change),
 }
 # By tag, for operations that take ids in the body.
 KIND_OF_BODY = {"tasks": "task_id", "lists": "list_id", "tokens": "token_id"}
@@ -126,7 +141,8 @@ async def _call(
     http: httpx.AsyncClient, operation: Operation, ids: dict[str, str] | None = None, **headers: str
 ) -> httpx.Response:
     """Call an operation with its example, on the given objects or on none."""
-    ids = dict.fromkeys(operation.parameters("path"), examples.ID) | (ids or {})
+    nobodys = {name: "1" if _is_number(of) else examples.ID for name, of in operation.parameters("path").items()}
+    ids = nobodys | (ids or {})
     content = operation.content
     for identity in ids.values():
         content = content.replace(examples.ID.encode(), identity.encode())
@@ -137,6 +153,10 @@ async def _call(
     )
     assert operation.conforms(response)
     return response
+
+
+def _is_number(parameter: dict[str, Any]) -> bool:
+    return bool(parameter["schema"].get("type") == "integer")
 
 
 def _conditions(operation: Operation) -> list[dict[str, str]]:

@@ -63,14 +63,19 @@ def test_a_difference_is_noticed(session: Connection, change: str) -> None:
 
 
 def test_functions_that_run_as_their_owner_say_where_names_are_looked_up(session: Connection) -> None:
-    """The two that have none, since each write runs them, name everything with its schema: see below."""
+    """Those that have none, since each write runs them, name everything with its schema: see below."""
     open_ones = session.execute("""
         SELECT proname FROM pg_proc
          WHERE pronamespace = 'todo'::regnamespace AND prosecdef
            AND NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, todo, pg_temp'], false) ORDER BY 1
     """).fetchall()
 
-    assert [name for (name,) in open_ones] == ["keep_task_books", "write_task_numbers"]
+    assert [name for (name,) in open_ones] == [
+        "keep_task_books",
+        "log_list_change",
+        "log_task_change",
+        "write_task_numbers",
+    ]
 
 
 def test_nobody_but_the_owner_makes_temporary_things(session: Connection) -> None:
@@ -100,7 +105,7 @@ def trapped(session: Connection) -> Connection:
     session.execute(_SPRING)
     for name in _TRAPS:
         session.execute(_TRAP.format(name=name))  # type: ignore[call-overload]  # text of our own
-    for table in ("users", "access_tokens", "tasks", "email_links", "attempt_buckets", "audit_events"):
+    for table in ("users", "access_tokens", "tasks", "email_links", "attempt_buckets", "audit_events", "changes"):
         columns = "id pg_catalog.uuid, user_id pg_catalog.uuid, change_no bigint, password pg_catalog.text"
         session.execute(f"CREATE TEMPORARY TABLE {table} ({columns})")  # type: ignore[call-overload]
     session.execute("RESET ROLE")
@@ -137,6 +142,7 @@ async def test_no_write_is_bent(alice: Person, trapped: Connection) -> None:
             [alice.id],
         )
         trapped.execute("UPDATE todo.tasks SET title = 'Bread', is_completed = true")
+    assert len(call(trapped, "SELECT before FROM todo.changes WHERE event = 'completed'")) == 6
     numbers = [4, 5, 6, 10, 11, 12]  # the second update leaves three as they are
     assert call(trapped, "SELECT change_no FROM todo.tasks ORDER BY 1") == [(number,) for number in numbers]
     assert len(call(trapped, "SELECT title FROM todo.search_tasks('bread')")) == 6

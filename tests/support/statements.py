@@ -101,6 +101,7 @@ async def _call(person: Person, operation: Operation) -> httpx.Response:
     elif "{external_id}" in path or "{name}" in path:
         await person.task(labels=["errand"])
         path = path.replace("{external_id}", "elsewhere").replace("{name}", "errand")
+    path = path.replace("{change_no}", "1")
     headers = {"Content-Type": "application/json", "Idempotency-Key": f"key-{operation.id}"}
     return await person.http.request(operation.method, path, content=operation.content, headers=headers)
 

@@ -92,17 +92,21 @@ class ModelAdmin(ExportPages):
         row = super().get_object(request, object_id, from_field)
         if row is None or request.method != "POST" or not transaction.get_connection().in_atomic_block:
             return row
-        self.lock_owners(self.model._base_manager.filter(pk=row.pk))
+        self.lock_owners(request, self.model._base_manager.filter(pk=row.pk))
         return self.get_queryset(request).select_for_update(of=("self",)).filter(pk=row.pk).first()
 
-    def lock_owners(self, rows: "models.QuerySet[Any]") -> None:
-        """Lock the people whose rows these are, before the rows themselves: the API's writes do so, too."""
+    def lock_owners(self, request: HttpRequest, rows: "models.QuerySet[Any]") -> None:
+        """Lock the people whose rows these are, before the rows themselves: the API's writes do so, too.
+
+        What is then written is logged as a change by whoever asks.
+        """
         if any(field.name == "user" for field in self.model._meta.fields):
             User.objects.lock(rows.order_by().values("user"))
+            audit.name_actor(request)
 
     def _get_list_editable_queryset(self, request: HttpRequest, prefix: str) -> "models.QuerySet[Any]":
         rows: models.QuerySet[Any] = super()._get_list_editable_queryset(request, prefix)
-        self.lock_owners(rows)
+        self.lock_owners(request, rows)
         # Always in the same order: two people's writes of the same rows must not lock each other out.
         return rows.select_for_update(of=("self",)).order_by("pk")
 
@@ -191,6 +195,8 @@ class ModelAdmin(ExportPages):
         Writing the whole row would put back what the API has changed since it was read, counters included.
         """
         self._note_before(request, obj, form)
+        if not change:
+            audit.name_actor(request)
         if change:
             columns = {field.name for field in obj._meta.concrete_fields}
             obj.save(update_fields=columns.intersection(form.changed_data))
@@ -278,7 +284,7 @@ class ModelAdmin(ExportPages):
         them itself, only of others is told here.
         """
         with transaction.atomic():
-            self.lock_owners(queryset)
+            self.lock_owners(request, queryset)
             # Always in the same order: two people's actions on the same rows must not lock each other out.
             rows = list(queryset.select_for_update(of=("self",)).order_by("pk"))
             seen = [row for row in rows if not self.is_list_watched or self._is_as_seen(request, row)]

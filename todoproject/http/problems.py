@@ -182,6 +182,26 @@ PLACE_GONE = _define(
     "Place gone",
     "What it is to stand before or after is not there, or no longer. Read the place again.",
 )
+UNDO_CONFLICT = _define(
+    "undo-conflict",
+    409,
+    "Changed since",
+    "What the action changed has been changed again; `conflicts` lists up to 20 things with the members concerned. Undo"
+    " the later changes first, or write what you want.",
+)
+NOT_UNDOABLE = _define(
+    "not-undoable",
+    409,
+    "Not undoable",
+    "What the action changed is purged, or the log holds the action no longer.",
+)
+SYNC_EXPIRED = _define(
+    "sync-expired",
+    410,
+    "Sync expired",
+    "What you have missed is purged. Begin without a cursor: keep only what was never acknowledged, drop what the new"
+    " run does not name, then send your pending edits; one that is a 404 is dropped.",
+)
 PRECONDITION_FAILED = _define(
     "precondition-failed",
     412,

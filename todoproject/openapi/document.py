@@ -41,7 +41,7 @@ GUIDE = Path(__file__).with_name("guide.md")
 _ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, INTERNAL_ERROR, UNAVAILABLE)
 _WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
 _WRITING = (OUTCOME_UNKNOWN,)
-_CHANGING = {"tasks", "lists", "labels"}  # tags of the operations whose writes take change numbers
+_CHANGING = {"tasks", "lists", "labels", "changes"}  # tags of the operations whose writes take change numbers
 _WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, CONFLICT, KEY_REUSED)
 _CODES = "x-codes"  # a response's problems on their way through Ninja; not in the finished document
 
@@ -52,6 +52,7 @@ _TAGS = {
     "tasks": "The tasks of the account that the token belongs to.",
     "lists": "The lists that tasks are kept in. A task in none of them is in the inbox.",
     "labels": "The labels on tasks: the same whatever their case and width.",
+    "changes": "What has changed, in order: for clients that keep a copy.",
     "health": "For monitors and load balancers; no token needed.",
 }
 _SECURITY = (

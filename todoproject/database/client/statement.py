@@ -31,6 +31,7 @@ class Credentials:
 
     digest: bytes = field(repr=False)
     user_id: str | None = None
+    request_id: str = ""  # what the log of changes calls the request
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,10 @@ class Statement:
         What `writes` an owner's rows locks the owner first, so that its snapshot is newer than the lock and no two
         writers can wait for each other.
         """
+        # The log of changes names the request that a write was made by.
+        noting = ", set_config('app.request_id', %(request_id)s, true)" if writes and role == API_ROLE else ""
         preamble = (
-            sql.SQL("SELECT {}.open_request(%(token_digest)s, {}, {}), set_config('role', {}, true)")
+            sql.SQL(f"SELECT {{}}.open_request(%(token_digest)s, {{}}, {{}}), set_config('role', {{}}, true){noting}")
             .format(
                 sql.Identifier(settings.DATABASE_SCHEMA),
                 sql.Literal("{}" if scope is None else f"{{{scope}}}"),

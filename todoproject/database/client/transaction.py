@@ -85,8 +85,11 @@ async def send_unit(
 def _preamble(statement: Statement, credentials: Credentials | None) -> list[Bound]:
     if statement.is_fenced is (credentials is None):
         raise TypeError("a statement behind the fence needs credentials, and no other takes any")
-    token: Parameters = NOTHING if credentials is None else {"token_digest": credentials.digest}
-    return [] if statement.preamble is None else [(statement.preamble, token)]
+    if statement.preamble is None:
+        return []
+    if credentials is None:
+        return [(statement.preamble, NOTHING)]
+    return [(statement.preamble, {"token_digest": credentials.digest, "request_id": credentials.request_id})]
 
 
 def _commands(statements: Sequence[tuple[Statement, Parameters]], keep_going: bool) -> list[list[Bound]]:

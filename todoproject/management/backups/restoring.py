@@ -44,9 +44,10 @@ def check(dump: Path, tell: Callable[[str], None]) -> Manifest:
     return made
 
 
-def restore(dump: Path, made: Manifest, connection: BaseDatabaseWrapper, tell: Callable[[str], None]) -> None:
+def restore(dump: Path, made: Manifest, connection: BaseDatabaseWrapper, tell: Callable[[str], None]) -> bool:
     """Restore into the connection's database, whose schema must be empty, as a whole or not at all.
 
+    Return whether those who follow changes are sent back to the beginning: a schema from before that cannot.
     Raises BackupError, also where the outcome is not what was backed up, and database errors.
     """
     with direct_connection.connected(connection) as session:
@@ -64,6 +65,7 @@ def restore(dump: Path, made: Manifest, connection: BaseDatabaseWrapper, tell: C
             prepare_schema(connection)
             session.execute("ANALYZE")  # a dump has no statistics, and without them plans are guesses
             _compare(session, made, tell)
+            return _reset_sync(session, made.schema)
 
 
 @contextmanager
@@ -163,6 +165,15 @@ def _compare(session: "psycopg.Connection[Any]", made: Manifest, tell: Callable[
     if found:
         more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
         raise BackupError(f"what was restored is not what was backed up: {'; '.join(found[:5])}{more}")
+
+
+def _reset_sync(session: "psycopg.Connection[Any]", schema: str) -> bool:
+    """Leave out the numbers that were given after the backup was taken: nobody may meet one twice."""
+    function = f"{schema}.reset_sync()"
+    [(is_there,)] = session.execute("SELECT to_regprocedure(%s) IS NOT NULL", [function]).fetchall()
+    if is_there:
+        session.execute(sql.SQL("SELECT {}.reset_sync()").format(sql.Identifier(schema)))
+    return bool(is_there)
 
 
 class _Steps:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts import idempotency
 from accounts.models import AccessToken, AuditEvent, EmailChange, EmailLink, IdempotencyKey, User
-from tasks.models import Task, TaskList
+from tasks.models import Change, Task, TaskList
 
 # A batch is a transaction of its own: it holds few locks for a short while, and what is done stays done.
 BATCH = 1000
@@ -27,9 +27,9 @@ class Command(BaseCommand):
     help = (
         "Remove for good: tasks and lists deleted more than TASK_RETENTION_DAYS ago, tokens that ended more than 30"
         " days ago, expired codes from mails, changes of e-mail that nobody agreed to, expired answers to idempotency"
-        " keys, expired sessions of the admin, audit events older than AUDIT_RETENTION_DAYS. In small batches beside"
-        " traffic, leaving what somebody holds; run it every day, stop it at any moment. Exit code 0: done; 1: failed,"
-        " and what was removed stays removed."
+        " keys, expired sessions of the admin, audit events older than AUDIT_RETENTION_DAYS, changes in"
+        " the history older than CHANGE_RETENTION_DAYS. In small batches beside traffic, leaving what somebody holds;"
+        " run it every day, stop it at any moment. Exit code 0: done; 1: failed, and what was removed stays removed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -43,6 +43,7 @@ class Command(BaseCommand):
             for name, rows in _outlived(timezone.now()).items()
         }
         report["audit_events"] = _purge_audit(timezone.now(), dry_run=dry_run)
+        report["changes"] = _purge_history(timezone.now(), dry_run=dry_run)
         if as_json:
             self.stdout.write(json.dumps({"dry_run": dry_run, **report}))
         else:
@@ -68,6 +69,56 @@ def _purge_audit(now: datetime, *, dry_run: bool) -> int:
         with connection.cursor() as cursor:
             cursor.execute("SELECT purge_audit(%s, %s)", [oldest, BATCH])
             count = cursor.fetchone()[0]
+        total += count
+    return total
+
+
+# No index is kept for this: an owner's changes lie in the order of time, and the next owner is a step of the key away.
+_OWNERS_OF_OLD = """
+WITH RECURSIVE owners (user_id) AS (
+    (SELECT user_id FROM changes WHERE user_id > %(last)s ORDER BY user_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT user_id FROM changes WHERE user_id > owners.user_id ORDER BY user_id LIMIT 1) FROM owners
+     WHERE owners.user_id IS NOT NULL)
+SELECT user_id FROM owners
+ WHERE (SELECT at FROM changes WHERE changes.user_id = owners.user_id ORDER BY change_no LIMIT 1) < %(oldest)s
+ LIMIT %(most)s
+"""
+_REMOVE_OLD = """
+DELETE FROM changes WHERE user_id = %(owner)s AND change_no IN (
+    SELECT change_no FROM (
+        SELECT change_no, at FROM changes WHERE user_id = %(owner)s ORDER BY change_no LIMIT %(most)s) AS first
+     WHERE at < %(oldest)s)
+"""
+
+
+def _purge_history(now: datetime, *, dry_run: bool) -> int:
+    """Remove the oldest changes of each owner; who is writing at the moment is left for the next run."""
+    oldest = now - timedelta(days=settings.CHANGE_RETENTION_DAYS)
+    values: dict[str, Any] = {"oldest": oldest, "most": BATCH, "last": UUID(int=0)}
+    if dry_run:
+        return Change.objects.filter(at__lt=oldest).count()
+    total = 0
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(_OWNERS_OF_OLD, values)
+            owners = [owner for (owner,) in cursor.fetchall()]
+            for owner in owners:
+                total += _remove_history(cursor, values | {"owner": owner})
+            if len(owners) < BATCH:
+                return total
+            values["last"] = owners[-1]
+
+
+def _remove_history(cursor: Any, values: dict[str, Any]) -> int:
+    total, count = 0, BATCH
+    while count == BATCH:
+        with transaction.atomic():
+            free = User.objects.filter(pk=values["owner"]).select_for_update(no_key=True, skip_locked=True)
+            if not free.values_list("pk").first():
+                return total
+            cursor.execute(_REMOVE_OLD, values)
+            count = cursor.rowcount
         total += count
     return total
 

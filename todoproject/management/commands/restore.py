@@ -19,8 +19,9 @@ class Command(BaseCommand):
     help = (
         "Restore a backup into the database of the settings, which must be empty, or into another one of the same"
         " server, which is made if it is absent. The checksum is compared first; roles, rights, policies and the"
-        " search_path come back with the data; afterwards every table is compared with what was backed up. It happens"
-        " as a whole or not at all. Exit code 0: done; 1: refused or failed."
+        " search_path come back with the data; afterwards every table is compared with what was backed up. Whoever"
+        " follows changes begins anew, as after `resetsync`. It happens as a whole or not at all. Exit code 0: done; 1:"
+        " refused or failed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -36,18 +37,19 @@ class Command(BaseCommand):
             with orderly():
                 made = restoring.check(dump, tell)
                 with restoring.database(name, tell) as connection:
-                    restoring.restore(dump, made, connection, tell)
+                    is_reset = restoring.restore(dump, made, connection, tell)
         except (BackupError, psycopg.Error, OSError) as error:
             raise CommandError(" ".join(str(error).split())) from error
         finally:
             tell.done()
         if options["json"]:
-            facts = {"database": name, "settings": made.settings}
+            facts = {"database": name, "settings": made.settings, "sync_reset": is_reset}
             self.stdout.write(json.dumps(manifest.summary(dump, made) | facts))
             return
         self.stdout.write(
             f"Restored {made.rows} rows of {len(made.contents.tables)} tables, as they were at {made.created_at}, into"
-            f" database {name}, and compared them. Now run `python manage.py migrate`, then `python manage.py dbcheck`."
+            f" database {name}, and compared them. Now run `python manage.py migrate`,"
+            f"{'' if is_reset else ' `python manage.py resetsync`,'} then `python manage.py dbcheck`."
         )
         if made.settings:
             self.stdout.write("What was set beside the data, and is not set by a restore; set again what is wanted:")

@@ -1,0 +1,95 @@
+"""The changes of a task or a list on its page of history, and the button that undoes one."""
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+
+from tasks.models import Change, Task, TaskList
+from tests.support.staff import act, logged_in, make_list, make_task, make_user, page
+from tests.tasks.test_admin_tasks import task_form
+
+pytestmark = pytest.mark.usefixtures("orm")
+
+
+def change(client: Client, task: Task, **fields: str) -> Task:
+    """Change a task in its form."""
+    page(client.post(reverse("admin:tasks_task_change", args=[task.pk]), task_form(task, **fields), follow=True))
+    return Task.objects.get(pk=task.pk)
+
+
+def undo(client: Client, row: Task | TaskList, number: int) -> str:
+    address = reverse(f"admin:tasks_{row._meta.model_name}_undo_change", args=[row.pk, number])
+    return page(client.post(address, follow=True))
+
+
+def test_changes_are_shown_with_who_made_them_and_undone(staff: Client) -> None:
+    task = change(staff, make_task(make_user(), title="Before"), title="After")
+    Task.objects.filter(pk=task.pk).update(priority=3)
+    text = page(staff.get(reverse("admin:tasks_task_history", args=[task.pk])))
+    log = Change.objects.get(user_id=task.user_id, change_no=task.change_no)
+
+    assert (log.event, log.actor_kind, log.before) == ("updated", "staff", {"title": "Before"})
+    assert log.request_id
+    assert "Before → After" in text
+    assert "system" in text
+
+    assert "Undone, with all that" in undo(staff, task, task.change_no)
+    assert Task.objects.get(pk=task.pk).title == "Before"
+    last = Change.objects.filter(user_id=task.user_id).latest("change_no")
+    assert (last.before, last.actor_kind) == ({"title": "After"}, "staff")
+
+
+def test_what_has_changed_since_is_told_and_left(staff: Client) -> None:
+    task = change(staff, make_task(make_user(), title="First"), title="Second")
+    later = change(staff, task, title="Third")
+
+    assert "has been changed again since" in undo(staff, task, task.change_no)
+    assert Task.objects.get(pk=task.pk).title == "Third"
+    undo(staff, task, later.change_no)
+    assert Task.objects.get(pk=task.pk).title == "Second"
+
+
+def test_an_action_on_several_is_one_for_each_owner(staff: Client) -> None:
+    owner = make_user()
+    tasks = [make_task(owner, title=f"Task {number}") for number in range(3)]
+    act(staff, "tasks_task", "complete", *tasks)
+    done = Change.objects.filter(user=owner, event="completed")
+    assert {entry.action for entry in done} == {min(entry.change_no for entry in done)}
+
+    undo(staff, tasks[1], done.get(entity_id=tasks[1].id).change_no)
+    assert not Task.objects.filter(user=owner, is_completed=True).exists()
+
+
+def test_lists_have_the_button_too(staff: Client) -> None:
+    row = make_list(make_user(), name="Before")
+    TaskList.objects.filter(pk=row.pk).update(name="After")
+    row.refresh_from_db()
+
+    assert "Before → After" in page(staff.get(reverse("admin:tasks_tasklist_history", args=[row.pk])))
+    undo(staff, row, row.change_no)
+    row.refresh_from_db()
+    assert row.name == "Before"
+
+
+def test_only_changes_of_the_row_are_undone_from_its_page_and_only_by_a_form(staff: Client) -> None:
+    task, other = make_task(make_user()), make_task(make_user())
+    beside = make_task(task.user)
+
+    for row, number in ((task, beside.change_no), (task, 99), (other, beside.change_no)):
+        address = reverse("admin:tasks_task_undo_change", args=[row.pk, number])
+        assert staff.post(address).status_code == 404
+    assert staff.get(reverse("admin:tasks_task_undo_change", args=[task.pk, task.change_no])).status_code == 405
+
+
+def test_whoever_may_only_look_is_offered_no_button_and_refused() -> None:
+    task = make_task(make_user())
+    viewer = make_user(is_staff=True)
+    viewer.groups.add(Group.objects.get(name="Viewer"))
+    client = logged_in(viewer)
+
+    text = page(client.get(reverse("admin:tasks_task_history", args=[task.pk])))
+    assert "created" in text
+    assert "Undoes all" not in text
+    address = reverse("admin:tasks_task_undo_change", args=[task.pk, task.change_no])
+    assert client.post(address).status_code == 403
