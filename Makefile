@@ -56,6 +56,7 @@ test-all: test
 test-long:
 	@$(call install,$(EVERYTHING))
 	@echo '== Tests that play long'
+	@rm -f .coverage.* # what a killed process has left half written
 	@$(PYTEST) -m long --cov --cov-append
 
 mutants:

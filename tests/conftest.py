@@ -8,8 +8,9 @@ import io
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import httpx
@@ -22,6 +23,7 @@ from pytest_django import DjangoDbBlocker
 
 from tests.environment import FOLDER
 from tests.support import held
+from tests.support.counting import asks_real_servers, mark_uncounted, processes_uncounted
 from tests.support.kinds import LONG, LONG_KINDS, SLOW_FILES, kind_of
 from tests.support.people import Person, register
 from tests.support.processes.servers import Server
@@ -37,6 +39,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
         if kind_of({mark.name for mark in item.iter_markers()}) in LONG_KINDS:
             item.add_marker(LONG)
+    mark_uncounted(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Start no counting process for a test that is not counted."""
+    with processes_uncounted() if asks_real_servers(item) else nullcontext():
+        return (yield)
 
 
 # A busy machine is slow and not broken: httpx would give up after five seconds.
@@ -125,7 +135,9 @@ async def charlie(app: httpx.ASGITransport) -> AsyncIterator[Person]:
 @pytest.fixture(scope="session")
 def server(postgres: None) -> Iterator[Server]:
     """`manage.py runserver` in a process of its own, on its first start, with its own database."""
-    with Server(FIRST_STAFF_EMAIL="staff@example.com") as server:
+    with processes_uncounted():
+        server = Server(FIRST_STAFF_EMAIL="staff@example.com")
+    with server:
         yield server
 
 

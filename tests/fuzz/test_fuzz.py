@@ -15,7 +15,7 @@ from tests.support.processes.servers import Server
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 TESTS = Path(__file__).parent.parent
 HOOKS, DOCUMENT = TESTS / "support" / "fuzzing.py", TESTS / "openapi.json"
-IDS = ("batch", "batches", "0197c2d5-5a44-7abc-8def-000000000000")
+IDS = ("batch", "by-external-id", "batches", "0197c2d5-5a44-7abc-8def-000000000000")
 # They would end the token that the others are tried with.
 ENDING = ("logout", "logout_everywhere", "end_session", "revoke_token")
 
@@ -51,18 +51,26 @@ def fuzz(server: Server, folder: Path, headers: dict[str, str], *options: str) -
     assert " passed" in finished.stdout
 
 
-def test_batch_for_an_id_is_the_path_of_batches() -> None:
+def test_value_that_makes_another_path_is_known() -> None:
     """Known to have failed a run: the stateful phase takes `batch` from one path and tries it as an id in another."""
     import schemathesis  # seconds, which no other test should wait for
 
     from tests.support import fuzzing
 
     schema = schemathesis.openapi.from_path(DOCUMENT)
-    operation = schema["/v1/tasks/{task_id}"]["GET"]
 
-    found = {task_id: fuzzing.is_another_path(operation.Case(path_parameters={"task_id": task_id})) for task_id in IDS}
+    def leads_elsewhere(path: str, method: str, task_id: str) -> bool:
+        return fuzzing.is_another_path(schema[path][method].Case(path_parameters={"task_id": task_id}))
 
-    assert found == {"batch": True, "batches": False, "0197c2d5-5a44-7abc-8def-000000000000": False}
+    found = {task_id: leads_elsewhere("/v1/tasks/{task_id}", "GET", task_id) for task_id in IDS}
+    assert found == {
+        "batch": True,
+        "by-external-id": True,
+        "batches": False,
+        "0197c2d5-5a44-7abc-8def-000000000000": False,
+    }
+    found = {task_id: leads_elsewhere("/v1/tasks/{task_id}/move", "POST", task_id) for task_id in IDS}
+    assert [task_id for task_id, elsewhere in found.items() if elsewhere] == ["by-external-id"]
     assert not fuzzing.is_another_path(schema["/v1/tasks/batch"]["POST"].Case())
 
 
