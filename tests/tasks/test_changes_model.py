@@ -1,7 +1,8 @@
 """Whoever only ever applies `/v1/changes` holds what the server holds, whatever happens meanwhile.
 
-Two clients write, rows are purged from the trash and out of the middle, a backup comes back, and the one who follows
-reads small pages in between. Which order things happen in is drawn from a seed, so that a failure can be played again.
+Two clients write and undo, rows are purged from the trash and out of the middle, a backup comes back, and the one who
+follows reads small pages in between. Which order things happen in is drawn from a seed, so that a failure can be played
+again.
 """
 
 import random
@@ -88,6 +89,7 @@ class Server:
         kinds: list[tuple[Callable[[], Awaitable[None]], int]] = [
             *((self.create, 6), (self.change, 6), (self.delete, 4), (self.restore, 2), (self.move, 3)),
             *((self.delete_list, 1), (self.purge, 2), (self.remove, 1), (self.back_up, 1), (self.bring_back, 1)),
+            (self.undo, 3),
         ]
         [act] = self._chance.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])
         await act()
@@ -127,6 +129,11 @@ class Server:
     async def delete_list(self) -> None:
         tasks = self._chance.choice(["move", "delete"])
         await self._http.delete(f"/v1/lists/{self._any('lists')}", params={"tasks": tasks})
+
+    async def undo(self) -> None:
+        page = (await self._http.get("/v1/history?limit=20")).json()["items"]
+        if page:
+            await self._http.post(f"/v1/changes/{self._chance.choice(page)['change_no']}/undo")
 
     async def purge(self) -> None:
         """Remove some of what is in the trash, as `purge` does: never what something refers to."""

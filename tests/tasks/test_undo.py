@@ -1,5 +1,6 @@
 """Undo: whatever a request has changed, all or nothing, as a new change."""
 
+import random
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.support.http.operations import operations
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
+from tests.tasks.test_changes_model import Server
 
 [UNDO] = [operation for operation in operations() if operation.id == "undo_change"]
 _BOOKS = ("version", "updated_at", "position")
@@ -102,6 +104,35 @@ async def test_each_kind_of_change_is_undone_and_done_again(alice: Person, name:
         assert row | {"deleted_at": bool(row["deleted_at"])} == changed[identity] | {
             "deleted_at": bool(changed[identity]["deleted_at"])
         }
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_any_change_that_is_undone_leaves_what_was_there(alice: Person, seed: int) -> None:
+    """Whatever the tree and the trash look like meanwhile; a time of deletion alone is a new one."""
+
+    async def state() -> tuple[list[dict[str, Any]], list[str]]:
+        rows = [row | {"deleted_at": bool(row["deleted_at"])} for _, row in sorted((await held(alice)).items())]
+        return rows, await places(alice)
+
+    chance, undone = random.Random(seed), 0
+    with connect(autocommit=True) as direct:
+        server = Server(alice, chance, direct)
+        acts = [server.change, server.change, server.delete, server.restore, server.move, server.delete_list]
+        for _ in range(40):
+            await server.create()
+            before, number = await state(), await last_number(alice)
+            await chance.choice(acts)()
+            changed = await last_number(alice)
+            if changed > number and chance.random() < 0.6:
+                await undo(alice, changed)
+                assert await state() == before
+                undone += 1
+    assert undone > 5
+
+
+async def last_number(person: Person) -> int:
+    page = (await person.http.get("/v1/history?limit=1")).json()
+    return page["items"][0]["change_no"] if page["items"] else 0
 
 
 async def test_what_was_created_goes_to_the_trash(alice: Person) -> None:
