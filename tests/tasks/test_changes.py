@@ -1,5 +1,6 @@
 """GET /v1/changes: what has changed since a cursor, and when a cursor is too old. As a whole: test_changes_model.py."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from tasks.queries import cursors
 from tasks.queries.cursors import Position
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
+from tests.support.staff import in_thread
 
 
 async def changes(person: Person, cursor: str | None = None, **parameters: Any) -> dict[str, Any]:
@@ -149,6 +151,24 @@ async def test_who_has_seen_a_tombstone_does_not_miss_it_when_it_is_purged(alice
     assert await is_expired(alice, before)
     assert not await is_expired(alice, seen)
     assert [item["task"]["title"] for item in await all_changes(alice)] == ["Stays"]
+
+
+async def test_the_command_raises_the_fence_too(alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a list, its task and a subtask of that, which go one after the other."""
+    in_list = await alice.list()
+    parent = await alice.task(list_id=in_list["id"])
+    await alice.task(parent_id=parent["id"])
+    before = (await changes(alice))["next_cursor"]
+    await alice.http.delete(f"/v1/lists/{in_list['id']}?tasks=delete")
+    seen = (await changes(alice))["next_cursor"]
+    for table in ("tasks", "lists"):
+        execute(f"UPDATE {table} SET deleted_at = now() - interval '60 days' WHERE user_id = %s", alice.id)
+    old = (await changes(alice))["next_cursor"]
+
+    await asyncio.to_thread(in_thread, call_command, "purge", "--json")
+
+    assert [await is_expired(alice, cursor) for cursor in (before, seen, old)] == [True, True, False]
+    assert await all_changes(alice) == []
 
 
 async def test_what_goes_without_a_tombstone_sends_everybody_back(alice: Person, bob: Person) -> None:
