@@ -22,7 +22,7 @@ from tasks.models import Change, Task, TaskList
 from todoproject.admin.model_admin import ModelAdmin
 
 MOST_CHANGES = 50  # on a page
-_MARKS = {"deleted_with", "completed_with", "series"}  # what took a task along, where a series stands: no members
+_MARKS = {"deleted_with", "completed_with", "series"}  # what took a task along, what is computed from: no members
 
 # From the row's last change back, by the primary key.
 _WALK = """

@@ -73,7 +73,8 @@ _COMES_AND_GOES = (
     " WHEN OLD.deleted_at IS NOT NULL AND NEW.deleted_at IS NULL THEN 'restored'"
 )
 TASK_EVENTS = (
-    f"{_COMES_AND_GOES} WHEN NEW.is_completed AND NOT OLD.is_completed THEN 'completed'"
+    f"{_COMES_AND_GOES} WHEN before ? 'occurrence' AND current_setting('app.series', true) = 'completed'"
+    " THEN 'occurrence_completed' WHEN NEW.is_completed AND NOT OLD.is_completed THEN 'completed'"
     " WHEN OLD.is_completed AND NOT NEW.is_completed THEN 'reopened'"
     " WHEN before ?| ARRAY['list_id', 'parent_id', 'position'] THEN 'moved'"
 )

@@ -140,6 +140,7 @@ BEGIN
     IF conflicts IS NOT NULL THEN
         RAISE EXCEPTION 'changed since' USING ERRCODE = '23514', CONSTRAINT = 'change_undone', DETAIL = conflicts;
     END IF;
+    PERFORM set_config('app.series', 'on', true); -- what ended is ended again, without its occurrence
     FOR thing IN
         SELECT *, CASE kind WHEN 'list' THEN CASE WHEN goes THEN 4 ELSE 0 END
                             ELSE CASE WHEN goes THEN 3 WHEN was ? 'deleted_at' THEN 1 ELSE 2 END END AS turn
@@ -157,6 +158,7 @@ BEGIN
                 DETAIL = jsonb_build_array(jsonb_build_object('kind', thing.kind, 'id', thing.entity_id, 'members', '[]'::jsonb));
         END;
     END LOOP;
+    PERFORM set_config('app.series', 'off', true);
 END $$;
 REVOKE EXECUTE ON FUNCTION {schema}.undo_change(bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {schema}.undo_change(bigint) TO todo_api;
