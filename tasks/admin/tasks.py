@@ -28,6 +28,7 @@ from tasks.admin.search import is_overdue, key_at
 from tasks.models import Priority, Task, TaskList
 from todoproject.admin import questions
 from todoproject.admin.change_list import DayRangeFilter, PersonFilter
+from todoproject.admin.displays import looked_up_once
 from todoproject.admin.paginator import MOST_COUNTED
 
 MOST_SUBTASKS, MOST_COPIES = 50, 20  # shown on a task's page
@@ -213,11 +214,13 @@ class TaskAdmin(ChangeHistory):
         return _state(task)
 
     @display(description="Belongs under")
+    @looked_up_once
     def parent(self, task: Task) -> str:
         found = Task.objects.filter(user_id=task.user_id, id=task.parent_id).first() if task.parent_id else None
         return "–" if found is None else _links([found])
 
     @display(description="Subtasks")
+    @looked_up_once
     def subtasks(self, task: Task) -> str:
         found = Task.objects.live().filter(user_id=task.user_id, parent_id=task.id).order_by("position", "id")
         return _links(found[:MOST_SUBTASKS]) or "–"
@@ -235,17 +238,20 @@ class TaskAdmin(ChangeHistory):
         return series.reminders(task) or "–"
 
     @display(description="Completed from")
+    @looked_up_once
     def copy_of(self, task: Task) -> str:
         found = Task.objects.filter(user_id=task.user_id, id=task.recurrence_of).first() if task.recurrence_of else None
         return "–" if found is None else format_html("{}, {}", _links([found]), task.occurrence)
 
     @display(description="Completed occurrences")
+    @looked_up_once
     def copies(self, task: Task) -> str:
         found = Task.objects.live().filter(user_id=task.user_id, recurrence_of=task.id).order_by("-occurrence")
         links = ((reverse("admin:tasks_task_change", args=[copy.pk]), copy.occurrence) for copy in found[:MOST_COPIES])
         return format_html_join(", ", '<a href="{}" class="text-link">{}</a>', links) or "–"
 
     @display(description="List")
+    @looked_up_once
     def kept_in(self, task: Task) -> str:
         found = TaskList.objects.filter(user_id=task.user_id, id=task.list_id).first() if task.list_id else None
         if found is None:
