@@ -17,6 +17,7 @@ from todoproject.http.problems import (
     ANSWER_WITHHELD,
     CATALOGUE,
     CONFLICT,
+    HEAD_TOO_LARGE,
     IN_FLIGHT,
     INTERNAL_ERROR,
     INVALID,
@@ -38,8 +39,8 @@ from todoproject.openapi import operations as descriptions
 
 GUIDE = Path(__file__).with_name("guide.md")
 
-# 413: the body is read before it is known whether anybody wants it. 422: an unknown query parameter.
-_ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, INTERNAL_ERROR, UNAVAILABLE)
+# 413: the body is read before it is known whether anybody wants it. 422: an unknown query parameter. 431: a long one.
+_ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, HEAD_TOO_LARGE, INTERNAL_ERROR, UNAVAILABLE)
 _WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
 _WRITING = (OUTCOME_UNKNOWN,)
 _WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, TOO_MANY_ANSWERS, CONFLICT, KEY_REUSED)
