@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from django.views.decorators.http import require_POST
 
 from accounts import audit
 from accounts.models import AccessToken, User
+from tasks.admin import readable
 from tasks.models import Change, Task, TaskList
 from todoproject.admin.model_admin import ModelAdmin
 
@@ -48,7 +50,7 @@ class ShownChange:
     at: datetime
     event: str
     actor: str
-    members: list[tuple[str, Any, Any]]
+    members: list[tuple[str, str, str]]
 
 
 class ChangeHistory(ModelAdmin):
@@ -114,13 +116,20 @@ def shown_changes(row: Task | TaskList) -> list[ShownChange]:
         found = cursor.fetchall()
     names = _actors(found)
     state: dict[str, Any] = {str(field.column): getattr(row, field.attname) for field in row._meta.concrete_fields}
+    befores: list[dict[str, Any]] = [orjson.loads(before) if before else {} for *_, before in found]
+    called = readable.names(row.user_id, [*state.items(), *(member for before in befores for member in before.items())])
+    in_words = partial(readable.value, type(row), names=called)
     shown = []
-    for number, at, event, kind, actor, before in found:
-        was: dict[str, Any] = orjson.loads(before) if before else {}
-        members = [(name, value, state[name]) for name, value in was.items() if name not in _MARKS]
+    for (number, at, event, kind, actor, _), was in zip(found, befores, strict=True):
+        members = [
+            (readable.label(name), in_words(name, value), in_words(name, state[name]))
+            for name, value in was.items()
+            if name not in _MARKS
+        ]
         state |= was
         if event != "respaced":
-            shown.append(ShownChange(number, at, event, names.get(actor) or f"{kind} {actor or ''}".strip(), members))
+            by = names.get(actor) or f"{kind} {actor or ''}".strip()
+            shown.append(ShownChange(number, at, readable.event(event), by, members))
     return shown
 
 

@@ -1,6 +1,7 @@
 """Series as staff see them, and move them: by the present occurrence, as the API does."""
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -52,9 +53,9 @@ def described(task: Task) -> str:
     return f"{how['rule']}, {begins}, {missed} ({how['timezone']}); now {task.occurrence}"
 
 
-def reminders(task: Task) -> str:
-    """Return when a task's owner is reminded, in a line."""
-    return ", ".join(_reminder(each) for each in task.reminders)
+def reminders(given: Iterable[dict[str, Any]]) -> str:
+    """Return when an owner is reminded, in a line."""
+    return ", ".join(map(_reminder, given))
 
 
 def _reminder(reminder: dict[str, Any]) -> str:

@@ -235,7 +235,7 @@ class TaskAdmin(ChangeHistory):
 
     @display(description="Reminders")
     def reminded(self, task: Task) -> str:
-        return series.reminders(task) or "–"
+        return series.reminders(task.reminders) or "–"
 
     @display(description="Completed from")
     @looked_up_once

@@ -40,6 +40,28 @@ def test_changes_are_shown_with_who_made_them_and_undone(staff: Client) -> None:
     assert (last.before, last.actor_kind) == ({"title": "After"}, "staff")
 
 
+def test_changes_are_told_in_the_words_of_staff(staff: Client) -> None:
+    owner = make_user()
+    home = make_list(owner, name="Home")
+    task = make_task(owner, title="Plants")
+    own = Task.objects.filter(pk=task.pk)
+    own.update(list_id=home.id, priority=3, labels=["green", "tall"], due_on="2026-12-01", is_completed=True)
+    own.update(recurrence=None, description="Not the cactus", reminders=[{"minutes_before": 15}], due_on=None)
+
+    text = page(staff.get(reverse("admin:tasks_task_history", args=[task.pk])))
+
+    told = {
+        "list": "– → Home",
+        "priority": "None → High",
+        "labels": "– → green, tall",
+        "is completed": "no → yes",
+        "description": "– → Not the cactus",
+        "reminders": "– → 15 minutes before",
+    }
+    for label, change in {**told, "due on": "1 Dec 2026 → –"}.items():
+        assert f"{label}</strong>: {change}" in text.replace("\xa0", " ")
+
+
 def test_what_has_changed_since_is_told_and_left(staff: Client) -> None:
     task = change(staff, make_task(make_user(), title="First"), title="Second")
     later = change(staff, task, title="Third")
