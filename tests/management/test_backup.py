@@ -151,7 +151,8 @@ SELECT gen_random_uuid(), gen_random_uuid(), u.id, 'One of two' FROM users u, ge
 HALF_DONE = """
 SELECT count(*) FROM users u
  WHERE (SELECT count(*) FROM tasks t WHERE t.user_id = u.id AND title = 'One of two') % 2 = 1
-    OR change_no <> (SELECT sum(version) FROM tasks t WHERE t.user_id = u.id)
+    OR (SELECT count(*) FROM changes c WHERE c.user_id = u.id)
+       <> (SELECT sum(version) FROM tasks t WHERE t.user_id = u.id)
 """
 
 
