@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from accounts.staff import second_factor
 from tests.environment import FOLDER
 from tests.support.browser import Visit, add_task, log_in, register, visit
-from tests.support.postgres.databases import connect
+from tests.support.processes.commands import new_database
 from tests.support.processes.servers import Server
 from todoproject.database import embedded
 
@@ -22,14 +22,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def strict(postgres: None) -> Iterator[Server]:
     """A server whose staff need a second factor, on a database of its own."""
-    name = f"strict_{uuid.uuid4().hex}"
-    url = f"postgresql://{embedded.OWNER}@/{name}?host={embedded.socket_directory(FOLDER / 'postgres')}"
-    settings = {"DATABASE_URL": url, "MIGRATE_ON_START": "true", "FIRST_STAFF_EMAIL": "staff@example.com"}
-    with connect("postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+    with new_database("strict") as name:
+        url = f"postgresql://{embedded.OWNER}@/{name}?host={embedded.socket_directory(FOLDER / 'postgres')}"
+        settings = {"DATABASE_URL": url, "MIGRATE_ON_START": "true", "FIRST_STAFF_EMAIL": "staff@example.com"}
         with Server(ADMIN_SECOND_FACTOR="required", **settings) as server:
             yield server
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_staff_set_up_a_second_factor_and_use_it(strict: Server, thread: ThreadPoolExecutor) -> None:

@@ -16,6 +16,7 @@ import pytest
 from django.db import connection
 
 from tests.support.postgres.databases import connect
+from tests.support.processes.commands import new_database
 from tests.support.processes.probes import manage, probe_app
 from todoproject.database import lock_watch
 
@@ -47,12 +48,9 @@ ADD_INDEX = """
 @pytest.fixture(scope="module")
 def migrated(postgres: None) -> Iterator[str]:
     """A database of its own, migrated."""
-    name = f"migrated_{uuid.uuid4().hex}"
-    with connect("postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+    with new_database("migrated") as name:
         assert finish(manage("migrate", "-v0", database=name)) == ""
         yield name
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 class Probe:

@@ -1,6 +1,5 @@
 """Migrations: they create everything, twice and at once do no harm, and can be taken back."""
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from tests.environment import FOLDER
 from tests.support.postgres.databases import connect
+from tests.support.processes.commands import new_database
 from tests.support.processes.probes import manage
 from todoproject.database import embedded
 
@@ -26,11 +26,8 @@ def run(*arguments: str, database: str) -> str:
 @pytest.fixture
 def empty(postgres: None) -> Iterator[str]:
     """An empty database."""
-    name = f"empty_{uuid.uuid4().hex}"
-    with connect("postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+    with new_database("empty") as name:
         yield name
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def objects(database: str) -> list[tuple[str, ...]]:
