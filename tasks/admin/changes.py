@@ -36,6 +36,10 @@ WITH RECURSIVE walk AS (
      WHERE depth < %(most)s)
 SELECT change_no, at, event, actor_kind, actor_id, before FROM walk ORDER BY change_no DESC
 """
+_TO_UNDO = [
+    *("tasks.change_task", "tasks.delete_task"),
+    *("tasks.change_tasklist", "tasks.delete_tasklist"),
+]
 _REFUSALS = {
     "change_undone": "Not undone: what it changed has been changed again since. Undo the later changes first.",
     "change_kept": "Not undone: it is no longer in the log, or something of it was purged.",
@@ -72,8 +76,8 @@ class ChangeHistory(ModelAdmin):
         return [path("<uuid:key>/undo/<int:number>/", view, name=name), *super().get_urls()]
 
     def _may_undo(self, request: HttpRequest) -> bool:
-        """Undoing may bring back and take away."""
-        return bool(self.has_change_permission(request) and self.has_delete_permission(request))
+        """Undoing may bring back and take away, and of both kinds: a request may have changed both."""
+        return isinstance(request.user, User) and request.user.has_perms(_TO_UNDO)
 
     @method_decorator(require_POST)
     def undo_change(self, request: HttpRequest, key: UUID, number: int) -> HttpResponse:

@@ -1,7 +1,7 @@
 """The changes of a task or a list on its page of history, and the button that undoes one."""
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
 
@@ -114,4 +114,20 @@ def test_whoever_may_only_look_is_offered_no_button_and_refused() -> None:
     assert "created" in text
     assert "Undoes all" not in text
     address = reverse("admin:tasks_task_undo_change", args=[task.pk, task.change_no])
+    assert client.post(address).status_code == 403
+
+
+@pytest.mark.parametrize("may", ["task", "tasklist"])
+def test_a_request_may_have_changed_both_kinds_so_both_rights_are_asked_for(may: str) -> None:
+    """Deleting a list with its tasks is undone from the page of either, and brings back both."""
+    owner = make_user()
+    row = make_list(owner, name="Home")
+    task = make_task(owner, list_id=row.id)
+    helper = make_user(is_staff=True)
+    names = [f"{verb}_{may}" for verb in ("view", "change", "delete")]
+    helper.user_permissions.set(Permission.objects.filter(codename__in=names))
+    client, shown = logged_in(helper), task if may == "task" else row
+
+    assert "Undoes all" not in page(client.get(reverse(f"admin:tasks_{may}_history", args=[shown.pk])))
+    address = reverse(f"admin:tasks_{may}_undo_change", args=[shown.pk, shown.change_no])
     assert client.post(address).status_code == 403
