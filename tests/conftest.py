@@ -27,6 +27,7 @@ from tests.support.counting import asks_real_servers, mark_uncounted, processes_
 from tests.support.kinds import LONG, LONG_KINDS, SLOW_FILES, kind_of
 from tests.support.people import Person, register
 from tests.support.processes.servers import Server
+from tests.support.static_files import found_once
 from todoproject.database import embedded
 from todoproject.observability import logs
 
@@ -69,6 +70,12 @@ def _nothing_slow_with_a_connection_in_hand(_held: list[str]) -> Iterator[None]:
     _held.clear()
     yield
     assert _held == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_are_found_once() -> Iterator[None]:
+    with found_once():
+        yield
 
 
 @pytest.fixture(scope="session")
