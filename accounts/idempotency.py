@@ -187,7 +187,7 @@ class _KeyedRequest:
 def _claim() -> Statement:
     query = "SELECT fingerprint = %(fingerprint)s, encode(answer, 'hex') FROM claim_idempotency_key(%(key_digest)s, {})"
     lifetime = sql.Literal(LIFETIME).as_string(None)
-    return _fenced(query.format(lifetime))
+    return Statement.fenced(query.format(lifetime), scope=None, role=ACCOUNT_ROLE, notes_use=False)
 
 
 @lru_cache
@@ -207,10 +207,6 @@ def _store() -> Statement:
 @lru_cache
 def _check(scope: str) -> Statement:
     return Statement.fenced("SELECT 1", scope=scope, role=ACCOUNT_ROLE)
-
-
-def _fenced(query: str) -> Statement:
-    return Statement.fenced(query, scope=None, role=ACCOUNT_ROLE)
 
 
 def _seal(key: str, response: HttpResponse, **more: object) -> bytes:

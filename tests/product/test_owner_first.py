@@ -80,6 +80,8 @@ async def belongings(alice: Person) -> tuple[dict[str, Any], dict[str, Any]]:
 async def test_who_waits_for_the_owner_holds_nothing_yet(alice: Person, write: Write) -> None:
     things = await belongings(alice)
     with connect() as holder, connect(autocommit=True) as looker:
+        # What has not been used for long is noted as used, which locks it, too.
+        looker.execute("UPDATE access_tokens SET last_used_at = NULL WHERE user_id = %s", [alice.id])
         holder.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
         request = asyncio.ensure_future(write(alice, *things))
         await lock_queue(1)

@@ -63,11 +63,13 @@ class Statement:
         repeatable: bool = False,
         writes: bool = False,
         counts: bool = False,
+        notes_use: bool = True,
     ) -> "Statement":
         """Put the token check, the user and the role in front of `query`. With no `scope`, any live token will do.
 
         What `writes` an owner's rows locks the owner first, so that its snapshot is newer than the lock and no two
-        writers can wait for each other.
+        writers can wait for each other. For what is followed by such a write in its own transaction nothing may be locked:
+        it does not note (`notes_use`) that the token was used, which the write does.
         """
         # The log of changes names the request that a write was made by.
         noting = ", set_config('app.request_id', %(request_id)s, true)" if writes and role == API_ROLE else ""
@@ -76,7 +78,7 @@ class Statement:
             .format(
                 sql.Identifier(settings.DATABASE_SCHEMA),
                 sql.Literal("{}" if scope is None else f"{{{scope}}}"),
-                sql.Literal(writes),
+                sql.Literal(writes if notes_use else None),
                 sql.Literal(role),
             )
             .as_string(None)
