@@ -23,7 +23,7 @@ from pytest_django import DjangoDbBlocker
 
 from tests.environment import FOLDER
 from tests.support import held
-from tests.support.counting import asks_real_servers, mark_uncounted, processes_uncounted
+from tests.support.counting import counts_processes, mark_uncounted, processes_uncounted
 from tests.support.kinds import LONG, LONG_KINDS, SLOW_FILES, kind_of
 from tests.support.people import Person, register
 from tests.support.processes.servers import Server
@@ -45,8 +45,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Start no counting process for a test that is not counted."""
-    with processes_uncounted() if asks_real_servers(item) else nullcontext():
+    """Start no counting process for a test that plays long."""
+    with nullcontext() if counts_processes(item) else processes_uncounted():
         return (yield)
 
 

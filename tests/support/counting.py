@@ -1,7 +1,8 @@
 """Which tests coverage counts lines for. Counting takes as long again as the tests, and the same lines count once.
 
-Not counted: all but the first cases of a table, and tests that only ask real servers much or often (a browser, a
-fuzzer, other people's clients, the fault suite), whose code the tests of each part run, too.
+Not counted: all but the first cases of a table; tests that only ask real servers much or often (a browser, a fuzzer,
+other people's clients, the fault suite), whose code the tests of each part run, too; and the processes that any test
+starts that plays long: each of the hundreds takes half as long again to begin.
 """
 
 import os
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.kinds import kind_of
+from tests.support.kinds import OTHERS, kind_of
 
 # The cases of a parametrized test that are counted: one that goes well and one that does not, usually.
 COUNTED_CASES = 2
@@ -28,12 +29,16 @@ def mark_uncounted(items: list[pytest.Item]) -> None:
     for item in items:
         function = item.nodeid.partition("[")[0]
         cases[function] += 1
-        if cases[function] > COUNTED_CASES or asks_real_servers(item):
+        if cases[function] > COUNTED_CASES or item.path.name in UNCOUNTED_FILES or _kind(item) in UNCOUNTED_KINDS:
             item.add_marker("no_cover")
 
 
-def asks_real_servers(item: pytest.Item) -> bool:
-    return item.path.name in UNCOUNTED_FILES or kind_of({mark.name for mark in item.iter_markers()}) in UNCOUNTED_KINDS
+def counts_processes(item: pytest.Item) -> bool:
+    return item.path.name not in UNCOUNTED_FILES and _kind(item) == OTHERS
+
+
+def _kind(item: pytest.Item) -> str:
+    return kind_of({mark.name for mark in item.iter_markers()})
 
 
 @contextmanager
