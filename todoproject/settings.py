@@ -170,6 +170,12 @@ def _schema_name(text: str) -> str:
     return text
 
 
+def _role_prefix(text: str) -> str:
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,54}", text) or text.startswith("pg_"):
+        raise ValueError("is not the beginning of a role's name, of lower-case letters, digits and _ (not pg_…)")
+    return text
+
+
 def _email_address(text: str) -> str:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text):
         raise ValueError("is not an e-mail address")
@@ -327,6 +333,8 @@ if _replica and (DATABASE_EMBEDDED or _replica["NAME"] != _default["NAME"]):
 if _replica and all(_replica[part] == _default[part] for part in ("HOST", "PORT")):
     _refuse("REPLICA_DATABASE_URL", "is the server of DATABASE_URL itself")
 DATABASE_SCHEMA = _read("DATABASE_SCHEMA", _schema_name, example="todo", default="todo")
+# Roles belong to the whole server: two owners on one server need each their own.
+DATABASE_ROLE_PREFIX = _read("DATABASE_ROLE_PREFIX", _role_prefix, example="staging", default="todo")
 MIGRATE_ON_START = _read("MIGRATE_ON_START", _boolean, example="true", default=DATABASE_EMBEDDED)
 
 # A small Neon compute has 97 usable connections; each worker holds this many for the API, and one more for each request

@@ -136,3 +136,28 @@ def test_second_owner_on_a_server_is_told_the_right_grant_and_nothing_is_half_do
         succeed("migrate", "-v0", database=second, DATABASE_URL=address)
         succeed("migrate", "-v0", database=second, DATABASE_URL=address)
         assert "may not be taken on" not in run("dbcheck", database=second, DATABASE_URL=address)[1]
+
+
+def test_second_owner_with_roles_of_its_own_needs_no_grant(postgres: None) -> None:
+    with new_database("first_owner") as first, owner("own_roles", "CREATEROLE") as second:
+        succeed("migrate", "-v0", database=first)
+        here = {"DATABASE_URL": url(second, user=second), "DATABASE_ROLE_PREFIX": "staging"}
+
+        succeed("migrate", "-v0", database=second, **here)
+
+        with connect(second, user=second) as connection:
+            found = [connection.execute(query).fetchall() for query in (_GRANTEES, _IN_POLICIES, _IN_FUNCTIONS)]
+        checked = run("dbcheck", database=second, **here)[1]
+        with connect(second, user=second, autocommit=True) as connection:
+            connection.execute("DROP OWNED BY staging_api, staging_account")
+            connection.execute("DROP ROLE staging_api, staging_account")
+        assert found == [[("staging_account",), ("staging_api",)], [("staging_account",), ("staging_api",)], []]
+        assert "policies bind staging_api, staging_account" in checked
+
+
+_GRANTEES = """
+SELECT DISTINCT grantee FROM information_schema.role_column_grants
+ WHERE table_schema = 'todo' AND grantee <> current_user ORDER BY 1
+"""
+_IN_POLICIES = "SELECT DISTINCT unnest(roles)::text FROM pg_policies ORDER BY 1"
+_IN_FUNCTIONS = "SELECT proname FROM pg_proc WHERE prosrc ~ 'todo_(api|account)'"

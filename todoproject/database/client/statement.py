@@ -21,8 +21,8 @@ from todoproject.database.client.command import Command
 Parameters = Mapping[str, object]
 NOTHING: Parameters = MappingProxyType({})
 
-API_ROLE = "todo_api"  # may read and write task content, fenced by row-level security
-ACCOUNT_ROLE = "todo_account"  # may read and write an account's own rows, fenced likewise
+API_ROLE = f"{settings.DATABASE_ROLE_PREFIX}_api"  # may read and write task content, fenced by row-level security
+ACCOUNT_ROLE = f"{settings.DATABASE_ROLE_PREFIX}_account"  # may read and write an account's own rows, fenced likewise
 
 
 @dataclass(slots=True, eq=False)
@@ -68,8 +68,8 @@ class Statement:
         """Put the token check, the user and the role in front of `query`. With no `scope`, any live token will do.
 
         What `writes` an owner's rows locks the owner first, so that its snapshot is newer than the lock and no two
-        writers can wait for each other. For what is followed by such a write in its own transaction nothing may be locked:
-        it does not note (`notes_use`) that the token was used, which the write does.
+        writers can wait for each other. What comes before such a write in its transaction may lock nothing: it does not
+        note the token's use (`notes_use`), which the write does.
         """
         # The log of changes names the request that a write was made by.
         noting = ", set_config('app.request_id', %(request_id)s, true)" if writes and role == API_ROLE else ""

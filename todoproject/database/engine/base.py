@@ -3,12 +3,20 @@
 from typing import Any, ClassVar, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.backends.postgresql import base
+from django.db.backends.postgresql import base, schema
 from psycopg import Connection
 
+from todoproject.database.engine import roles
 from todoproject.database.engine.patience import patiently
 from todoproject.database.engine.pool import AdminPool
 from todoproject.observability import slow_queries
+
+
+class SchemaEditor(schema.DatabaseSchemaEditor):
+    """Migrations call the roles todo_api and todo_account; here they become what the settings call them."""
+
+    def execute(self, sql: Any, params: Any = ()) -> None:
+        super().execute(roles.renamed(sql) if isinstance(sql, str) else sql, params)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -17,6 +25,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     A command connects by itself: it needs one connection, and no threads that tend a pool.
     """
 
+    SchemaEditorClass = SchemaEditor
     _pools: ClassVar[dict[str, AdminPool]] = {}
 
     @property

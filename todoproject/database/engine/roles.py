@@ -1,5 +1,8 @@
 """The roles that the migrations make, or find made by another database's owner: they belong to the whole server."""
 
+import re
+
+from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from todoproject.database.client.statement import ACCOUNT_ROLE, API_ROLE
@@ -24,3 +27,8 @@ def missing_rights(connection: BaseDatabaseWrapper) -> str | None:
     statements = [] if may_make_roles else [f"ALTER ROLE {quoted} CREATEROLE;"]
     statements += [f"GRANT {name} TO {quoted} WITH ADMIN OPTION;" for name in foreign]
     return " ".join(statements) or None
+
+
+def renamed(sql: str) -> str:
+    """Return the text of a migration, which calls the roles by their usual names, with what they are called here."""
+    return re.sub(r"\btodo_(api|account)\b", rf"{settings.DATABASE_ROLE_PREFIX}_\1", sql)
