@@ -8,6 +8,8 @@ one is postponed, and COUNT ends. (RFC 5545, sections 3.3.10 and 3.8.5.3.)
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
@@ -19,13 +21,64 @@ from tasks.rules import Rule, RuleRefused, days, parse
 HORIZON_YEARS = 50
 _LAST_YEAR = 9999
 _LAST_INSTANT = datetime(_LAST_YEAR, 12, 30, 23, 59, 59, 999_999, tzinfo=UTC)  # that can be stored
-_MOST_SECONDS = 0.2  # for a list of occurrences; one alone takes 20 ms at the most
+# How long one occurrence is looked for, and all that one request looks for: of this thread's own time, so that a busy
+# machine refuses nobody. Meanwhile the worker does nothing else.
+_RULE_SECONDS, _REQUEST_SECONDS = 0.02, 0.2
+_DAYS_A_LOOK = 500  # at the clock: a fraction of a millisecond
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)  # when something is done that misses nothing
 
 # Intervals up to which something follows within a few decades, also after a 29 February.
 _ALWAYS_GO_ON = {"DAILY": 999, "WEEKLY": 999, "MONTHLY": 48, "YEARLY": 4}
 
 Due = date | datetime  # a day, or an instant in UTC
+
+
+@dataclass(slots=True)
+class _Budget:
+    """What is left of a request's time for computing series."""
+
+    seconds: float = _REQUEST_SECONDS
+
+
+_budget: ContextVar[_Budget | None] = ContextVar("budget", default=None)
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Bound what all series inside take together: one request's."""
+    token = _budget.set(_Budget(_REQUEST_SECONDS))
+    try:
+        yield
+    finally:
+        _budget.reset(token)
+
+
+class _Meter:
+    """Looks at the clock while a rule is followed; raises RuleRefused once its time, or the request's, is over."""
+
+    def __init__(self) -> None:
+        self._budget, self._days = _budget.get(), 0
+        self._begun = time.thread_time()
+        self._left = _RULE_SECONDS if self._budget is None else min(_RULE_SECONDS, self._budget.seconds)
+        self._look()
+
+    def __call__(self, days: int) -> None:
+        self._days += days
+        if self._days >= _DAYS_A_LOOK:
+            self._days = 0
+            self._look()
+
+    def stop(self) -> None:
+        """Take what it has cost from the request's."""
+        if self._budget is not None:
+            self._budget.seconds -= time.thread_time() - self._begun
+
+    def _look(self) -> None:
+        if time.thread_time() - self._begun < self._left:
+            return
+        if self._budget is not None and self._left < _RULE_SECONDS:
+            raise RuleRefused("The series of this request take too long to compute: send fewer of them at a time.")
+        raise RuleRefused("The rule's next day takes too long to find: write it more simply.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +129,23 @@ class Series:
         return cls(parse(recurrence["rule"]), zone, begun, recurrence["from"], recurrence["missed"])  # type: ignore[arg-type]  # the words are the database's
 
     def after(self, present: Occurrence, done_at: datetime) -> Occurrence | None:
-        """Return the occurrence after the present one, which is completed or skipped at `done_at`; None at the end."""
+        """Return the occurrence after the present one, which is completed or skipped at `done_at`; None at the end.
+
+        Raises RuleRefused where finding it takes too long.
+        """
+        meter = _Meter()
+        try:
+            return self._after(present, done_at, meter)
+        finally:
+            meter.stop()
+
+    def _after(self, present: Occurrence, done_at: datetime, meter: _Meter) -> Occurrence | None:
         number = present.number + 1
         if self.counts_from == "completion":
             begun = done_at.astimezone(self.timezone).date()
-            found = next(self._from(begun, begun), None)
+            found = next(self._from(begun, begun, meter), None)
             return None if found is None or self._is_over(found.due, number) else replace(found, number=number)
-        for found in self._from(self.anchor, self._last_passed(present, done_at)):
+        for found in self._from(self.anchor, self._last_passed(present, done_at), meter):
             if not found.due > present.due:  # a wall-clock time that was moved onto it by a clock change
                 continue
             if self._is_over(found.due, number):
@@ -108,12 +171,10 @@ class Series:
         found, last = [present.due], present
         keeping = Series(self.rule, self.timezone, self.anchor, "due", "keep")
         if self.counts_from == "due":
-            give_up_at = time.perf_counter() + _MOST_SECONDS
-            while len(found) < limit and time.perf_counter() < give_up_at:
-                if (following := keeping.after(last, _LONG_AGO)) is None:
-                    break
-                found.append(following.due)
-                last = following
+            with bounded(), suppress(RuleRefused):
+                while len(found) < limit and (following := keeping.after(last, _LONG_AGO)) is not None:
+                    found.append(following.due)
+                    last = following
         return found
 
     @property
@@ -134,12 +195,12 @@ class Series:
         """Return the day that something is due on, in the series' zone."""
         return _day(self._wall(due))
 
-    def _from(self, anchor: date, after: date) -> Iterator[Occurrence]:
+    def _from(self, anchor: date, after: date, meter: _Meter) -> Iterator[Occurrence]:
         """Yield what the rule anchored there gives after a day or wall-clock time, not numbered."""
         last = _years_later(after, HORIZON_YEARS)
         # The day itself may come once more: an instant is later on it where a clock change has moved one.
         first = after - timedelta(days=1) if isinstance(after, datetime) and after.date() > date.min else _day(after)
-        for day in days(self.rule, _day(anchor), _day(first), last):
+        for day in days(self.rule, _day(anchor), _day(first), last, meter):
             due = self._instant(self._on(day))
             if isinstance(due, datetime) and due > _LAST_INSTANT:
                 return

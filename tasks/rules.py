@@ -166,14 +166,18 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
 # --- Expanding ------------------------------------------------------------------------------------
 
 
-def days(rule: Rule, anchor: date, after: date, last: date) -> Iterator[date]:
+def days(
+    rule: Rule, anchor: date, after: date, last: date, spend: Callable[[int], None] = lambda _: None
+) -> Iterator[date]:
     """Yield the rule's days after `after`, up to `last`, in order.
 
     `anchor` is the day the series began on: intervals count from it, and it says what the rule leaves open. It is none
-    of the days by itself, and COUNT and UNTIL are the caller's to look at.
+    of the days by itself, and COUNT and UNTIL are the caller's to look at. `spend` is told how many days are looked at
+    next, and may raise.
     """
     found = _Days(rule, anchor)
     for period in found.periods(max(after, anchor), last):
+        spend(_MOST_DAYS[rule.frequency])
         yield from (day for day in found.of(period) if after < day <= last and anchor <= day)
 
 

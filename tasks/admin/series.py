@@ -55,10 +55,13 @@ def described(task: Task) -> str:
 
 def reminders(given: Iterable[dict[str, Any]]) -> str:
     """Return when an owner is reminded, in a line."""
-    return ", ".join(map(_reminder, given))
+    return ", ".join(map(reminder, given))
 
 
-def _reminder(reminder: dict[str, Any]) -> str:
-    if "at" in reminder:
-        return f"{datetime.fromisoformat(reminder['at']).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return f"{reminder['minutes_before']} minutes before"
+def reminder(given: dict[str, Any]) -> str:
+    """Return when an owner is reminded, as it can be typed (forms.py)."""
+    if "at" not in given:
+        return f"{given['minutes_before']} minutes before"
+    moment = datetime.fromisoformat(given["at"]).astimezone(UTC).replace(tzinfo=None)
+    is_short = moment.second == moment.microsecond == 0
+    return f"{moment.isoformat(' ', 'minutes' if is_short else 'auto')} UTC"

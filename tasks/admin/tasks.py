@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
 from django.forms import Form
@@ -22,10 +23,14 @@ from accounts import audit
 from accounts.admin import audit_events, person_panels
 from accounts.admin.person_panels import Fact, Panel
 from accounts.models import User
-from tasks.admin import search, series
+from tasks.admin import bulk, search, series
 from tasks.admin.changes import ChangeHistory
+from tasks.admin.filters import LabelFilter, ListFilter
+from tasks.admin.forms import OF_SERIES, TaskForm
 from tasks.admin.search import is_overdue, key_at
 from tasks.models import Priority, Task, TaskList
+from tasks.recurrence import bounded
+from tasks.rules import RuleRefused
 from todoproject.admin import questions
 from todoproject.admin.change_list import DayRangeFilter, PersonFilter
 from todoproject.admin.displays import looked_up_once
@@ -114,6 +119,7 @@ class TaskAdmin(ChangeHistory):
     """Everybody's tasks."""
 
     kind = "task"
+    form = TaskForm
     records_views = True
     list_display = ("title", "owner", "state", "priority", "is_completed", "due")
     list_editable = ("priority", "is_completed")
@@ -123,6 +129,8 @@ class TaskAdmin(ChangeHistory):
         ("user", PersonFilter),
         StateFilter,
         ("priority", ChoicesDropdownFilter),
+        ListFilter,
+        LabelFilter,
         ("due_on", DueFilter),
         ("created_at", CreatedFilter),
         ("completed_at", DayRangeFilter),
@@ -136,7 +144,6 @@ class TaskAdmin(ChangeHistory):
     )
     autocomplete_fields = ("user",)
     is_list_watched = True
-    linked_lookups = ("list_id",)
     list_disable_select_all = False  # asked for with their number, a thousand at most
     readonly_fields = (
         *("id", "kept_in", "parent", "subtasks", "labelled", "external_id", "version", "number"),
@@ -146,7 +153,7 @@ class TaskAdmin(ChangeHistory):
     fieldsets = (
         (None, {"fields": ("title", "description", "user")}),
         ("State", {"fields": ("is_completed", "priority", "due_on", "due_at", "starts_on")}),
-        ("Series", {"fields": ("recurs", "copies", "copy_of", "reminded")}),
+        ("Series and reminders", {"fields": ("recurs", "copies", "copy_of", "reminded")}),
         (
             "Details",
             {
@@ -160,8 +167,14 @@ class TaskAdmin(ChangeHistory):
             },
         ),
     )
-    add_fieldsets = fieldsets[:2]  # type: ignore[assignment]  # Unfold's default is an empty tuple
-    actions = ("complete", "reopen", "remove", "restore")
+    _edited = ("rule", ("counts_from", "missed"), "zone", "remind")
+    edited_fieldsets = (
+        *fieldsets[:2],
+        ("Series and reminders", {"fields": ("recurs", *_edited, "copies", "copy_of")}),
+        fieldsets[3],
+    )
+    add_fieldsets = (*fieldsets[:2], ("Series and reminders", {"fields": _edited}))  # type: ignore[assignment]  # Unfold's default is an empty tuple
+    actions = ("complete", "reopen", "edit", "remove", "restore")
     export_columns: ClassVar = {"id": "id", "owner": "user__email", "owner_id": "user_id"} | {
         name: name
         for name in (
@@ -194,7 +207,10 @@ class TaskAdmin(ChangeHistory):
         """Say why everybody's tasks are in one order only: no index has them by due, and reading all takes seconds."""
         if request.GET.get("user__id__exact"):
             return ""
-        return "Everybody’s tasks are sorted by when they were made. Filter by an owner to sort by due or title."
+        return (
+            "Everybody’s tasks are sorted by when they were made. Filter by an owner to sort by due or title, and to"
+            " filter by their lists and labels."
+        )
 
     def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
         """Sort one owner's tasks by anything; all tasks would have to be read and sorted whole."""
@@ -293,6 +309,25 @@ class TaskAdmin(ChangeHistory):
     def restore(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
         return self._act(request, queryset.exclude(deleted_at=None), "restored", "Restore", deleted_at=None)
 
+    @admin.action(description="Edit selected tasks (list, priority, due, labels)", permissions=["change"])
+    def edit(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
+        chosen = queryset.filter(deleted_at=None)
+        owners = {*chosen.order_by().values_list("user_id", flat=True)[: MOST_COUNTED + 1]}  # of more nothing is done
+        form = bulk.BulkForm(request.POST if "confirmed" in request.POST else None, owners=owners, prefix="edit")
+        question = "Change {rows}? What is left empty stays as it is."
+        if page := questions.ask_first(self, request, chosen, question, "Change", form):
+            return page
+        try:
+            with transaction.atomic():
+                values = form.values() if form.is_valid() else {}
+                self.update_selected(request, chosen, "changed", also=bulk.ALSO, **values)
+        except IntegrityError as error:
+            refusal = bulk.REFUSALS.get(getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or "")
+            if refusal is None:
+                raise
+            self.message_user(request, refusal, messages.ERROR)
+        return None
+
     def _act(
         self,
         request: HttpRequest,
@@ -312,6 +347,11 @@ class TaskAdmin(ChangeHistory):
 
     def write_selected(self, rows: Sequence[Task], values: dict[str, Any]) -> None:
         """Write the rows; what recurs is completed by its present occurrence, after what may belong under it."""
+        if "list_id" in values:
+            bulk.move_to_list(rows, values["list_id"])
+            values = {name: value for name, value in values.items() if name != "list_id"}
+            if not values:
+                return
         moving = [row.pk for row in rows if values.get("is_completed") and series.is_open_series(row)]
         super().write_selected([row for row in rows if row.pk not in {*moving}], values)
         for row in Task.objects.filter(pk__in=moving).order_by("pk"):
@@ -319,11 +359,13 @@ class TaskAdmin(ChangeHistory):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Form, change: bool) -> None:
         """Complete what recurs by its present occurrence, after the rest of the form is written."""
+        if isinstance(form, TaskForm):  # not a row of the list
+            form.put_series(obj)
         if not (change and obj.is_completed and obj.recurrence is not None and "is_completed" in form.changed_data):
             super().save_model(request, obj, form, change)
             return
         form.changed_data.remove("is_completed")
-        names = {*form.changed_data, "is_completed", *series.MOVED}
+        names = {*form.changed_data, "is_completed", *series.MOVED} - {*OF_SERIES}
         before = audit.values(Task.objects.get(pk=obj.pk), names)
         super().save_model(request, obj, form, change)
         if obj.recurrence is None:  # the form has cleared its due
@@ -376,6 +418,37 @@ class TaskAdmin(ChangeHistory):
 
     def has_delete_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
         return (obj is None or obj.deleted_at is None) and bool(super().has_delete_permission(request, obj))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Offer fields to whoever may change the task; others see in words what they hold."""
+        if obj is not None and self.has_change_permission(request, obj):
+            return self.edited_fieldsets
+        return super().get_fieldsets(request, obj)
+
+    def changelist_view(  # type: ignore[override]  # as in ModelAdmin
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show a list, or act on it; where a rule's next day takes too long to find, nothing is done."""
+        try:
+            with bounded():
+                return super().changelist_view(request, extra_context)
+        except RuleRefused as error:
+            self.message_user(request, f"Nothing was done. {error}", messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def changeform_view(  # type: ignore[override]  # as in ModelAdmin
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show or save a task; where its rule's next day takes too long to find, nothing is saved."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except RuleRefused as error:
+            self.message_user(request, f"Nothing was saved. {error}", messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         """Leave out the buttons to make or change a user: choosing an owner is no place for that."""

@@ -1,5 +1,6 @@
 """Many writes of one user in one request, and in one round trip to the database."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -8,6 +9,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from accounts.models import Scope
+from tasks import recurrence
 from tasks.batch_schemas import (
     BatchChange,
     BatchCompletion,
@@ -74,8 +76,16 @@ async def run_batch(
 ) -> list[Result]:
     """Carry out operations in order; return the task after each, or why it was not done.
 
-    Raises BatchFailed where one fails that is to be all or nothing.
+    All their series together are computed no longer than one request may take (`recurrence.bounded`). Raises
+    BatchFailed where one fails that is to be all or nothing.
     """
+    with recurrence.bounded():
+        return await _run_batch(work, credentials, operations, is_atomic=is_atomic)
+
+
+async def _run_batch(
+    work: Work, credentials: Credentials, operations: Sequence[Operation], *, is_atomic: bool
+) -> list[Result]:
     unreadable = {
         number: OperationUnreadable(operation.failure)
         for number, operation in enumerate(operations)
@@ -83,7 +93,7 @@ async def run_batch(
     }
     if is_atomic and unreadable:
         raise BatchFailed(*next(iter(unreadable.items())))
-    steps = [_plan(operation) for operation in operations if not isinstance(operation, UnreadableOperation)]
+    steps = [await _planned(operation) for operation in operations if not isinstance(operation, UnreadableOperation)]
     if steps:
         done = iter(await _run(work, credentials, steps, is_atomic=is_atomic))
     else:  # whoever may not write learns nothing about the operations
@@ -93,6 +103,13 @@ async def run_batch(
 
 
 Step = Plan | Advance
+
+
+async def _planned(operation: BatchOperation) -> Step:
+    """Plan an operation; others have their turn after each that a series is computed for."""
+    if isinstance(operation, BatchCreate) and operation.data.recurrence is not None:
+        await asyncio.sleep(0)
+    return _plan(operation)
 
 
 async def _run(work: Work, credentials: Credentials, steps: Sequence[Step], *, is_atomic: bool) -> list[Result]:

@@ -37,7 +37,24 @@ _REMINDERS = {"reminders": sql.SQL("%(reminders)s::jsonb")}
 _NEW = {"recurrence": sql.SQL("jsonb_strip_nulls(%(recurrence)s::jsonb)"), **_REMINDERS}
 _MERGED = "jsonb_strip_nulls(coalesce(recurrence, '{}') || %(recurrence)s::jsonb) || '{\"named\": true}'::jsonb"
 _CHANGED = {"recurrence": sql.SQL(_MERGED), **_REMINDERS}
-TASKS = Resource(Task, FIELDS, TaskNotFound, TaskChanged, TaskDeleted, as_new=_NEW, as_changed=_CHANGED)
+# A list that is named beside a parent must be the parent's. Where it is another, the nil UUID is written: the trigger
+# looks at what changes only, and would take the list that the task is in already for one that nobody has named.
+_SAME_LIST = sql.SQL(
+    "CASE WHEN %(parent_id)s::uuid IS NULL OR %(list_id)s::uuid IS NOT DISTINCT FROM"
+    " (SELECT above.list_id FROM tasks AS above"
+    " WHERE above.user_id = (SELECT current_user_id()) AND above.id = %(parent_id)s)"
+    " THEN %(list_id)s::uuid ELSE '00000000-0000-0000-0000-000000000000'::uuid END"
+)
+TASKS = Resource(
+    Task,
+    FIELDS,
+    TaskNotFound,
+    TaskChanged,
+    TaskDeleted,
+    as_new=_NEW,
+    as_changed=_CHANGED,
+    as_named={frozenset({"list_id", "parent_id"}): {"list_id": _SAME_LIST}},
+)
 
 
 def own() -> TaskQuerySet:

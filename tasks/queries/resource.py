@@ -134,6 +134,8 @@ class Resource:
     # Members whose value is more than a parameter: in SQL, in a new row and in one that is there.
     as_new: Mapping[str, sql.Composable] = field(default_factory=dict)
     as_changed: Mapping[str, sql.Composable] = field(default_factory=dict)
+    # Members that are set to something else where all of these are named.
+    as_named: Mapping[frozenset[str], Mapping[str, sql.Composable]] = field(default_factory=dict)
 
     def own(self) -> "QuerySet[Any, Any]":
         """Return the rows of the user whom the request binds."""
@@ -258,7 +260,14 @@ class Resource:
         """Return, by member, what an update of it sets."""
         names = sorted(members)
         special = {name: value for name, value in self.as_changed.items() if name in names}
-        return statements.placeholders(names) | special
+        return statements.placeholders(names) | special | self.beside(names)
+
+    def beside(self, members: Iterable[str]) -> dict[str, sql.Composable]:
+        """Return, by member, what an update of all of these sets because they are named together."""
+        named = {*members}
+        return {
+            name: value for names, values in self.as_named.items() if names <= named for name, value in values.items()
+        }
 
     def leave(self, conditions: Conditions) -> Statement:
         """Change nothing, and give the row as it is."""

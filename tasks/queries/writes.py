@@ -142,7 +142,7 @@ def _move(named: frozenset[str], is_beside: bool, conditions: Conditions) -> Sta
         values["parent_id"] = sql.SQL(places["parent_id"])
     if "list_id" in named or (is_beside and not named):
         values["list_id"] = sql.SQL(places["list_id"])
-    return TASKS.update(TASKS.live(), values, conditions)
+    return TASKS.update(TASKS.live(), values | TASKS.beside(named), conditions)
 
 
 _OF_NEIGHBOUR = (

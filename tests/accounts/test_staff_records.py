@@ -23,12 +23,14 @@ ACTIONS: dict[tuple[str, str], tuple[dict[str, Any], str, str, str]] = {
     ("accounts_accesstoken", "revoke"): ({}, "change", "revoked", "revoked_at"),
     ("tasks_task", "complete"): ({}, "change", "completed", "is_completed"),
     ("tasks_task", "reopen"): ({"is_completed": True}, "change", "reopened", "is_completed"),
+    ("tasks_task", "edit"): ({}, "change", "changed", "priority"),
     ("tasks_task", "remove"): ({}, "delete", "deleted", "deleted_at"),
     ("tasks_task", "restore"): ({"deleted_at": LONG_AGO}, "change", "restored", "deleted_at"),
     ("tasks_tasklist", "empty_and_remove"): ({}, "delete", "deleted", "deleted_at"),
     ("tasks_tasklist", "remove_with_tasks"): ({}, "delete", "deleted", "deleted_at"),
     ("tasks_tasklist", "restore"): ({"deleted_at": LONG_AGO}, "change", "restored", "deleted_at"),
 }
+FILLED_IN = {"edit": {"edit-priority": "3"}}  # what an action asks for
 MAKE = {"accounts_accesstoken": make_token, "tasks_task": make_task, "tasks_tasklist": make_list}
 
 
@@ -57,7 +59,7 @@ def test_each_action_leaves_one_event_for_each_row_that_it_has_changed(model: st
     root = make_user("root", is_staff=True, is_superuser=True)
     rows, beside = [make(model, **before) for _ in range(2)], make(model, **before)
 
-    act(logged_in(root), model, action, *rows)
+    act(logged_in(root), model, action, *rows, **FILLED_IN.get(action, {}))
 
     for row in rows:
         (event,) = events_of(row)
@@ -79,7 +81,7 @@ def test_an_action_that_changes_nothing_records_nothing(model: str, action: str)
     row = make(model, **done_already.get(action, {"deleted_at": LONG_AGO}))
     assert before != done_already.get(action)
 
-    act(logged_in(make_user("root", is_staff=True, is_superuser=True)), model, action, row)
+    act(logged_in(make_user("root", is_staff=True, is_superuser=True)), model, action, row, **FILLED_IN.get(action, {}))
 
     assert events_of(row) == []
 

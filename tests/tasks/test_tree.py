@@ -91,7 +91,7 @@ async def test_task_is_moved_to_a_list_and_under_a_parent_with_all_below_it(alic
 
 async def test_task_is_not_moved_where_it_cannot_be(alice: Person, bob: Person) -> None:
     top, middle, low = await tree(alice, "t", "m", "l")
-    his, gone, elsewhere = await bob.task(), await alice.task(), await alice.task(list_id=(await alice.list())["id"])
+    his, gone = await bob.task(), await alice.task()
     await act(alice, gone, "delete")
 
     for parent, code in [
@@ -107,9 +107,6 @@ async def test_task_is_not_moved_where_it_cannot_be(alice: Person, bob: Person) 
                 "code": code,
                 "detail": "",
             }
-    # Where a task is in no list, null names none: the parent's is meant.
-    same_list = await move(alice, top, parent_id=elsewhere["id"], list_id=None)
-    assert (same_list.status_code, same_list.json()["list_id"]) == (200, elsewhere["list_id"])
     for neighbour in (top["id"], his["id"], gone["id"], str(uuid.uuid4())):
         assert assert_problem(await move(alice, top, after=neighbour), 409)["code"] == "place-gone"
     below = await move(alice, top, after=low["id"])
@@ -126,6 +123,35 @@ async def test_parent_in_another_list_is_refused(alice: Person) -> None:
 
     assert assert_problem(answer, 422)["errors"][0]["pointer"] == "#/list_id"
     assert (await alice.task(parent_id=parent["id"]))["list_id"] == home["id"]
+
+
+async def test_list_beside_a_parent_is_the_parents_or_refused(alice: Person) -> None:
+    """Also where it is the list that the task is in already; null is the inbox."""
+    home, work = await alice.list(), await alice.list()
+    in_home, in_work, in_inbox = [await alice.task(list_id=place) for place in (home["id"], work["id"], None)]
+    task = await alice.task()
+    for place in (None, home["id"]):
+        await move(alice, task, list_id=place)
+        for parent in (in_home, in_work, in_inbox):
+            for named in (None, home["id"], work["id"]):
+                if named == parent["list_id"]:
+                    continue
+                to = {"parent_id": parent["id"], "list_id": named}
+                for answer in (
+                    await move(alice, task, **to),
+                    await alice.http.patch(f"/v1/tasks/{task['id']}", json=to),
+                ):
+                    error = assert_problem(answer, 422)["errors"][0]
+                    assert (error["pointer"], error["code"]) == ("#/list_id", "parent_list")
+        assert (await now(alice, task))["list_id"] == place
+
+    for parent in (in_home, in_work, in_inbox):
+        moved = (await move(alice, task, parent_id=parent["id"], list_id=parent["list_id"])).json()
+        assert (moved["parent_id"], moved["list_id"]) == (parent["id"], parent["list_id"])
+    to = {"external_id": "one", "title": "x", "parent_id": in_home["id"], "list_id": home["id"]}
+    assert (await alice.http.put("/v1/tasks/by-external-id/one", json=to)).status_code == 201
+    contradicting = await alice.http.put("/v1/tasks/by-external-id/one", json=to | {"list_id": None})
+    assert assert_problem(contradicting, 422)["errors"][0]["code"] == "parent_list"
 
 
 async def test_tasks_are_five_levels_deep_at_most(alice: Person) -> None:

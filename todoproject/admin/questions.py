@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import get_token
 from django.template.response import TemplateResponse
@@ -21,9 +22,14 @@ def selects_all(request: HttpRequest) -> bool:
 
 
 def ask_first(
-    model_admin: Any, request: HttpRequest, rows: "QuerySet[Any]", question: str, button: str
+    model_admin: Any,
+    request: HttpRequest,
+    rows: "QuerySet[Any]",
+    question: str,
+    button: str,
+    form: Form | None = None,
 ) -> HttpResponse | None:
-    """Return the page that asks, with the number of rows; None where it has been answered.
+    """Return the page that asks, with the number of rows; None where it has been answered, and `form` filled in well.
 
     More rows than are counted are refused: they would be locked for seconds, and nobody can have meant them one by one.
     """
@@ -32,16 +38,18 @@ def ask_first(
         text = f"More than {MOST_COUNTED:,} match, which is too many at once: filter them further."
         messages.error(request, text)
         return HttpResponseRedirect(request.get_full_path())
-    if not number or "confirmed" in request.POST:
+    if not number or ("confirmed" in request.POST and (form is None or form.is_valid())):
         return None
     noun = model_admin.opts.verbose_name if number == 1 else model_admin.opts.verbose_name_plural
     text = question.format(rows=f"{number:,} {noun}")
-    return ask(model_admin, request, text, button, request.get_full_path())
+    return ask(model_admin, request, text, button, request.get_full_path(), form)
 
 
-def ask(model_admin: Any, request: HttpRequest, question: str, button: str, back: str) -> HttpResponse:
-    """Return a page that asks; its answer is what was sent, and `confirmed`."""
-    unneeded = ("csrfmiddlewaretoken", "confirmed")
+def ask(
+    model_admin: Any, request: HttpRequest, question: str, button: str, back: str, form: Form | None = None
+) -> HttpResponse:
+    """Return a page that asks; its answer is what was sent, what is filled in, and `confirmed`."""
+    unneeded = ("csrfmiddlewaretoken", "confirmed", *(() if form is None else map(form.add_prefix, form.fields)))
     carried = [
         (name, value)
         for name, values in request.POST.lists()
@@ -56,6 +64,7 @@ def ask(model_admin: Any, request: HttpRequest, question: str, button: str, back
         "button": button,
         "carried": carried,
         "back": back,
+        "form": form,
     }
     return TemplateResponse(request, "admin/ask.html", context)
 

@@ -1,0 +1,92 @@
+"""Filters of tasks by what is somebody's own: their lists, their labels. They are offered once an owner is chosen."""
+
+import uuid
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import connection
+from django.db.models import BooleanField, F, Func, QuerySet, TextField, Value
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import DropdownFilter
+
+from tasks.models import Task, TaskList
+
+OWNER = "user__id__exact"
+MOST_CHOICES = 200
+_INBOX = "inbox"
+
+# As GET /v1/labels counts them: folded, in the spelling most used.
+_LABELS = """
+SELECT mode() WITHIN GROUP (ORDER BY label COLLATE "C") FROM tasks, unnest(labels) AS label
+ WHERE user_id = %s AND deleted_at IS NULL GROUP BY fold(label) ORDER BY count(*) DESC, 1 LIMIT %s
+"""
+
+
+def owner_of(request: HttpRequest) -> uuid.UUID | None:
+    """Return the owner that a list is filtered by."""
+    return _id(request.GET.get(OWNER, ""))
+
+
+def _id(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def lists_of(owner: uuid.UUID) -> list[tuple[str, str]]:
+    """Return an owner's lists as choices, as the owner has put them."""
+    rows = TaskList.objects.live().filter(user_id=owner).order_by("position", "id")[:MOST_CHOICES]
+    return [(str(row.id), row.name) for row in rows]
+
+
+class _OwnersFilter(DropdownFilter):
+    """Hidden while there is nothing to choose from, unless an address asks for something."""
+
+    def has_output(self) -> bool:
+        return bool(self.lookup_choices) or self.value() is not None
+
+
+class ListFilter(_OwnersFilter):
+    """In one of the owner's lists, or in their inbox."""
+
+    title = "list"
+    parameter_name = "list_id"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        owner = owner_of(request)
+        choices = [] if owner is None else [(_INBOX, "Inbox"), *lists_of(owner)]
+        asked = _id(self.value() or "")
+        if asked is not None and str(asked) not in dict(choices):  # a link of ours: deleted, or nobody's in particular
+            choices += [(str(asked), row.name) for row in TaskList.objects.filter(id=asked)[:1]]
+        return choices
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Task]") -> "QuerySet[Task]":
+        if self.value() == _INBOX:
+            return queryset.filter(list_id=None)
+        asked = _id(self.value() or "")
+        return queryset if asked is None else queryset.filter(list_id=asked)
+
+
+class LabelFilter(_OwnersFilter):
+    """With one of the owner's labels, whatever its case."""
+
+    title = "label"
+    parameter_name = "label"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        owner = owner_of(request)
+        if owner is None:
+            return []
+        with connection.cursor() as cursor:
+            cursor.execute(_LABELS, [owner, MOST_CHOICES])
+            names = [str(name) for (name,) in cursor.fetchall()]
+        asked = self.value()
+        return [(name, name) for name in [*names, *([asked] if asked and asked not in names else [])]]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Task]") -> "QuerySet[Task]":
+        asked = self.value()
+        if not asked or owner_of(request) is None:
+            return queryset
+        wanted = Value([asked.replace("\0", "")], output_field=ArrayField(TextField()))
+        return queryset.filter(Func(F("labels"), wanted, function="has_labels", output_field=BooleanField()))

@@ -1,0 +1,96 @@
+"""`importtasks`: take over a file of tasks into somebody's account."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.models import Scope, User
+from tasks.formats import todotxt
+from tasks.formats.items import MOST_BYTES, FileRefused, Item, Notice
+from tasks.queries.imports import Report, import_items
+from todoproject.database.client.pool import pool
+from todoproject.database.client.statement import Credentials
+from todoproject.management import exchange
+from todoproject.management.interruption import orderly
+from todoproject.management.progress import Progress
+
+_MOST_TOLD = 20  # lines of what was changed or left out; --json has all
+
+
+class Command(BaseCommand):
+    help = (
+        "Import a file of tasks as their owner. The whole file is read first; the same file again changes nothing, and"
+        " one that was interrupted goes on where it stopped. Exit code 0: done, and what could not be kept as it was is"
+        " told by line; 1: the file was refused, or the database went away."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("email", help="Whose, in any case.")
+        parser.add_argument("file", help="The file; - reads standard input.")
+        parser.add_argument("--format", choices=exchange.FORMATS, required=True)
+        parser.add_argument("--list", help="The name of the list to put into what has none of its own.")
+        parser.add_argument("--dry-run", action="store_true", help="Only tell what would be done.")
+        parser.add_argument("--json", action="store_true", help="Print one JSON object and no progress.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = exchange.owner(options["email"])
+        tell = Progress(quiet=options["json"] or options["verbosity"] == 0)
+        try:
+            with orderly():
+                report = _import(user, *_read(options["file"]), options, tell)
+        finally:
+            tell.done()
+        if not options["dry_run"]:
+            counts = {"created": report.created, "updated": report.updated, "left_out": len(report.left_out)}
+            exchange.record(user, "import tasks", format=report.format, **counts)
+        if options["json"]:
+            self.stdout.write(json.dumps(report.document(), ensure_ascii=False))
+        elif options["verbosity"] > 0:
+            self._tell(report)
+
+    def _tell(self, report: Report) -> None:
+        verb = "Would be" if report.dry_run else "Done:"
+        self.stdout.write(
+            f"{verb} {report.created} created, {report.updated} updated, {report.unchanged} unchanged,"
+            f" {len(report.left_out)} left out; {len(report.lists)} new lists."
+        )
+        for name, notices in (("changed", report.changed), ("left out", report.left_out)):
+            for notice in notices[:_MOST_TOLD]:
+                where = f"line {notice.line}" if notice.line else "the file"
+                self.stdout.write(f"  {name}, {where}: {notice.detail}")
+            if len(notices) > _MOST_TOLD:
+                self.stdout.write(f"  {name}: {len(notices) - _MOST_TOLD} more; --json has them all")
+
+
+def _read(name: str) -> tuple[list[Item], list[Notice]]:
+    try:
+        with sys.stdin.buffer if name == "-" else Path(name).open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise CommandError(f"cannot read {name}: {error.strerror or error}") from error
+    try:
+        return todotxt.parse(content)
+    except FileRefused as error:
+        raise CommandError(f"{name}: {error}") from error
+
+
+def _import(user: User, items: list[Item], notices: list[Notice], options: dict[str, Any], tell: Progress) -> Report:
+    async def work(credentials: Credentials) -> Report:
+        return await import_items(
+            pool,
+            credentials,
+            items,
+            notices,
+            ZoneInfo(user.timezone),
+            source=options["format"],
+            into=options["list"],
+            dry_run=options["dry_run"],
+            tell=tell,
+        )
+
+    return exchange.act_as(user, "importtasks", [Scope.TASKS_READ, Scope.TASKS_WRITE], work)
