@@ -36,11 +36,14 @@ def ask_first(
         return None
     noun = model_admin.opts.verbose_name if number == 1 else model_admin.opts.verbose_name_plural
     text = question.format(rows=f"{number:,} {noun}")
-    return ask(model_admin, request, text, button, request.get_full_path())
+    rows_in_steps = number if selects_all(request) else 0
+    return ask(model_admin, request, text, button, request.get_full_path(), rows_in_steps=rows_in_steps)
 
 
-def ask(model_admin: Any, request: HttpRequest, question: str, button: str, back: str) -> HttpResponse:
-    """Return a page that asks; its answer is what was sent, and `confirmed`."""
+def ask(
+    model_admin: Any, request: HttpRequest, question: str, button: str, back: str, *, rows_in_steps: int = 0
+) -> HttpResponse:
+    """Return a page that asks; its answer is what was sent, and `confirmed`, in steps (steps.py) if it is for many."""
     unneeded = ("csrfmiddlewaretoken", "confirmed")
     carried = [
         (name, value)
@@ -56,6 +59,7 @@ def ask(model_admin: Any, request: HttpRequest, question: str, button: str, back
         "button": button,
         "carried": carried,
         "back": back,
+        "rows_in_steps": rows_in_steps,
     }
     return TemplateResponse(request, "admin/ask.html", context)
 
