@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.apps import apps
 from django.db import connection
 from django.db.models import BinaryField, Model, QuerySet
 from django.http import HttpRequest
@@ -153,14 +152,6 @@ def record_failed_sign_in(request: HttpRequest, email: str) -> None:
         )
 
 
-def kind_of(event: AuditEvent) -> str:
-    """Return what people call the kind of thing that an event is about."""
-    try:
-        return str(apps.get_model(event.object_type)._meta.verbose_name)
-    except (LookupError, ValueError):  # about nothing, or of a model that is no more
-        return event.object_type.rpartition(".")[2] or "–"
-
-
 def events_for(thing: Model) -> "QuerySet[AuditEvent]":
     """Return what was recorded about something, newest first; let the caller say how many."""
     events = AuditEvent.objects.filter(object_type=thing._meta.label_lower, object_id=str(thing.pk))
@@ -170,6 +161,12 @@ def events_for(thing: Model) -> "QuerySet[AuditEvent]":
 def events_of(user: User) -> "QuerySet[AuditEvent]":
     """Return what somebody has done, newest first."""
     return AuditEvent.objects.filter(actor_id=user.pk).select_related("detail").order_by("-id")
+
+
+def address_of(event: AuditEvent) -> str:
+    """Return where an event came from, the empty string where that is not known; `detail` is best selected along."""
+    detail = getattr(event, "detail", None)
+    return str(event.address or (detail and detail.address) or "")
 
 
 @dataclass(frozen=True, slots=True)

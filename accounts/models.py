@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 from zoneinfo import available_timezones
 
+from django.apps import apps
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -389,7 +390,15 @@ class AuditEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.action} {self.object_type}".strip()
+        return f"{self.action} {self.kind}" if self.object_type else self.action
+
+    @property
+    def kind(self) -> str:
+        """What people call the kind of thing that this is about."""
+        try:
+            return str(apps.get_model(self.object_type)._meta.verbose_name)
+        except (LookupError, ValueError):  # about nothing, or of a model that is no more
+            return self.object_type.rpartition(".")[2] or "–"
 
 
 class AuditDetail(models.Model):

@@ -7,12 +7,14 @@ from django.urls import URLPattern, URLResolver, path
 from todoproject.api import api, document
 from todoproject.http.responses import json_response
 from todoproject.monitoring.prometheus import scrape
+from todoproject.openapi.document import ADDRESS, at
 from todoproject.pages import documentation, root_files
 
 
 async def openapi_document(request: HttpRequest) -> HttpResponse:
-    """Answer with the OpenAPI document."""
-    return json_response(document())
+    """Answer with the OpenAPI document, whose examples ask the server that it is read from."""
+    address = request.build_absolute_uri("/")[:-1] if "HTTP_HOST" in request.META else ADDRESS  # HTTP/1.0 needs none
+    return json_response(at(document(), address))
 
 
 # Ninja's own list, less its root, whose only purpose is to answer 404.

@@ -5,8 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, CharField, Model, OuterRef, Q, QuerySet, Subquery, UUIDField, When
-from django.db.models.functions import Cast
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -15,7 +14,9 @@ from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from accounts import audit
-from accounts.models import AccessToken, AuditEvent, User
+from accounts.admin import event_names
+from accounts.models import AuditEvent, User
+from todoproject.admin import words
 from todoproject.admin.change_list import DayRangeFilter
 from todoproject.admin.model_admin import ModelAdmin
 
@@ -25,23 +26,6 @@ ACTIONS = (
     *("reset second factor", "change password", "erase", "lock second factor", audit.REFUSED_FILTER),
     *("ask e-mail change", "change e-mail", "renew recovery codes", "end sessions"),
 )
-
-
-# What things of a kind are called beside their ids, for whoever may see them. Their keys are UUIDs.
-_NAMES: dict[str, tuple[type[Model], str]] = {
-    "accounts.user": (User, "email"),
-    "accounts.accesstoken": (AccessToken, "name"),
-}
-
-
-def add_names(model: type[Model], field: str) -> None:
-    """Call the things of another app by one of their fields; they are found by their id or key, a UUID."""
-    _NAMES[model._meta.label_lower] = (model, field)
-
-
-def _may_see(request: HttpRequest, model: type[Model]) -> bool:
-    options = model._meta
-    return model is User or bool(request.user.has_perm(f"{options.app_label}.view_{options.model_name}"))
 
 
 class ActionFilter(DropdownFilter):
@@ -71,9 +55,9 @@ class AuditEventAdmin(ModelAdmin):
     search_fields = ("request_id",)
     search_help_text = "A person's e-mail; the id of a person, a thing or an event; a request id"
     fieldsets = (
-        (None, {"fields": ("at", "action", "who", "thing", "changed", "facts")}),
+        (None, {"fields": ("at", "action", "who", "thing", "changed", "more")}),
         ("Where from", {"fields": ("through", "where", "request_id")}),
-        ("Details", {"fields": ("id", "actor_id", "object_type", "object_id")}),
+        ("Ids", {"fields": ("id", "by_id", "on_id")}),
     )
     export_columns: ClassVar = {
         name: name
@@ -82,7 +66,7 @@ class AuditEventAdmin(ModelAdmin):
             *("facts", "request_id", "address"),
         )
     }
-    readonly_fields = ("at", "who", "thing", "changed", "through", "where", "id")
+    readonly_fields = ("at", "who", "thing", "changed", "more", "through", "where", "id", "by_id", "on_id")
 
     @display(description="By")
     def who(self, event: AuditEvent) -> str:
@@ -94,12 +78,18 @@ class AuditEventAdmin(ModelAdmin):
 
     @display(description="On")
     def thing(self, event: AuditEvent) -> str:
-        kind = audit.kind_of(event)
-        if not event.object_id:
-            return kind
-        address = reverse(f"admin:{event.object_type.replace('.', '_')}_change", args=[event.object_id])
-        name = getattr(event, "object_name", None) or event.object_id
-        return format_html('<a href="{}" class="text-link">{} {}</a>', address, kind, name)
+        cell = event_names.thing(event)
+        if isinstance(cell, str):
+            return cell
+        return format_html('<a href="{}" class="text-link">{}</a>', cell["href"], cell["text"])
+
+    @display(description="Of who did it")
+    def by_id(self, event: AuditEvent) -> str:
+        return str(event.actor_id or "–")
+
+    @display(description="Of what it was done to")
+    def on_id(self, event: AuditEvent) -> str:
+        return event.object_id or "–"
 
     @display(description="Through")
     def through(self, event: AuditEvent) -> str:
@@ -107,27 +97,19 @@ class AuditEventAdmin(ModelAdmin):
 
     @display(description="From")
     def where(self, event: AuditEvent) -> str:
-        detail = getattr(event, "detail", None)
-        return event.address or (detail and detail.address) or "–"
+        return audit.address_of(event) or "–"
 
     @display(description="What changed")
     def changed(self, event: AuditEvent) -> str:
-        changes = getattr(getattr(event, "detail", None), "changes", {})
-        return format_html_join("", "<div>{}: {} → {}</div>", ((name, *pair) for name, pair in changes.items())) or "–"
+        return format_html_join("", "<div>{}: {} → {}</div>", words.changes(event)) or words.fields(event) or "–"
+
+    @display(description="More")
+    def more(self, event: AuditEvent) -> str:
+        return format_html_join("", "<div>{}: {}</div>", words.facts(event)) or "–"
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[AuditEvent]":
         by = User.objects.filter(pk=OuterRef("actor_id")).values("email")
-        named = [(label, model, field) for label, (model, field) in _NAMES.items() if _may_see(request, model)]
-        # A CASE, so that nothing but a UUID is ever read as one.
-        is_known = Q(object_type__in=[label for label, _, _ in named]) & ~Q(object_id="")
-        key = Case(When(is_known, then=Cast("object_id", UUIDField())), default=None)
-        names = [
-            When(object_type=label, then=Subquery(model._base_manager.filter(pk=OuterRef("object_key")).values(field)))
-            for label, model, field in named
-        ]
-        name = Case(*names, default=None, output_field=CharField())
-        events: QuerySet[AuditEvent] = super().get_queryset(request)
-        return events.annotate(object_key=key, actor_email=Subquery(by)).annotate(object_name=name)
+        return event_names.with_names(request, super().get_queryset(request)).annotate(actor_email=Subquery(by))
 
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
@@ -180,5 +162,7 @@ class AuditEventAdmin(ModelAdmin):
         if "download" in request.GET:
             name = f"erased-{event.object_id}.json"
             return JsonResponse(receipt, headers={"Content-Disposition": f'attachment; filename="{name}"'})
-        context = {**self.admin_site.each_context(request), "title": "Receipt", "opts": self.opts, "receipt": receipt}
+        by = User.objects.filter(pk__in=[event.actor_id]).values_list("email", flat=True).first() or event.actor_id
+        shown = {"receipt": receipt, "at": event.at, "by": by}
+        context = {**self.admin_site.each_context(request), "title": "Receipt", "opts": self.opts, **shown}
         return TemplateResponse(request, "admin/accounts/user/receipt.html", context)

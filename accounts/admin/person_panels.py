@@ -16,9 +16,11 @@ from django.utils import timezone
 from django.utils.formats import localize
 
 from accounts import audit
+from accounts.admin import event_names
 from accounts.admin.tokens import state_of
 from accounts.models import AccessToken, AuditEvent, User
 from accounts.staff.rights import held_if_active
+from todoproject.admin import words
 
 ROWS = 10
 
@@ -115,8 +117,8 @@ def _failed(request: HttpRequest, user: User) -> Panel | None:
 def _done(request: HttpRequest, user: User) -> Panel | None:
     if not may_see_sign_ins(request, user):
         return None
-    events = audit.events_of(user)[:ROWS]
-    rows = [(when(one.at), one.action, audit.kind_of(one), audit.DOORS[one.door], _address(one)) for one in events]
+    events = event_names.with_names(request, audit.events_of(user))[:ROWS]
+    rows = [(when(one.at), one.action, event_names.thing(one), audit.DOORS[one.door], _address(one)) for one in events]
     columns = ("Time", "Action", "On", "Through", "From")
     return Panel("What they did", columns, rows, _audit(request, actor_id=user.pk))
 
@@ -124,7 +126,7 @@ def _done(request: HttpRequest, user: User) -> Panel | None:
 def _done_to(request: HttpRequest, user: User) -> Panel | None:
     events = audit.events_for(user).exclude(actor_id=user.pk).exclude(action__in=[audit.VIEW, audit.SIGN_IN_FAILED])
     rows = [
-        (when(named.event.at), named.event.action, ", ".join(named.event.facts.get("fields", [])), named.actor)
+        (when(named.event.at), named.event.action, words.fields(named.event), named.actor)
         for named in audit.named(list(events[:ROWS]))
     ]
     return Panel("What staff did", ("Time", "Action", "Fields", "By"), rows, _audit(request, object_id=user.pk))
@@ -137,8 +139,7 @@ def may_see_sign_ins(request: HttpRequest, user: User) -> bool:
 
 
 def _address(event: AuditEvent) -> str:
-    detail = getattr(event, "detail", None)
-    return event.address or (detail and detail.address) or "–"
+    return audit.address_of(event) or "–"
 
 
 def _audit(request: HttpRequest, **query: object) -> str:

@@ -165,7 +165,7 @@ class UserAdmin(ModelAdmin):
                 error_messages={"invalid_choice": "Not an IANA time zone, such as Europe/Berlin."},
             )
         if db_field.name == "is_superuser":
-            options["help_text"] = "May do everything, also what no group may."
+            options |= {"label": "Superuser", "help_text": "May do everything, also what no group may."}
         return super().formfield_for_dbfield(db_field, request, **options)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:

@@ -14,11 +14,10 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts import audit
-from accounts.models import AccessToken, AuditEvent, SecondFactor, User
-from accounts.staff import second_factor
+from accounts.models import AccessToken, SecondFactor, User
+from accounts.staff import own_sessions, second_factor
 from accounts.staff.forms import CodeForm
 
 SHOWN = 10  # sign-ins: enough to see a stranger's
@@ -29,15 +28,14 @@ _REPLACE_SECONDS = 600  # between the old phone's code and the new one's
 def context(request: HttpRequest, user: User, form: CodeForm) -> dict[str, Any]:
     """Return what the page shows about somebody."""
     factor = SecondFactor.objects.filter(user=user).first()
-    sessions = user.tokens.filter(kind=AccessToken.Kind.SESSION, revoked_at=None, expires_at__gt=timezone.now())
-    sign_ins = AuditEvent.objects.filter(actor_id=user.pk, action=audit.SIGN_IN).select_related("detail")
+    sign_ins = audit.events_of(user).filter(action=audit.SIGN_IN)[:SHOWN]
     return {
         "form": form,
         "factor": factor,
         "codes_left": len(factor.recovery_codes) if factor else 0,
         "is_required": settings.ADMIN_SECOND_FACTOR == "required",
-        "sessions": sessions.order_by("-id")[:SHOWN],
-        "sign_ins": sign_ins.order_by("-id")[:SHOWN],
+        "sessions": own_sessions.of(request, user),
+        "sign_ins": [(event.at, audit.DOORS[event.door], audit.address_of(event)) for event in sign_ins],
     }
 
 
@@ -87,6 +85,15 @@ def end_sessions(request: HttpRequest, user: User) -> HttpResponse:
         audit.record(request, "end sessions", user, facts={"tokens": ended})
     _stay_signed_in(request, user)
     messages.success(request, "All other sessions have ended, here and in apps. Personal access tokens go on.")
+    return back()
+
+
+def end_session(request: HttpRequest, user: User) -> HttpResponse:
+    """End one other session, which the form names."""
+    if own_sessions.end(request, user, request.POST.get("session", "")):
+        messages.success(request, "That session has ended.")
+    else:
+        messages.warning(request, "That session had ended already.")
     return back()
 
 

@@ -173,6 +173,8 @@ class StaffSite(UnfoldAdminSite):
         form = CodeForm(request.POST if request.POST.get("do") in ("codes", "replace", "off") else None)
         if request.method == "POST" and request.POST.get("do") == "sessions":
             return own_account.end_sessions(request, user)
+        if request.method == "POST" and request.POST.get("do") == "end":
+            return own_account.end_session(request, user)
         if form.is_valid() and _accepted(request, user, form):
             match request.POST["do"]:
                 case "codes":
@@ -199,7 +201,7 @@ def sign_in(request: HttpRequest, user: User, *, factor: str) -> None:
     """Begin a session for somebody who has proved who they are, and record it."""
     with transaction.atomic():
         login(request, user, _BACKEND)
-        session_limits.begin(request.session)
+        session_limits.begin(request.session, audit.origin(request).address or "")
         audit.record(request, audit.SIGN_IN, user, facts={"factor": factor})
 
 

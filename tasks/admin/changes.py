@@ -126,7 +126,7 @@ def shown_changes(row: Task | TaskList) -> list[ShownChange]:
     shown = []
     for (number, at, event, kind, actor, _), was in zip(found, befores, strict=True):
         members = [
-            (readable.label(name), in_words(name, value), in_words(name, state[name]))
+            (readable.label(type(row), name), in_words(name, value), in_words(name, state[name]))
             for name, value in was.items()
             if name not in _MARKS
         ]

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
-from accounts.admin import person_panels
+from accounts.admin import event_names, person_panels
 from accounts.admin.person_panels import Panel
 from accounts.models import User
 from tasks.admin.changes import ChangeHistory
@@ -157,4 +157,5 @@ def _lists(request: HttpRequest, user: User) -> Panel | None:
     )
 
 
+event_names.add(TaskList, "name")
 person_panels.add(_lists)

@@ -1,50 +1,37 @@
 """Columns and their values in the words that staff know, as a page of history shows them."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import DateField, DateTimeField, Model
-from django.utils import timezone
-from django.utils.formats import date_format
+from django.db.models import Model
 
 from tasks.admin import series
 from tasks.models import Task, TaskList
+from todoproject.admin import words
 
 EVENTS = {"occurrence_completed": "completed an occurrence", "occurrence_skipped": "skipped an occurrence"}
 _LABELS = {"list_id": "list", "parent_id": "belongs under", "recurrence": "recurs", "position": "place"}
-_NOTHING = "–"
 
 
 def event(name: str) -> str:
     return EVENTS.get(name, name)
 
 
-def label(column: str) -> str:
-    return _LABELS.get(column, column.replace("_", " "))
+def label(model: type[Model], column: str) -> str:
+    return _LABELS.get(column) or words.label(model, column)
 
 
 def value(model: type[Model], column: str, held: Any, names: Mapping[UUID, str]) -> str:
     """Return what a column holds, be it from a row or from the log's JSON; `names` are what ids are called."""
     field = next(field for field in model._meta.concrete_fields if field.column == column)
-    if held is None or held in ("", []):
-        return _NOTHING
-    if field.flatchoices:
-        return str(dict(field.flatchoices).get(held, held))
-    if isinstance(field, DateTimeField):
-        return date_format(timezone.localtime(_moment(held)), "DATETIME_FORMAT")
-    if isinstance(field, DateField):
-        return date_format(held if isinstance(held, date) else date.fromisoformat(held), "DATE_FORMAT")
-    if isinstance(held, bool):
-        return "yes" if held else "no"
-    if column == "reminders":
+    if column == "reminders" and held:
         return series.reminders(held)
-    if column == "recurrence":
+    if column == "recurrence" and held:
         return str(held["rule"])
-    if isinstance(held, list):
-        return ", ".join(held)
-    return names.get(_id(held), str(held)) if column.endswith("_id") else str(held)
+    if column.endswith("_id") and held:
+        return names.get(_id(held), str(held))
+    return words.value(field, held)
 
 
 def names(owner: UUID, held: Iterable[tuple[str, Any]]) -> dict[UUID, str]:
@@ -55,10 +42,6 @@ def names(owner: UUID, held: Iterable[tuple[str, Any]]) -> dict[UUID, str]:
     lists = TaskList.objects.filter(user_id=owner, id__in=ids).values_list("id", "name")
     tasks = Task.objects.filter(user_id=owner, id__in=ids).values_list("id", "title")
     return {**dict(lists), **dict(tasks)}
-
-
-def _moment(held: Any) -> datetime:
-    return held if isinstance(held, datetime) else datetime.fromisoformat(held)
 
 
 def _id(held: Any) -> UUID:

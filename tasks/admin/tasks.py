@@ -20,7 +20,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
 from accounts import audit
-from accounts.admin import audit_events, person_panels
+from accounts.admin import event_names, person_panels
 from accounts.admin.person_panels import Fact, Panel
 from accounts.models import User
 from tasks.admin import bulk, search, series
@@ -491,6 +491,6 @@ def _newest(request: HttpRequest, user: User) -> Panel | None:
     return Panel("Newest tasks", ("Title", "State", "Priority", "Due", "Created"), rows, more)
 
 
-audit_events.add_names(Task, "title")
+event_names.add(Task, "title")
 person_panels.add_facts(_facts)
 person_panels.add(_newest)

@@ -31,6 +31,7 @@ PAGES = {
     "empty": "/admin/tasks/task/?q=nothingofthekind",
     "groups": "/admin/auth/group/",
     "add": "/admin/tasks/task/add/",
+    "account": "/admin/account/",
 }
 
 # A month of somebody's days, so that the plots have something to show.
@@ -67,6 +68,9 @@ def look_around(server: Server) -> None:
             for name, address in PAGES.items():
                 visitor.open(address)
                 visitor.look(f"{name}{suffix}")
+            if suffix == "-dark":  # scrollbars and what else the browser draws itself
+                scheme = visitor.page.evaluate("getComputedStyle(document.documentElement).colorScheme")
+                assert scheme == "dark"
             look_at_one(visitor, email, suffix)
 
 
@@ -75,6 +79,8 @@ def look_at_one(visitor: Visit, email: str, suffix: str) -> None:
     page.get_by_role("link", name=email, exact=True).click()
     page.wait_for_load_state("networkidle")
     visitor.look(f"user{suffix}")
+    if suffix == "-phone":  # of where one is, what one needs, and no arrows that lead from nothing
+        assert [text.strip() for text in page.locator(".crumb:visible").all_inner_texts()] == [email]
     page = visitor.open(f"/admin/tasks/task/?q={email}")
     page.locator("#result_list .field-title a").first.click()
     page.wait_for_load_state("networkidle")
@@ -92,8 +98,12 @@ def work_on_tasks(server: Server) -> None:
     with register(server, email) as owner:
         for number in range(3):
             add_task(owner, f"Errand {number} {word}")
+        for _ in range(2):
+            many = [{"op": "create", "data": {"title": f"One of many, all{word}"}}] * 60
+            owner.post("/v1/tasks/batch", json={"operations": many}).raise_for_status()
     with visit(server) as visitor:
         page = log_in(visitor, server)
+        complete_all_that_match(visitor, f"all{word}")
         visitor.open("/admin/tasks/task/")
         page.fill("#searchbar", word)
         page.press("#searchbar", "Enter")
@@ -117,6 +127,21 @@ def work_on_tasks(server: Server) -> None:
         filter_by_priority(page)
         page.get_by_role("link", name=email, exact=True).first.click()
         expect(page.locator("#id_email")).to_have_value(email)
+
+
+def complete_all_that_match(visitor: Visit, word: str) -> None:
+    page = visitor.open(f"/admin/tasks/task/?q={word}&state=open")
+    page.locator("#action-toggle").check()
+    page.get_by_text("Select all 120 tasks").click()
+    page.locator("select[name=action]").select_option(label="Complete selected tasks")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text("Complete 120 tasks: all that match, on every page?")).to_be_visible()
+    steps: list[str] = []
+    page.on("request", lambda request: steps.append(request.headers.get("x-step", "")))
+    page.get_by_role("button", name="Complete").click()
+    expect(page.get_by_text("120 tasks completed.")).to_be_visible()
+    assert [step for step in steps if step] == ["1", "2"]
+    expect(page.get_by_text("Nothing found")).to_be_visible()  # of those that are open
 
 
 def rows(page: Page) -> Any:

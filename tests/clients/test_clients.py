@@ -61,6 +61,23 @@ def node_modules() -> Path:
     return MODULES
 
 
+# What `redocly lint` does, with the library that the generator brings along.
+LINT = """
+import core from "@redocly/openapi-core";
+const config = await core.createConfig({ extends: ["recommended"] });
+const problems = await core.lint({ ref: process.argv[2], config });
+const told = problems.filter((one) => one.severity === "error");
+for (const { ruleId, message, location } of told) console.error(ruleId, message, location[0].pointer);
+process.exit(told.length ? 1 : 0);
+"""
+
+
+def test_linter_finds_no_error(server: Server, node_modules: Path, tmp_path: Path) -> None:
+    (tmp_path / "node_modules").symlink_to(node_modules)
+    (tmp_path / "lint.mjs").write_text(LINT)
+    _run("node", "lint.mjs", f"{server.url}/v1/openapi.json", folder=tmp_path)
+
+
 def test_typescript_client(server: Server, node_modules: Path, tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(node_modules)
     shutil.copy(CLIENTS / "package.json", tmp_path)  # it says that our files are modules

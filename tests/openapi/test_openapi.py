@@ -16,6 +16,7 @@ import pytest
 from tests.support import contract
 from tests.support.http.operations import Operation, document, operations
 from todoproject.http.problems import CATALOGUE, MEDIA_TYPE
+from todoproject.openapi.document import ADDRESS
 
 OPERATIONS = [pytest.param(operation, id=operation.id) for operation in operations()]
 
@@ -93,6 +94,16 @@ def test_optional_headers_start_empty_in_the_reference(operation: Operation) -> 
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
+def test_what_must_be_given_has_an_example_that_the_reference_fills_in(operation: Operation) -> None:
+    for place in ("path", "query"):
+        for name, parameter in operation.parameters(place).items():
+            assert ("example" in parameter) == bool(parameter.get("required")), name
+            if "example" in parameter:
+                schema = {**parameter["schema"], "components": document()["components"]}
+                jsonschema_rs.Draft202012Validator(schema, validate_formats=True).validate(parameter["example"])
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_examples_are_there_and_fit_their_schemas(operation: Operation) -> None:
     holders = [operation.details.get("requestBody", {}), *operation.responses.values()]
     for content in (content for holder in holders for content in holder.get("content", {}).values()):
@@ -137,7 +148,21 @@ def test_document_introduces_itself() -> None:
 
 
 async def test_served_document_is_this_one(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/v1/openapi.json")).json() == contract.live()
+    text = (await client.get("/v1/openapi.json")).text
+    assert json.loads(text.replace("http://testserver", ADDRESS)) == contract.live()
+
+
+@pytest.mark.parametrize("host", ["localhost:9123", "127.0.0.1"])
+async def test_examples_ask_the_server_that_the_document_is_read_from(client: httpx.AsyncClient, host: str) -> None:
+    description = (await client.get("/v1/openapi.json", headers={"Host": host})).json()["info"]["description"]
+    assert f"SERVER=http://{host}\n" in description
+    assert ADDRESS not in description
+
+
+async def test_whoever_names_no_host_gets_the_document_all_the_same(client: httpx.AsyncClient) -> None:
+    request = client.build_request("GET", "/v1/openapi.json")
+    del request.headers["Host"]
+    assert (await client.send(request)).json() == contract.live()
 
 
 def test_no_patch_has_a_default_that_a_client_would_send() -> None:

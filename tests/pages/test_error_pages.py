@@ -24,6 +24,8 @@ def test_a_browser_gets_a_page_and_a_program_a_problem() -> None:
 def test_a_form_without_its_csrf_token_is_refused_with_a_page() -> None:
     response = Client(enforce_csrf_checks=True).post("/admin/login/", headers={"Accept": "text/html"})
     assert (response.status_code, b"Open it again" in response.content) == (403, True)
+    assert b"in another window" in response.content
+    assert b"superuser" not in response.content  # no right is missing
 
 
 @pytest.mark.parametrize(("error", "status"), [("OperationalError", 503), ("ZeroDivisionError", 500)])

@@ -125,6 +125,25 @@ def test_migrations_go_around_pgbouncer() -> None:
     assert "@postgres/" in own["DIRECT_DATABASE_URL"]
 
 
+def test_kubernetes_has_the_probes_the_rights_and_the_time_that_we_need() -> None:
+    kinds = {part["kind"]: part for part in yaml.safe_load_all((ROOT / "kubernetes.yaml").read_text())}
+    given = kinds["ConfigMap"]["data"]
+    assert given.keys() <= settings.ENVIRONMENT_VARIABLES.keys()
+    pods = [kinds[kind]["spec"]["template"]["spec"] for kind in ("Job", "Deployment")]
+    for pod in pods:
+        (container,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert pods[0]["containers"][0]["command"] == ["python", "manage.py", "migrate"]
+    (web,) = pods[1]["containers"]
+    paths = {probe: web[probe]["httpGet"]["path"] for probe in ("livenessProbe", "startupProbe", "readinessProbe")}
+    assert set(paths.values()) == {"/health/live", "/health/ready"}
+    assert paths["livenessProbe"] == "/health/live"  # one that asks the database would restart all when it sleeps
+    needed = int(given["SHUTDOWN_DELAY_SECONDS"]) + settings.SHUTDOWN_TIMEOUT
+    assert pods[1]["terminationGracePeriodSeconds"] > needed + 5
+
+
 def test_procfile_names_commands_that_are_there() -> None:
     lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
 

@@ -128,3 +128,11 @@ def test_no_page_lets_pip_resolve_what_is_locked(page: str) -> None:
 
     assert lines
     assert all("--require-hashes --no-deps" in line for line in lines)
+
+
+def test_no_page_installs_into_the_system_or_ends_other_peoples_processes() -> None:
+    """Debian refuses the one (externally managed), and a name is not only ours."""
+    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md"), ROOT / "todoproject/openapi/guide.md"]:
+        assert not re.findall(r"(?<!/)\bpython3? -m pip install\b.*|\bpkill\b.*|\bkillall\b.*", page.read_text()), (
+            page.name
+        )

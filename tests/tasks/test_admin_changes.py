@@ -54,7 +54,7 @@ def test_changes_are_told_in_the_words_of_staff(staff: Client) -> None:
         "list": "– → Home",
         "priority": "None → High",
         "labels": "– → green, tall",
-        "is completed": "no → yes",
+        "completed": "no → yes",
         "description": "– → Not the cactus",
         "reminders": "– → 15 minutes before",
     }

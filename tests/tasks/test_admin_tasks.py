@@ -48,7 +48,7 @@ def test_changing_a_task_moves_what_clients_watch(staff: Client) -> None:
     assert after.user.change_no == after.change_no == 2
     history = page(staff.get(reverse("admin:tasks_task_history", args=[task.pk])))
     assert "Buy milk → " in history
-    assert "False → True" in history
+    assert "completed</strong>: no → yes" in history
 
 
 def test_a_task_is_open_on_its_very_day_and_overdue_on_the_next(staff: Client) -> None:

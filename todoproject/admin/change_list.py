@@ -20,6 +20,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter, RangeDateFilter
 from unfold.utils import parse_date_str
 from unfold.views import ChangeList as UnfoldChangeList
@@ -42,6 +43,7 @@ class ChangeList(UnfoldChangeList):
     def __init__(self, request: HttpRequest, *arguments: Any) -> None:
         self.misunderstood: list[str] = []  # filters whose values say nothing; the list is empty then
         super().__init__(request, *arguments)
+        self.title = capfirst(str(self.opts.verbose_name_plural))  # Django's says what to select there, and for what
         self.note: str = self.model_admin.list_note(request)  # type: ignore[attr-defined]  # ours has one
         if self.misunderstood:
             text = f"Nothing is listed: {'; '.join(self.misunderstood)}."

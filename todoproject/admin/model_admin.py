@@ -20,7 +20,7 @@ from unfold.admin import ModelAdmin as UnfoldModelAdmin
 
 from accounts import audit
 from accounts.models import User
-from todoproject.admin import edit_conflicts, questions
+from todoproject.admin import edit_conflicts, questions, steps, words
 from todoproject.admin.change_list import REFUSED, ChangeList, refused_names
 from todoproject.admin.exports.pages import ExportPages, filter_names
 from todoproject.admin.paginator import CappedPaginator
@@ -231,7 +231,8 @@ class ModelAdmin(ExportPages):
     ) -> Any:
         """Run an action on rows as one transaction: it and its record are both there, or neither."""
         with transaction.atomic():
-            return super().response_action(request, queryset)
+            response = super().response_action(request, queryset)
+        return None if response is None else steps.answer(request, response)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -252,7 +253,7 @@ class ModelAdmin(ExportPages):
             "opts": self.opts,
             "object": obj,
             "object_id": object_id,
-            "events": audit.named(events),
+            "events": [(named, words.changes(named.event), words.fields(named.event)) for named in audit.named(events)],
             "shows_views": shows_views,
             "records_views": self.records_views,
             "is_cut": len(events) == MOST_EVENTS,
@@ -283,28 +284,50 @@ class ModelAdmin(ExportPages):
         `also` names columns that may change with those. Return the rows that were changed; where the caller tells of
         them itself, only of others is told here.
         """
+        step = None if self.list_disable_select_all else steps.begin(request, queryset)
         with transaction.atomic():
-            self.lock_owners(request, queryset)
-            # Always in the same order: two people's actions on the same rows must not lock each other out.
-            rows = list(queryset.select_for_update(of=("self",)).order_by("pk"))
-            seen = [row for row in rows if not self.is_list_watched or self._is_as_seen(request, row)]
-            names = (*values, *also)
-            before = [(row, audit.values(row, names)) for row in seen]
-            self.write_selected(seen, values)
-            written = self.model._default_manager.filter(pk__in=[row.pk for row in seen])
-            after = {row.pk: audit.values(row, names) for row in written}
-            changes = [(row, audit.difference(held, after[row.pk])) for row, held in before]
-            deed = audit.DELETE if "deleted_at" in values and values["deleted_at"] is not None else audit.CHANGE
-            audit.record_all(request, deed, changes, facts={"done": done})
-        if len(seen) < len(rows):
-            text = f"{self.counted(len(rows) - len(seen))} changed meanwhile, so nothing was done to them. Look again."
+            rows, changed = self._write_as_seen(request, queryset if step is None else step.rows, done, also, values)
+        looked = len(rows)
+        if step is not None:
+            keys = step.end(changed)
+            if not step.is_last:
+                return []
+            looked, changed = step.looked, list(self.model._default_manager.filter(pk__in=keys))
+        self._tell(request, looked, len(changed), done, tells=tells)
+        return changed
+
+    def _write_as_seen(
+        self,
+        request: HttpRequest,
+        chosen: "models.QuerySet[Any]",
+        done: str,
+        also: Sequence[str],
+        values: dict[str, Any],
+    ) -> tuple[list[Any], list[Any]]:
+        """Write those of the chosen rows that are as they were shown, with their record; return all, and those."""
+        self.lock_owners(request, chosen)
+        # Always in the same order: two people's actions on the same rows must not lock each other out.
+        rows = list(chosen.select_for_update(of=("self",)).order_by("pk"))
+        seen = [row for row in rows if not self.is_list_watched or self._is_as_seen(request, row)]
+        names = (*values, *also)
+        before = [(row, audit.values(row, names)) for row in seen]
+        self.write_selected(seen, values)
+        written = self.model._default_manager.filter(pk__in=[row.pk for row in seen])
+        after = {row.pk: audit.values(row, names) for row in written}
+        changes = [(row, audit.difference(held, after[row.pk])) for row, held in before]
+        deed = audit.DELETE if "deleted_at" in values and values["deleted_at"] is not None else audit.CHANGE
+        audit.record_all(request, deed, changes, facts={"done": done})
+        return rows, seen
+
+    def _tell(self, request: HttpRequest, looked: int, changed: int, done: str, *, tells: bool) -> None:
+        if changed < looked:
+            text = f"{self.counted(looked - changed)} changed meanwhile, so nothing was done to them. Look again."
             self.message_user(request, text, messages.WARNING)
-        if seen and tells:
-            self.message_user(request, f"{self.counted(len(seen))} {done}.", messages.SUCCESS)
-        elif not rows:
+        if changed and tells:
+            self.message_user(request, f"{self.counted(changed)} {done}.", messages.SUCCESS)
+        elif not looked:
             text = f"None of the selected {self.opts.verbose_name_plural} could be {done}."
             self.message_user(request, text, messages.WARNING)
-        return seen
 
     def log_export(self, request: HttpRequest, suffix: str, changes: Any) -> None:
         facts = {"list": self.opts.label_lower, "format": suffix, "filters": filter_names(changes)}

@@ -42,13 +42,24 @@ def ask_first(
         return None
     noun = model_admin.opts.verbose_name if number == 1 else model_admin.opts.verbose_name_plural
     text = question.format(rows=f"{number:,} {noun}")
-    return ask(model_admin, request, text, button, request.get_full_path(), form)
+    rows_in_steps = number if selects_all(request) and form is None else 0
+    return ask(model_admin, request, text, button, request.get_full_path(), form, rows_in_steps=rows_in_steps)
 
 
 def ask(
-    model_admin: Any, request: HttpRequest, question: str, button: str, back: str, form: Form | None = None
+    model_admin: Any,
+    request: HttpRequest,
+    question: str,
+    button: str,
+    back: str,
+    form: Form | None = None,
+    *,
+    rows_in_steps: int = 0,
 ) -> HttpResponse:
-    """Return a page that asks; its answer is what was sent, what is filled in, and `confirmed`."""
+    """Return a page that asks; its answer is what was sent, what is filled in, and `confirmed`.
+
+    It is sent in steps (steps.py) if it is for many rows.
+    """
     unneeded = ("csrfmiddlewaretoken", "confirmed", *(() if form is None else map(form.add_prefix, form.fields)))
     carried = [
         (name, value)
@@ -65,6 +76,7 @@ def ask(
         "carried": carried,
         "back": back,
         "form": form,
+        "rows_in_steps": rows_in_steps,
     }
     return TemplateResponse(request, "admin/ask.html", context)
 

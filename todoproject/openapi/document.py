@@ -38,6 +38,8 @@ from todoproject.openapi import examples, json_schema
 from todoproject.openapi import operations as descriptions
 
 GUIDE = Path(__file__).with_name("guide.md")
+# The address in the guide's examples, which `manage.py runserver` serves at unless told otherwise.
+ADDRESS = "http://127.0.0.1:8000"
 
 # 413: the body is read before it is known whether anybody wants it. 422: an unknown query parameter. 431: a long one.
 _ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, HEAD_TOO_LARGE, INTERNAL_ERROR, UNAVAILABLE)
@@ -142,6 +144,11 @@ def complete(document: dict[str, Any]) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
 
 
+def at(document: bytes, address: str) -> bytes:
+    """Return the document with examples for the server at this address: who pastes them shall ask no other one."""
+    return document.replace(ADDRESS.encode(), address.encode())
+
+
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
     for path in document["paths"].values():
         yield from path.items()
@@ -183,6 +190,7 @@ def _problem_example(problem: ProblemType) -> dict[str, Any]:
 def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> None:
     takes_key = method in ("post", "patch") and "security" in operation
     is_change = method != "get" and bool(_CHANGING & {*operation["tags"]})
+    _complete_parameters(operation["parameters"], schemas)
     names = ["X-Request-ID", *(["Idempotency-Key"] if takes_key else [])]
     operation["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in names]
     if "requestBody" in operation:
@@ -204,6 +212,13 @@ def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> Non
         names = [*always, *changes, *_header_names(status, response, schemas, takes_key=takes_key)]
         headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
         response["headers"] = headers | response.get("headers", {})
+
+
+def _complete_parameters(parameters: Iterable[dict[str, Any]], schemas: dict[str, Any]) -> None:
+    """Give what an operation cannot do without an example, which the reference fills in; all else starts empty."""
+    for parameter in parameters:
+        if parameter.get("required"):
+            parameter.setdefault("example", examples.parameter(parameter["name"], parameter["schema"], schemas))
 
 
 def _complete_body(method: str, body: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -29,6 +29,8 @@ _NOUNS: dict[str, Any] = {
     "latency_ms": 0.42,
     "connected": True,
 }
+# In a path or a query, where the same words mean other things than in a body.
+_PARAMETERS: dict[str, Any] = {"name": "errand", "external_id": "crm-4711"}
 _BY_FORMAT = {"uuid": ID, "date-time": _PAST, "date": "2026-12-24", "email": "alice@example.com"}
 _BY_TYPE: dict[str, Any] = {"string": "text", "integer": 1, "number": 1.5, "boolean": False, "null": None, "object": {}}
 
@@ -51,6 +53,11 @@ def answer(schema: Schema, schemas: dict[str, Schema]) -> Any:
 def request(schema: Schema, schemas: dict[str, Schema], *, is_patch: bool) -> Any:
     """Return an example of what the API takes; of a patch, only what has an example of its own."""
     return _value(schema, schemas, "", is_patch=is_patch)
+
+
+def parameter(name: str, schema: Schema, schemas: dict[str, Schema]) -> Any:
+    """Return an example of a parameter that has to be given."""
+    return _PARAMETERS.get(name) or _value(schema, schemas, name, is_patch=False)
 
 
 def _value(schema: Schema, schemas: dict[str, Schema], noun: str, *, is_patch: bool) -> Any:

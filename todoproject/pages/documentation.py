@@ -8,10 +8,8 @@ from django.shortcuts import redirect, render
 from django.utils.safestring import SafeString, mark_safe
 
 from todoproject.http.problems import CATALOGUE
-from todoproject.openapi.document import GUIDE
+from todoproject.openapi.document import ADDRESS, GUIDE
 from todoproject.pages import markdown
-
-_EXAMPLE = "http://127.0.0.1:8000"  # in the guide
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -27,7 +25,7 @@ def swagger(request: HttpRequest) -> HttpResponse:
 def guide(request: HttpRequest) -> HttpResponse:
     """Show the guide that the OpenAPI document begins with."""
     # Its examples, for this server: whoever pastes them shall not ask another one, or none.
-    content = mark_safe(_guide().replace(_EXAMPLE, request.build_absolute_uri("/")[:-1]))  # noqa: S308 -- a checked host
+    content = mark_safe(_guide().replace(ADDRESS, request.build_absolute_uri("/")[:-1]))  # noqa: S308 -- a checked host
     return render(request, "docs/page.html", {"here": "guide", "title": "Guide", "content": content})
 
 

@@ -9,6 +9,9 @@ from django.template.loader import get_template
 from todoproject.http import problems
 from todoproject.http.problems import FORBIDDEN, MALFORMED_REQUEST, Problem
 
+# Signing in makes all forms that were open before too old; no right is missing.
+_OLD_FORM = "Have you signed in or out in another window since? Go back, copy what you typed, and load the page again."
+
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 400."""
@@ -22,7 +25,8 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer 403 to a form whose CSRF token is missing or out of date."""
-    return _answer(request, Problem(FORBIDDEN, "The form was too old, or came from elsewhere. Open it again."))
+    problem = Problem(FORBIDDEN, "The form was too old, or came from elsewhere. Open it again.")
+    return _answer(request, problem, advice=_OLD_FORM)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -36,9 +40,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _answer(request, problems.unavailable() if is_away else problems.internal_error())
 
 
-def _answer(request: HttpRequest, problem: Problem) -> HttpResponse:
+def _answer(request: HttpRequest, problem: Problem, advice: str = "") -> HttpResponse:
     if not request.accepts("text/html") or request.headers.get("Accept", "*/*") == "*/*":
         return problems.respond(problem, request.path)  # curl's */* is a program's
     # Without the request: its context would ask a database that may be the very thing that is broken.
-    page = get_template(f"{problem.type.status}.html").render({"problem": problem})
+    page = get_template(f"{problem.type.status}.html").render({"problem": problem, "advice": advice})
     return HttpResponse(page, status=problem.type.status, headers=problem.headers)

@@ -1,4 +1,4 @@
-"""How pages write numbers."""
+"""How pages write numbers and names."""
 
 from django import template
 
@@ -9,3 +9,9 @@ register = template.Library()
 def grouped(number: int) -> str:
     """Write 1234567 as 1,234,567."""
     return f"{number:,}"
+
+
+@register.filter
+def spaced(name: str) -> str:
+    """Write access_tokens as people do."""
+    return name.replace("_", " ")

@@ -47,4 +47,33 @@ function warnOfUnsaved() {
   window.addEventListener("beforeunload", (event) => { if (isChanged) event.preventDefault(); });
 }
 
-document.addEventListener("DOMContentLoaded", () => { makeButtons(); nameCutCells(); warnOfUnsaved(); });
+// An action on all rows that match is done in steps: one sees how far it is, and can stop. What is done stays done.
+async function takeSteps(form) {
+  const [panel, rows] = [form.querySelector("#steps"), Number(form.dataset.rows)];
+  const [bar, said, stop] = ["progress", "output", "button"].map((name) => panel.querySelector(name));
+  let isStopped = false;
+  stop.onclick = () => { isStopped = true; };
+  form.querySelectorAll("button[type=submit]").forEach((button) => { button.disabled = true; });
+  panel.hidden = false;
+  const body = new FormData(form);
+  for (let step = 1; ; step += 1) {
+    const headers = { "X-Step": isStopped ? "stop" : String(step) };
+    const response = await fetch(location.href, { method: "POST", body, headers });
+    if (!response.headers.get("Content-Type")?.startsWith("application/json")) break;
+    const { looked, is_last: isLast, next } = await response.json();
+    bar.value = looked;
+    said.textContent = `${Math.min(looked, rows).toLocaleString("en")} of ${rows.toLocaleString("en")}`;
+    if (isLast) return next;
+  }
+  return form.dataset.back; // where a message says what has happened
+}
+
+function watchSteps() {
+  const form = document.getElementById("in-steps");
+  form?.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    location.assign(await takeSteps(form).catch(() => form.dataset.back));
+  });
+}
+
+document.addEventListener("DOMContentLoaded", () => { makeButtons(); nameCutCells(); warnOfUnsaved(); watchSteps(); });
