@@ -87,6 +87,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     # When somebody proved, with a secret that was mailed there, that they read this address.
     email_verified_at = models.DateTimeField("e-mail verified at", null=True, blank=True, editable=False)
     timezone = models.CharField("time zone", max_length=64, default="UTC", validators=[validate_timezone])
+    reminder_mail = models.BooleanField("reminders by mail", default=False, db_default=False)
     is_staff = models.BooleanField("staff", default=False, help_text="May log in to this admin.")
     is_active = models.BooleanField(
         "active", default=True, help_text="Whoever is not has no token, session or code from a mail that works."

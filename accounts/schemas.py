@@ -131,6 +131,7 @@ class User(Output):
     email: str
     email_verified_at: str | None = Field(json_schema_extra={"format": "date-time"})
     timezone: str
+    reminder_mail: bool = Field(description="Whether reminders come as mail, too: to an e-mail that is verified.")
     created_at: str = Field(json_schema_extra={"format": "date-time"})
 
 
@@ -164,6 +165,7 @@ class MePatch(Strict):
     timezone: Annotated[str, StringConstraints(max_length=64), Storable, AfterValidator(_timezone)] = Field(
         default="UTC", examples=["Europe/Berlin"]
     )
+    reminder_mail: bool = Field(default=False, description="Whether reminders come as mail, too.")
 
 
 # No later than what can be read again in every time zone.

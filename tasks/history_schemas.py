@@ -60,8 +60,8 @@ class HistoryEntry(Output):
     )
     at: str = Field(json_schema_extra={"format": "date-time"})
     event: str = Field(
-        description="`created` `deleted` `restored` `occurrence_completed` `completed` `reopened` `moved` `updated`;"
-        " there will be more."
+        description="`created` `deleted` `restored` `occurrence_completed` `completed` `reopened` `moved` `updated`"
+        " `reminder` (one has fired, and nothing has changed); there will be more."
     )
     kind: str = Field(description="`task` or `list`; there will be more.")
     id: UUID

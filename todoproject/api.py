@@ -192,6 +192,7 @@ api.add_router("/health", health_router)
 account_export.add("tasks", tasks_exports.tasks)
 account_export.add("lists", tasks_exports.lists)
 account_export.add("history", tasks_exports.history)
+account_export.add("reminders", tasks_exports.reminders)
 
 
 # --- Errors ---------------------------------------------------------------------------------------

@@ -284,6 +284,10 @@ MAX_CONNECTIONS_PER_ADDRESS = _read(
 # At the end: how long readiness says so before connections are refused; and then, how long requests may take.
 SHUTDOWN_DELAY = _read("SHUTDOWN_DELAY_SECONDS", _number(0, 300), example="10", default=0)
 SHUTDOWN_TIMEOUT = _read("SHUTDOWN_TIMEOUT_SECONDS", _number(1, 3600), example="20", default=20)
+# Whether `runserver` does what nobody waits for, too (reminders), or leaves it to `runworker`.
+BACKGROUND = _read("BACKGROUND", _boolean, example="false", default=True)
+# How often it looks for what others have written: for five minutes after the last request, `runworker` for ever.
+BACKGROUND_POLL_SECONDS = _read("BACKGROUND_POLL_SECONDS", _number(1, 3600), example="10", default=10)
 # Whose X-Forwarded-For and X-Forwarded-Proto count; anybody else could claim any address.
 TRUSTED_PROXIES = _read("TRUSTED_PROXIES", _networks, example="10.0.0.0/8,127.0.0.1", default=[])
 # The pages whose scripts may read the API's answers. Never cookies, never "*": tokens travel in a header.

@@ -51,7 +51,7 @@ class UserAdmin(ModelAdmin):
         name: name
         for name in (
             *("id", "email", "email_verified_at", "timezone", "is_active", "is_staff", "is_superuser"),
-            *("created_at", "last_login", "change_no"),
+            *("created_at", "last_login", "change_no", "reminder_mail"),
         )
     }
     list_display = ("email", "state", "role", "has_factor", "last_login", "created")
@@ -66,6 +66,7 @@ class UserAdmin(ModelAdmin):
         "id",
         "is_active",
         "email_verified_at",
+        "reminder_mail",
         "created_at",
         "last_login",
         "number",
@@ -75,7 +76,7 @@ class UserAdmin(ModelAdmin):
     fieldsets = (
         (None, {"fields": ("email", "new_email", "timezone", "is_active")}),
         ("Rights in this admin", {"fields": ("is_staff", "is_superuser", "groups", "factor")}),
-        ("Details", {"fields": ("id", "email_verified_at", "created_at", "last_login", "number")}),
+        ("Details", {"fields": ("id", "email_verified_at", "reminder_mail", "created_at", "last_login", "number")}),
     )
     add_fieldsets = (  # type: ignore[assignment]  # Unfold's default is an empty tuple
         (

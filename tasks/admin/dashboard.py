@@ -8,7 +8,9 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
+from django.utils.timesince import timeuntil
 
 from accounts import audit
 from tasks.admin import statistics
@@ -96,7 +98,19 @@ def _tasks(found: Figures) -> list[Tile]:
     return [
         Tile("Tasks", f"{found.tasks:,}", open_note, address),
         Tile("Overdue", f"{found.overdue_percent:.0f} %", overdue_note, f"{address}?state=overdue"),
+        _reminders(found),
     ]
+
+
+def _reminders(found: Figures) -> Tile:
+    """Tell when one fires next; where one has not fired in time, nobody is there to see to it."""
+    if found.next_reminder is None:
+        return Tile("Next reminder", "–", "none is set")
+    when = f"{date_format(found.next_reminder, 'DATETIME_FORMAT')} UTC"
+    if found.overdue_reminders:
+        note = f"late since {when}: is the background process running?"
+        return Tile("Reminders overdue", f"{found.overdue_reminders:,}", note)
+    return Tile("Next reminder", timeuntil(found.next_reminder, found.as_of), when)
 
 
 def _tokens(found: Figures) -> Tile:

@@ -8,6 +8,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from django.db import connection, models, transaction
 from django.db.models import Count, Q
@@ -16,7 +17,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AccessToken, AuditEvent, User
-from tasks.models import Task
+from tasks.models import Reminder, Task
 
 DAYS = 30
 KEPT_SECONDS = 60  # however many people look: in each process, once a minute
@@ -46,6 +47,8 @@ class Figures:
     completed: Days
     live_tokens: int
     failed_logins: int  # in the last 24 hours
+    next_reminder: datetime | None  # that is still to fire, overdue or not
+    overdue_reminders: int  # that should have fired a minute ago
     database_bytes: int
     task_bytes: int
 
@@ -91,6 +94,7 @@ def read() -> Figures:
             completed=_completed_by_day(first),
             live_tokens=_live_tokens(now),
             failed_logins=_failed_logins(now),
+            **_reminders(now),
             database_bytes=_size("pg_database_size(current_database())"),
             task_bytes=_size("pg_total_relation_size('tasks')"),
         )
@@ -146,6 +150,12 @@ def _live_tokens(now: datetime) -> int:
 def _failed_logins(now: datetime) -> int:
     since = uuid.UUID(int=int((now - timedelta(days=1)).timestamp() * 1000) << 80)  # a range of audit_events_by_action
     return AuditEvent.objects.filter(action=audit.SIGN_IN_FAILED, id__gte=since).count()
+
+
+def _reminders(now: datetime) -> dict[str, Any]:
+    pending = Reminder.objects.filter(settled_at=None).order_by("fires_at").values_list("fires_at", flat=True)
+    late = pending.filter(fires_at__lt=now - timedelta(minutes=1))
+    return {"next_reminder": pending.first(), "overdue_reminders": late.count()}
 
 
 def _size(expression: str) -> int:

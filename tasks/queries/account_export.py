@@ -5,7 +5,7 @@ from functools import lru_cache
 from accounts.models import Scope
 from accounts.queries.account_export import array
 from tasks.list_schemas import TaskList as ListDocument
-from tasks.models import Change, Task, TaskList
+from tasks.models import Change, Reminder, Task, TaskList
 from tasks.schemas import TASK_MEMBERS
 from todoproject.database.client import sql
 from todoproject.database.client.sql import CurrentUser
@@ -38,3 +38,13 @@ def lists() -> Statement:
     fields = tuple(ListDocument.model_fields)
     rows = sql.select(TaskList.objects.filter(user=CurrentUser()).order_by("position", "id").values(*fields))
     return Statement.fenced(array(sql.as_json(rows, TaskList, fields)), scope=Scope.TASKS_READ, repeatable=True)
+
+
+_REMINDERS = ("task_id", "reminder", "fires_at", "settled_at", "change_no", "mail_at", "mail_tries")
+
+
+@lru_cache
+def reminders() -> Statement:
+    """Return the statement for the bound user's reminders: those that are to fire, and what became of the others."""
+    rows = sql.select(Reminder.objects.filter(user=CurrentUser()).order_by("fires_at").values(*_REMINDERS))
+    return Statement.fenced(array(sql.as_json(rows, Reminder, _REMINDERS)), scope=Scope.TASKS_READ, repeatable=True)

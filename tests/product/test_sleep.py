@@ -34,6 +34,8 @@ async def server(wire: Wire) -> AsyncIterator[Server]:
     """A server with two workers, whose database is at the other end of the wire, and everything that may be polled."""
     url = f"postgresql://{embedded.OWNER}@{quote(str(wire.directory), safe='')}/{embedded.DATABASE}"
     observed = {"METRICS_ADDRESS": str(free_port()), "METRICS_TOKEN": TOKEN}
+    # Told by writes, and otherwise asleep: within five minutes of a request it would look every ten seconds.
+    observed |= {"BACKGROUND": "true", "BACKGROUND_POLL_SECONDS": "3600"}
     server = Server("--workers", "2", DATABASE_URL=url, MIGRATE_ON_START="true", **observed)
     try:
         yield await asyncio.to_thread(server.start, 60)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from todoproject.background.runner import Job
 from todoproject.database.client.pool import Pool
 from todoproject.database.client.statement import Statement
 from todoproject.serving import lifespan
@@ -15,6 +16,14 @@ async def test_pool_is_closed_when_a_worker_stops(database: None, monkeypatch: p
     pool, said, started, ending = Pool(), list[str](), asyncio.Event(), asyncio.Event()
     monkeypatch.setattr(lifespan, "pool", pool)
     monkeypatch.setattr(lifespan.startup, "is_done", True)
+    monkeypatch.setattr(lifespan.startup, "runs_background", True)
+    monkeypatch.setattr(lifespan.activity, "listeners", [])
+    looked = asyncio.Event()
+
+    async def look() -> None:
+        looked.set()
+
+    monkeypatch.setattr(lifespan, "JOBS", [Job("reminders", look)])
     monkeypatch.setattr(lifespan.gc, "freeze", lambda: None)  # this process is not only a worker
 
     async def receive() -> dict[str, Any]:
@@ -30,6 +39,10 @@ async def test_pool_is_closed_when_a_worker_stops(database: None, monkeypatch: p
     await asyncio.wait_for(started.wait(), 10)
     await pool.execute(Statement.unfenced("SELECT 1"))
     assert pool.standing()["pool_size"] > 0
+    await asyncio.wait_for(looked.wait(), 10)  # its one worker does what nobody waits for
+    looked.clear()
+    lifespan.activity.note("POST")
+    await asyncio.wait_for(looked.wait(), 10)
     ending.set()
     await asyncio.wait_for(running, 30)
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from todoproject.serving.supervisor import Supervisor, Worker
+from todoproject.serving.supervisor import Supervisor
+from todoproject.serving.worker import Worker
 
 pytestmark = pytest.mark.faults
 

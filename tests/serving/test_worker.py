@@ -11,8 +11,8 @@ import pytest
 
 from tests.environment import FOLDER
 from tests.support.processes.servers import ROOT
+from todoproject.background.control import BEAT, READY
 from todoproject.database.embedded import log
-from todoproject.serving.server import BEAT, READY
 
 pytestmark = pytest.mark.faults
 

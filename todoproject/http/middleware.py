@@ -12,7 +12,7 @@ from django.core.exceptions import RequestAborted
 from django.http import HttpResponse
 from uuid_utils import uuid7
 
-from todoproject.http import compression, problems
+from todoproject.http import activity, compression, problems
 from todoproject.http.client_address import limited_as
 from todoproject.http.cors import AllowedOrigins
 from todoproject.http.problems import MALFORMED_REQUEST, Problem
@@ -54,6 +54,7 @@ class ApiMiddleware:
             response, route = await self._answer_within_limits(scope, headers, receive)
             if scope["path"].startswith("/v1"):
                 self._origins.admit(headers, scope["method"], response)
+                activity.note(scope["method"])
             answer = _with_known_tag(_answer(response, current.request_id, self._headers), headers)
             if _is_compressible(answer, response) and compression.is_wanted(headers):
                 answer = await _compressed(answer)

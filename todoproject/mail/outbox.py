@@ -65,21 +65,23 @@ class Outbox:
 outbox = Outbox()
 
 
-def send_now(mail: Mail) -> None:
-    """Send a mail in this thread, which waits for it; one that cannot be sent is logged."""
+def send_now(mail: Mail) -> bool:
+    """Send a mail in this thread, which waits for it; one that cannot be sent is logged. Tell whether it was sent."""
     try:
-        _send(mail)
+        return _send(mail)
     except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: an address no header can hold
         _log(logging.ERROR, "mail not sent", mail, _reason(error))
+        return False
 
 
-def _send(mail: Mail) -> None:
+def _send(mail: Mail) -> bool:
     if settings.EMAIL_IS_OFF:
         _log(logging.WARNING, "mail not sent", mail, "EMAIL_URL is not set")
-        return
+        return False
     # The header keeps holiday notes from answering (RFC 3834, section 5).
     EmailMessage(mail.subject, mail.text, to=[mail.to], headers={"Auto-Submitted": "auto-generated"}).send()
     _log(logging.INFO, "mail sent", mail)
+    return True
 
 
 def _reason(error: Exception) -> str:

@@ -12,7 +12,7 @@ from django.core.exceptions import RequestAborted
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from todoproject.http import body, problems
+from todoproject.http import activity, body, problems
 from todoproject.http.client_address import limited_as
 from todoproject.http.middleware import limiter, log, request_id
 from todoproject.http.problems import Problem
@@ -69,6 +69,7 @@ def _watched(request: HttpRequest) -> Iterator[Callable[[HttpResponseBase], Http
         if not is_static:
             scope = {"client": (request.META.get("REMOTE_ADDR"), 0), "method": method}
             log(scope, route, response.status_code, seconds, current)
+            activity.note(method)
         return response
 
     try:

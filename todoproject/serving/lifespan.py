@@ -5,12 +5,17 @@ import gc
 import logging
 from typing import Any
 
+from django.conf import settings
+
+from tasks.background.reminders import JOBS
+from todoproject.background.runner import Runner
 from todoproject.database.client.pool import pool
 from todoproject.database.client.replica import replica
 from todoproject.database.engine import base as postgres
+from todoproject.http import activity
 from todoproject.mail.outbox import outbox
 from todoproject.monitoring import sampler
-from todoproject.observability import telemetry
+from todoproject.observability import metrics, telemetry
 from todoproject.serving import startup
 from todoproject.version import VERSION
 
@@ -30,12 +35,15 @@ async def run(receive: Any, send: Any) -> None:
         await send({"type": "lifespan.startup.failed", "message": f"todoproject: {error}"})
         return
     sampling = sampler.start()
+    background = _start_background() if startup.runs_background else None
     # What is there now stays until the end: the garbage collector need not look at it again and again.
     gc.collect()
     gc.freeze()
     logger.info("started", extra={"version": VERSION})
     await send({"type": "lifespan.startup.complete"})
     await receive()
+    if background is not None:
+        await background.drain()
     await outbox.drain()
     sampling.cancel()
     await replica.close()
@@ -44,3 +52,17 @@ async def run(receive: Any, send: Any) -> None:
     await asyncio.to_thread(telemetry.stop)
     logger.info("stopped")
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def _start_background() -> Runner:
+    """Do the jobs in this process, which has no other beside it."""
+    loop = asyncio.get_running_loop()
+    runner = Runner(JOBS, poll_seconds=settings.BACKGROUND_POLL_SECONDS)
+
+    def note(wrote: bool) -> None:
+        loop.call_soon_threadsafe(runner.note_request, wrote)
+
+    activity.listeners.append(note)
+    metrics.store.put("background", 1)
+    runner.start()
+    return runner

@@ -12,12 +12,15 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import Any, cast
 
 import uvicorn
 from django.conf import settings
 
+from todoproject.background.control import ASKED, BEAT, READY, RETIRE, WROTE
+from todoproject.http import activity
 from todoproject.monitoring import draining
 from todoproject.serving import admission
 from todoproject.serving.protocol import Protocol
@@ -30,7 +33,8 @@ _LOOK_EVERY_SECONDS = 0.02
 _BEAT_EVERY_SECONDS = 1.0
 _CHECK_EVERY_SECONDS = 1.0
 
-READY, BEAT, RETIRE = b"+", b".", b"-"  # what a worker and its supervisor tell each other
+# Many writes are one word to the supervisor.
+_GATHER_SECONDS = 0.05
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -43,17 +47,21 @@ class Server(uvicorn.Server):
         self._control = control
         self._is_retiring = False  # another process of ours goes on: what we do not take, it will
         self._is_hurried = False  # somebody at a terminal waits
+        self._was_asked = self._is_gathering = False  # what the supervisor is to be told
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and self._control is not None:
             self._control.setblocking(False)
-            asyncio.get_running_loop().add_reader(self._control, self._obey, self._control)
+            loop = asyncio.get_running_loop()
+            loop.add_reader(self._control, self._obey, self._control)
+            activity.listeners.append(partial(self._note_request, loop))
             self._tell(READY)
 
     async def on_tick(self, counter: int) -> bool:
         if counter % int(_BEAT_EVERY_SECONDS * 10) == 0:
-            self._tell(BEAT)
+            self._tell(ASKED + BEAT if self._was_asked else BEAT)
+            self._was_asked = False
         if counter % int(_CHECK_EVERY_SECONDS * 10) == 0:
             self._check_connections()
         return await super().on_tick(counter)
@@ -153,6 +161,17 @@ class Server(uvicorn.Server):
             self._is_retiring = control.recv(16) == RETIRE
         asyncio.get_running_loop().remove_reader(control)
         self.should_exit = True
+
+    def _note_request(self, loop: asyncio.AbstractEventLoop, wrote: bool) -> None:
+        """Take in, in any thread, that a request was answered: the background process wants to know."""
+        self._was_asked = True
+        if wrote and not self._is_gathering:
+            self._is_gathering = True
+            loop.call_soon_threadsafe(loop.call_later, _GATHER_SECONDS, self._tell_of_writes)
+
+    def _tell_of_writes(self) -> None:
+        self._is_gathering = False
+        self._tell(WROTE)
 
     def _tell(self, message: bytes) -> None:
         if self._control is not None:

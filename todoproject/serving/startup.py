@@ -17,6 +17,8 @@ logger = logging.getLogger("todoproject")
 
 # `runserver` sets it in a process that prepares, and then serves by itself: a second time would only cost.
 is_done = False
+# Likewise, in a process that has no others beside it: it does what nobody waits for, too.
+runs_background = False
 
 
 class StartFailed(Exception):

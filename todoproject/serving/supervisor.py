@@ -9,21 +9,17 @@ import logging
 import selectors
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from types import FrameType
 
-from todoproject.serving.server import READY, RETIRE
+from todoproject.background.control import ASKED, READY, WROTE
+from todoproject.serving.companion import Companion
+from todoproject.serving.worker import CLOSING_SECONDS, HUNG_SECONDS, Start, Worker
 
 logger = logging.getLogger("todoproject")
 
-Start = Callable[[socket.socket], "subprocess.Popen[bytes]"]
-
-# A worker that says nothing for so long is stuck: its event loop has not turned once in that time.
-HUNG_SECONDS = 30.0
 # One that ends sooner than this after its start would only end again: the next one waits, twice as long each time.
 _STEADY_SECONDS = 10.0
 _LONGEST_WAIT_SECONDS = 30.0
@@ -33,53 +29,15 @@ START_SECONDS = 120.0
 _TURN_SECONDS = 0.5
 # Where more than this is missing between two looks, it was we who were not scheduled.
 _GAP_SECONDS = 1.0
-# What a worker may take for closing its pool and sending its mails, after its requests are done or given up.
-_CLOSING_SECONDS = 15.0
-
-
-@dataclass(eq=False)
-class Worker:
-    """One process that serves, or is about to, or has been told to go."""
-
-    process: "subprocess.Popen[bytes]"
-    control: socket.socket
-    generation: int
-    started: float = field(default_factory=time.monotonic)
-    heard: float = field(default_factory=time.monotonic)
-    is_ready: bool = False
-    told_to_go: float | None = None
-
-    @property
-    def serves(self) -> bool:
-        """Whether it serves, and has not been told to go."""
-        return self.is_ready and self.told_to_go is None
-
-    def end(self, *, retire: bool) -> None:
-        """Tell it to finish what it has begun; with `retire`, others of ours go on."""
-        if self.told_to_go is None:
-            self.told_to_go = time.monotonic()
-            with suppress(OSError):
-                if not self.is_ready:
-                    self.process.terminate()  # it does not listen yet, and has no request in its hands
-                elif retire:
-                    self.control.send(RETIRE)
-                else:
-                    self.control.shutdown(socket.SHUT_WR)
-
-    def forgive(self, seconds: float) -> None:
-        """Do not count so long against it: its supervisor was not there to listen."""
-        self.started += seconds
-        self.heard += seconds
-        if self.told_to_go is not None:
-            self.told_to_go += seconds
 
 
 class Supervisor:
     """Keep `count` workers serving until told to end. `start` makes a worker that talks to us on the given socket.
 
     SIGTERM, SIGINT: end in order; a second one: at once. SIGHUP: replace all workers by new ones, without a gap: one is
-    told to go only while more than `count` serve. `on_end` is called when the end begins. `drain_seconds`: how long a
-    worker may take for its last requests. `start_seconds`: how long until its first.
+    told to go only while more than `count` serve. `companion`: the background process beside them, told of their
+    requests. `on_end` is called when the end begins. `drain_seconds`: how long a worker may take for its last requests.
+    `start_seconds`: how long until its first.
     """
 
     def __init__(
@@ -91,10 +49,11 @@ class Supervisor:
         drain_seconds: float,
         hung_seconds: float = HUNG_SECONDS,
         start_seconds: float = START_SECONDS,
+        companion: Companion | None = None,
     ) -> None:
         self._start, self._count, self._on_end = start, count, on_end
         self._hung, self._start_seconds = hung_seconds, start_seconds
-        self._patience = drain_seconds + _CLOSING_SECONDS
+        self._patience = drain_seconds + CLOSING_SECONDS
         self._workers: list[Worker] = []
         self._generation = self._newest = 0  # what shall serve; the last one asked for, which may have failed
         self._has_served = self._is_ending = self._has_failed = False
@@ -103,6 +62,7 @@ class Supervisor:
         self._looked = time.monotonic()
         self._selector = selectors.DefaultSelector()
         self._signals: list[int] = []
+        self._companion = companion
 
     def run(self) -> bool:
         """Supervise until the end; tell whether the workers could be started at all."""
@@ -114,14 +74,13 @@ class Supervisor:
         handlers = {number: signal.signal(number, self._note) for number in numbers}
         previous = signal.set_wakeup_fd(waker.fileno())
         try:
-            while self._workers or not self._is_ending:
+            while self._workers or not self._is_ending or (self._companion and self._companion.is_there):
                 self._turn(woken)
         finally:
             signal.set_wakeup_fd(previous)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-            for worker in self._workers:
-                worker.process.kill()
+            self._kill_all()
             self._selector.close()
             waker.close()
             woken.close()
@@ -140,9 +99,13 @@ class Supervisor:
         if not self._is_ending:
             self._replace()
             self._fill()
+        if self._companion is not None:
+            self._companion.tend(self._selector, may_start=self._has_served and not self._is_ending)
         for key, _ in self._selector.select(timeout=_TURN_SECONDS):
             if key.data is None:
                 woken.recv(4096)  # a signal, noted already
+            elif isinstance(key.data, Companion):
+                key.data.hear(self._selector)
             else:
                 self._hear(key.data)
         self._forgive_own_gap()
@@ -157,6 +120,8 @@ class Supervisor:
             logger.warning("the supervisor was not scheduled", extra={"seconds": round(gap, 1)})
             for worker in self._workers:
                 worker.forgive(gap)
+            if self._companion is not None:
+                self._companion.forgive(gap)
 
     def _handle(self, number: int) -> None:
         if number == signal.SIGHUP:
@@ -164,17 +129,26 @@ class Supervisor:
             self._newest += 1
             self._generation = self._newest
             self._next_start = 0.0
+            if self._companion is not None:
+                self._companion.end()  # and it is started anew
         elif number in (signal.SIGTERM, signal.SIGINT) and not self._is_ending:
             self._end()
         elif number in (signal.SIGTERM, signal.SIGINT):
-            for worker in self._workers:
-                worker.process.kill()
+            self._kill_all()
+
+    def _kill_all(self) -> None:
+        for worker in self._workers:
+            worker.process.kill()
+        if self._companion is not None:
+            self._companion.kill()
 
     def _end(self) -> None:
         self._is_ending = True
         self._on_end()
         for worker in self._workers:
             worker.end(retire=False)
+        if self._companion is not None:
+            self._companion.end()
 
     def _fill(self) -> None:
         """Start what is missing; not at once where the last one did not last."""
@@ -246,6 +220,8 @@ class Supervisor:
         worker.heard = time.monotonic()
         if READY in said:
             worker.is_ready = self._has_served = True
+        if self._companion is not None and (ASKED in said or WROTE in said):
+            self._companion.tell(WROTE if WROTE in said else ASKED)
         if not said:  # it ends; how, its exit code will say
             self._selector.unregister(worker.control)
 

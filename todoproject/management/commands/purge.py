@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts import idempotency
 from accounts.models import AccessToken, AuditEvent, EmailChange, EmailLink, IdempotencyKey, User
-from tasks.models import Change, Task, TaskList
+from tasks.models import Change, Reminder, Task, TaskList
 
 # A batch is a transaction of its own: it holds few locks for a short while, and what is done stays done.
 BATCH = 1000
@@ -28,8 +28,9 @@ class Command(BaseCommand):
         "Remove for good: tasks and lists deleted more than TASK_RETENTION_DAYS ago, tokens that ended more than 30"
         " days ago, expired codes from mails, changes of e-mail that nobody agreed to, expired answers to idempotency"
         " keys, expired sessions of the admin, audit events older than AUDIT_RETENTION_DAYS, changes in"
-        " the history older than CHANGE_RETENTION_DAYS. In small batches beside traffic, leaving what somebody holds;"
-        " run it every day, stop it at any moment. Exit code 0: done; 1: failed, and what was removed stays removed."
+        " the history, and reminders that have fired, older than CHANGE_RETENTION_DAYS. In small"
+        " batches beside traffic, leaving what somebody holds; run it every day, stop it at any moment. Exit code 0:"
+        " done; 1: failed, and what was removed stays removed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -135,6 +136,7 @@ def _outlived(now: datetime) -> "dict[str, QuerySet[Any]]":
         "mail_codes": EmailLink.objects.filter(expires_at__lt=now),
         "email_changes": EmailChange.objects.filter(expires_at__lt=now),
         "stored_answers": IdempotencyKey.objects.filter(created_at__lt=now - idempotency.LIFETIME),
+        "reminders": Reminder.objects.filter(settled_at__lt=now - timedelta(days=settings.CHANGE_RETENTION_DAYS)),
         "sessions": Session.objects.filter(expire_date__lt=now),
     }
 

@@ -23,6 +23,7 @@ from uvicorn.supervisors import ChangeReload
 
 from todoproject.monitoring.prometheus import counting
 from todoproject.serving import startup
+from todoproject.serving.companion import Companion
 from todoproject.serving.protocol import Protocol
 from todoproject.serving.server import Server
 from todoproject.serving.supervisor import START_SECONDS, Supervisor
@@ -71,7 +72,7 @@ class Command(BaseCommand):
             elif options["workers"] > 1:
                 _supervise(listener, options["workers"])
             else:
-                startup.is_done = True
+                startup.is_done, startup.runs_background = True, settings.BACKGROUND
                 _serve(listener)
 
     def _announce(self, url: str, password: str | None) -> None:
@@ -201,13 +202,10 @@ def _serve(listener: socket.socket, control: socket.socket | None = None) -> Non
 
 def _supervise(listener: socket.socket, count: int) -> None:
     def start(control: socket.socket) -> "subprocess.Popen[bytes]":
-        descriptors = [listener.fileno(), control.fileno()]
-        return subprocess.Popen(
-            [sys.executable, sys.argv[0], "runserver", "--worker", *map(str, descriptors)],
-            env={**given_environment, "METRICS_FOLDER": os.environ["METRICS_FOLDER"]},  # where they count together
-            pass_fds=descriptors,
-            start_new_session=True,  # Ctrl-C is for us, and we tell them
-        )
+        return _start("runserver", "--worker", listener.fileno(), control.fileno())
+
+    def start_companion(control: socket.socket) -> "subprocess.Popen[bytes]":
+        return _start("runworker", "--control", control.fileno())
 
     supervisor = Supervisor(
         start,
@@ -217,6 +215,16 @@ def _supervise(listener: socket.socket, count: int) -> None:
         start_seconds=START_SECONDS
         + settings.DATABASE_START_TIMEOUT
         + (settings.MIGRATION_PATIENCE if settings.MIGRATE_ON_START else 0),
+        companion=Companion(start_companion) if settings.BACKGROUND else None,
     )
     if not supervisor.run():
         raise CommandError("the workers could not start; the log says why")
+
+
+def _start(command: str, option: str, *descriptors: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, sys.argv[0], command, option, *map(str, descriptors)],
+        env={**given_environment, "METRICS_FOLDER": os.environ["METRICS_FOLDER"]},  # where they count together
+        pass_fds=descriptors,
+        start_new_session=True,  # Ctrl-C is for us, and we tell them
+    )

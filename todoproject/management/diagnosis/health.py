@@ -118,3 +118,23 @@ def purge(session: Session) -> Iterator[Found]:
         yield "purge", "warning", text, "Run `python manage.py purge` every day."
     else:
         yield "purge", "ok", "nothing is overdue", ""
+
+
+def reminders(session: Session) -> Iterator[Found]:
+    if not session.rows("SELECT to_regclass(format('%%I.reminders', %(schema)s)) IS NOT NULL")[0][0]:
+        return
+    schema = settings.DATABASE_SCHEMA
+    [(oldest, late)] = session.rows(
+        f"SELECT min(fires_at), count(*) FROM {schema}.reminders"  # noqa: S608 -- ours
+        " WHERE settled_at IS NULL AND fires_at < now() - interval '5 minutes'"
+    )
+    [(following,)] = session.rows(
+        f"SELECT min(fires_at) FROM {schema}.reminders WHERE settled_at IS NULL AND fires_at >= now()"  # noqa: S608 -- ours
+    )
+    if late:
+        text = f"{late} should have fired, the oldest at {oldest:%Y-%m-%d %H:%M} UTC"
+        advice = "Does `runserver` run, without BACKGROUND=false? Else start `python manage.py runworker`."
+        yield "reminders", "warning", text, advice
+    else:
+        when = f"the next fires at {following:%Y-%m-%d %H:%M} UTC" if following else "none is set"
+        yield "reminders", "ok", f"none is late; {when}", ""

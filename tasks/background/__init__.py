@@ -1,0 +1,1 @@
+"""What is done about tasks without anybody asking for it: reminders, and their mails."""
