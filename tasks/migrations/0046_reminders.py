@@ -68,7 +68,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0040_quotas"), ("accounts", "0024_reminder_mail")]
+    dependencies = [("tasks", "0045_claims_lock_nothing"), ("accounts", "0024_reminder_mail")]
 
     operations = [
         migrations.CreateModel(
