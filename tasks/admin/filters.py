@@ -41,10 +41,15 @@ def lists_of(owner: uuid.UUID) -> list[tuple[str, str]]:
 
 
 class _OwnersFilter(DropdownFilter):
-    """Hidden while there is nothing to choose from, unless an address asks for something."""
+    """By something that is one owner's own."""
+
+    def __init__(self, request: HttpRequest, *arguments: Any) -> None:
+        super().__init__(request, *arguments)
+        if owner_of(request) is None:
+            self.all_option = ["", "All (choose an owner first)"]
 
     def has_output(self) -> bool:
-        return bool(self.lookup_choices) or self.value() is not None
+        return True
 
 
 class ListFilter(_OwnersFilter):
