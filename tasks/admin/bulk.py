@@ -10,8 +10,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import F, Func, TextField, Value
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
-    UnfoldAdminSingleDateWidget,
     UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
     UnfoldBooleanWidget,
 )
 
@@ -43,7 +43,8 @@ class BulkForm(forms.Form):
         choices=[_LEFT, *((str(value), label) for value, label in Priority.choices)],
         widget=UnfoldAdminSelectWidget(),
     )
-    due_on = forms.DateField(required=False, label="Due on", widget=UnfoldAdminSingleDateWidget())
+    # The browser's own calendar: Django's needs what only its forms of one row load.
+    due_on = forms.DateField(required=False, label="Due on", widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}))
     clear_due = forms.BooleanField(
         required=False, label="Clear the due", help_text="Ends a series, too.", widget=UnfoldBooleanWidget()
     )

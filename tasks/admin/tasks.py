@@ -309,7 +309,7 @@ class TaskAdmin(ChangeHistory):
     def restore(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
         return self._act(request, queryset.exclude(deleted_at=None), "restored", "Restore", deleted_at=None)
 
-    @admin.action(description="Edit selected tasks (list, priority, due, labels)", permissions=["change"])
+    @admin.action(description="Edit selected tasks…", permissions=["change"])
     def edit(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
         chosen = queryset.filter(deleted_at=None)
         owners = {*chosen.order_by().values_list("user_id", flat=True)[: MOST_COUNTED + 1]}  # of more nothing is done

@@ -111,6 +111,7 @@ def work_on_tasks(server: Server) -> None:
         edit_in_the_list(page)
         act(page, "Complete selected tasks", "3 tasks completed.")
         act(page, "Reopen selected tasks", "3 tasks reopened.")
+        edit_many(visitor)
         act(page, "Move selected tasks to the trash", "Move 3 tasks to the trash?")
         page.get_by_role("button", name="Move to the trash").click()
         expect(page.get_by_text("3 tasks moved to the trash.")).to_be_visible()
@@ -166,6 +167,16 @@ def act(page: Page, action: str, said: str) -> None:
     page.locator("select[name=action]").select_option(label=action)
     page.get_by_role("button", name="Run").click()
     expect(page.get_by_text(said)).to_be_visible()
+
+
+def edit_many(visitor: Visit) -> None:
+    page = visitor.page
+    act(page, "Edit selected tasks…", "Change 3 tasks? What is left empty stays as it is.")
+    visitor.look()
+    page.get_by_label("Due on").fill("2030-01-31")
+    page.get_by_label("Add labels").fill("errand")
+    page.get_by_role("button", name="Change").click()
+    expect(page.get_by_text("3 tasks changed.")).to_be_visible()
 
 
 def filter_by_priority(page: Page) -> None:

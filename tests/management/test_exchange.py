@@ -66,6 +66,8 @@ def test_file_that_is_refused_is_told_in_a_line_and_nothing_is_done(
         file.write_bytes(content)
     with pytest.raises(CommandError, match=why):
         call_command("importtasks", user.email, str(file), "--format", "todo.txt")
+    with pytest.raises(CommandError, match="--list"):
+        call_command("importtasks", user.email, str(file), "--format", "todo.txt", "--list", " ")
     assert not AccessToken.objects.filter(user=user).exists()
 
 

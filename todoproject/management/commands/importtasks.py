@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Scope, User
 from tasks.formats import todotxt
 from tasks.formats.items import MOST_BYTES, FileRefused, Item, Notice
+from tasks.models import NAME_MAX_LENGTH, validate_name
 from tasks.queries.imports import Report, import_items
 from todoproject.database.client.pool import pool
 from todoproject.database.client.statement import Credentials
@@ -39,6 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = exchange.owner(options["email"])
+        _refuse_name(options["list"])
         tell = Progress(quiet=options["json"] or options["verbosity"] == 0)
         try:
             with orderly():
@@ -65,6 +68,18 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {name}, {where}: {notice.detail}")
             if len(notices) > _MOST_TOLD:
                 self.stdout.write(f"  {name}: {len(notices) - _MOST_TOLD} more; --json has them all")
+
+
+def _refuse_name(name: str | None) -> None:
+    """Raise CommandError where no list can be called so."""
+    if name is None:
+        return
+    try:
+        validate_name(name)
+    except ValidationError as error:
+        raise CommandError(f"--list: {error.messages[0]}") from None
+    if len(name) > NAME_MAX_LENGTH or name != name.strip():
+        raise CommandError(f"--list: a name has at most {NAME_MAX_LENGTH} characters, and no space around it")
 
 
 def _read(name: str) -> tuple[list[Item], list[Notice]]:
