@@ -21,6 +21,18 @@ def test_a_browser_gets_a_page_and_a_program_a_problem() -> None:
         assert (response.status_code, response["Content-Type"].split(";")[0]) == (404, kind)
 
 
+@pytest.mark.parametrize("path", ["/rest/v2/tasks", "/api/v1/tasks", "/v2/tasks", "/sync/v9/sync", "/nowhere"])
+def test_a_path_of_another_api_is_told_as_that(path: str) -> None:
+    problem = Client().get(path, headers={"Authorization": "Bearer x"}).json()
+    assert (problem["status"], problem["code"]) == (404, "no-such-path")
+    assert "begin with /v1" in problem["detail"]
+
+
+def test_a_page_that_lacks_what_it_is_about_is_not_found(staff: Client) -> None:
+    for path in ("/admin/nothing/", "/docs/errors/no-such-error"):
+        assert staff.get(path).json()["code"] == "not-found", path
+
+
 def test_a_form_without_its_csrf_token_is_refused_with_a_page() -> None:
     response = Client(enforce_csrf_checks=True).post("/admin/login/", headers={"Accept": "text/html"})
     assert (response.status_code, b"Open it again" in response.content) == (403, True)

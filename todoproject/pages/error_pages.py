@@ -5,10 +5,12 @@ import sys
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import get_template
+from django.urls import Resolver404
 
 from todoproject.http import problems
-from todoproject.http.problems import FORBIDDEN, MALFORMED_REQUEST, Problem
+from todoproject.http.problems import FORBIDDEN, MALFORMED_REQUEST, NO_SUCH_PATH, Problem
 
+_NOWHERE = "There is no such path here. Those of the API begin with /v1; /docs has them all."
 # Signing in makes all forms that were open before too old; no right is missing.
 _OLD_FORM = "Have you signed in or out in another window since? Go back, copy what you typed, and load the page again."
 
@@ -30,8 +32,9 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 404."""
-    return _answer(request, problems.not_found())
+    """Answer 404; where no path is like this one, that: clients of other APIs try theirs, and think of their token."""
+    is_nowhere = isinstance(exception, Resolver404)
+    return _answer(request, Problem(NO_SUCH_PATH, _NOWHERE) if is_nowhere else problems.not_found())
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

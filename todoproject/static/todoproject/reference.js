@@ -1,25 +1,26 @@
-// Starts the reference from our own files. It remembers the version of what it has last shown or written: to replace
-// what is there needs `If-Match`, whose field starts empty, and a `PUT` shall be tried again by a click alone.
+// Starts the reference from our own files. A `PUT` of a task or a list needs `If-None-Match: *` or `If-Match`, whose
+// fields start empty; that it can be tried by a click alone, it is sent with the version that was last seen here.
 "use strict";
 
 const versions = new Map();
-const of = (address) => address.replace(/(\/v1\/(?:tasks|lists)\/[0-9a-f-]{36}).*/, "$1");
+const thing = (address) => /\/v1\/(?:tasks|lists)\/[0-9a-f-]{36}/.exec(address)?.[0];
 
 const ui = SwaggerUIBundle({
   ...JSON.parse(document.getElementById("swagger-settings").textContent),
   dom_id: "#swagger-ui",
   presets: [SwaggerUIBundle.presets.apis],
   requestInterceptor: (request) => {
-    const names = Object.keys(request.headers ?? {}).map((name) => name.toLowerCase());
-    const isBare = !names.includes("if-match") && !names.includes("if-none-match");
-    if (request.method === "PUT" && isBare && versions.has(of(request.url))) {
-      request.headers["If-Match"] = versions.get(of(request.url));
+    const [name, given] = [thing(request.url), Object.keys(request.headers ?? {}).map((one) => one.toLowerCase())];
+    if (request.method === "PUT" && name && !given.includes("if-match") && !given.includes("if-none-match")) {
+      if (versions.has(name)) request.headers["If-Match"] = versions.get(name);
+      else request.headers["If-None-Match"] = "*";
     }
     return request;
   },
   responseInterceptor: (response) => {
-    if (response.headers?.etag) versions.set(of(response.url), response.headers.etag);
-    else if (response.status === 204 || response.status === 404) versions.delete(of(response.url));
+    const [name, version] = [thing(response.url), response.headers?.etag];
+    if (version) versions.set(name, version);
+    else if (response.status === 204 || response.status === 404) versions.delete(name);
     return response;
   },
 });
