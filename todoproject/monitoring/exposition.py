@@ -44,6 +44,7 @@ GAUGES: dict[str, tuple[str, str]] = {
     "pool_size": ("todo_pool_size", "Connections that the pools hold."),
     "pool_idle": ("todo_pool_idle", "Connections that nobody uses."),
     "pool_waiting": ("todo_pool_waiting", "Requests that wait for a connection."),
+    "streams": ("todo_streams", "Live streams that are open."),
     "background": ("todo_background_processes", "Processes that do the jobs in the background."),
     "reminder_overdue": ("todo_reminder_overdue_seconds", "How late the oldest reminder is that is still to fire."),
 }
