@@ -334,6 +334,28 @@ class EmailChange(models.Model):
         return f"another address for {self.user_id}"
 
 
+class StreamTicket(models.Model):
+    """What opens one live stream, once, within a minute, for the token that asked for it; see queries/stream_tickets.
+
+    A browser's EventSource sends no header, and a token must not stand in an address.
+    """
+
+    digest = models.BinaryField(max_length=32, primary_key=True)  # SHA-256 of the ticket
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    token_id = models.UUIDField()  # no reference: a token that is gone opens nothing
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "stream_tickets"
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(condition=Exact(Length("digest"), 32), name="stream_tickets_digest_length")
+        ]
+
+    def __str__(self) -> str:
+        return f"a ticket of {self.user_id}"
+
+
 class SecondFactor(models.Model):
     """A staff member's authenticator app (TOTP, RFC 6238); see accounts/staff/second_factor.py."""
 

@@ -44,6 +44,8 @@ for _name in (
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "SENTRY_DSN",
     "BACKGROUND_POLL_SECONDS",
+    "LIVE_POLL_SECONDS",
+    "MAX_STREAMS",
     "MAX_CONNECTIONS",
     "MAX_CONNECTIONS_PER_ADDRESS",
     "HSTS_SECONDS",
@@ -59,6 +61,7 @@ os.environ |= {
     "DATABASE_URL": "embedded",
     "EMBEDDED_DATA_DIR": str(FOLDER / "postgres"),
     "LOG_LEVEL": "INFO",
+    "STREAM_LIFETIME_SECONDS": "0",  # whoever tries all operations waits for each answer
     "BACKGROUND": "false",  # whoever counts statements counts only those of requests; its own tests turn it on
     # Counted like any others, but never used up: all of Alice, Bob and Charlie come from one address.
     **dict.fromkeys(("RATE_LIMIT", "RATE_LIMIT_ANONYMOUS"), "1000000/1"),

@@ -29,6 +29,7 @@ from accounts.queries import (
     account_export,
     verify,
 )
+from accounts.queries.stream_tickets import InvalidTicket
 from accounts.throttling import TooManyAttempts
 from tasks.api.changes import router as changes_router
 from tasks.api.external_ids import router as external_ids_router
@@ -36,6 +37,7 @@ from tasks.api.history import router as history_router
 from tasks.api.labels import router as labels_router
 from tasks.api.lists import router as lists_router
 from tasks.api.statistics import router as statistics_router
+from tasks.api.streams import router as streams_router
 from tasks.api.tasks import router as tasks_router
 from tasks.batch_schemas import OPERATIONS
 from tasks.models import MOST_LABELS
@@ -73,6 +75,7 @@ from todoproject.http.problems import Problem
 from todoproject.http.request import ApiRequest, has_sent_token
 from todoproject.monitoring.health import router as health_router
 from todoproject.openapi import document as openapi
+from todoproject.openapi.document import UNKEYED
 from todoproject.version import VERSION
 
 logger = logging.getLogger("todoproject.api")
@@ -144,6 +147,8 @@ def _run_once_for_a_key(run: View) -> View:
         key = request.META.get("HTTP_IDEMPOTENCY_KEY")
         # Without an account there is nobody whose key it could be, even if a token is sent: the header is ignored.
         is_keyed = key is not None and request.method in ("POST", "PATCH") and operation.auth_callbacks
+        if is_keyed and operation.operation_id in UNKEYED:
+            return api.on_exception(request, Problem(problems.MALFORMED_REQUEST, "This takes no Idempotency-Key."))
         credentials = await bearer(request) if is_keyed else None
         if key is None or credentials is None:
             return await run(request, **path)
@@ -185,6 +190,7 @@ api.add_router("/v1/tasks/by-external-id", external_ids_router)
 api.add_router("/v1/tasks", tasks_router)
 api.add_router("/v1/lists", lists_router)
 api.add_router("/v1/labels", labels_router)
+api.add_router("/v1", streams_router)
 api.add_router("/v1/changes", changes_router)
 api.add_router("/v1", history_router)
 api.add_router("/v1/me/statistics", statistics_router)
@@ -239,6 +245,7 @@ for _error, _handler in {
     OccurrenceAhead: _fixed(problems.OCCURRENCE_AHEAD, "The series has not come to this occurrence yet."),
     OccurrenceRequired: _fixed(problems.PRECONDITION_REQUIRED, "The task recurs: send its occurrence, or If-Match."),
     NotRecurring: _fixed(problems.CONFLICT, "The task does not recur, so there is nothing to be skipped."),
+    InvalidTicket: _fixed(problems.INVALID_TICKET, "The ticket is not ours, used or too old."),
     InFlight: _fixed(problems.IN_FLIGHT, "A request with this Idempotency-Key is being worked on."),
     idempotency.AnswerWithheld: _fixed(
         problems.ANSWER_WITHHELD, "The stored answer holds a secret, which only the token that asked is given again."

@@ -288,6 +288,11 @@ SHUTDOWN_TIMEOUT = _read("SHUTDOWN_TIMEOUT_SECONDS", _number(1, 3600), example="
 BACKGROUND = _read("BACKGROUND", _boolean, example="false", default=True)
 # How often it looks for what others have written: for five minutes after the last request, `runworker` for ever.
 BACKGROUND_POLL_SECONDS = _read("BACKGROUND_POLL_SECONDS", _number(1, 3600), example="10", default=10)
+# Live streams that each worker holds open, and after how many seconds one ends (0: when it has told what was missed).
+MAX_STREAMS = _read("MAX_STREAMS", _number(0, 100_000), example="1000", default=1000)
+STREAM_LIFETIME = _read("STREAM_LIFETIME_SECONDS", _number(0, 86_400), example="3600", default=3600)
+# How often one query finds what others have written for all open streams; 0: only what this server has written is told.
+LIVE_POLL_SECONDS = _read("LIVE_POLL_SECONDS", _number(0, 3600), example="2", default=2)
 # Whose X-Forwarded-For and X-Forwarded-Proto count; anybody else could claim any address.
 TRUSTED_PROXIES = _read("TRUSTED_PROXIES", _networks, example="10.0.0.0/8,127.0.0.1", default=[])
 # The pages whose scripts may read the API's answers. Never cookies, never "*": tokens travel in a header.

@@ -11,6 +11,7 @@ from accounts import addresses
 from tasks.queries import reminders
 from tasks.queries.reminders import DueMail
 from todoproject.background.runner import Job
+from todoproject.http import activity
 from todoproject.mail.outbox import Mail, send_now
 from todoproject.observability import metrics
 
@@ -24,7 +25,9 @@ _SUBJECT_LENGTH = 100
 async def fire_reminders() -> float | None:
     """Fire what is due; return in how many seconds the next one is."""
     while True:
-        outcomes = await reminders.fire(mails=not settings.EMAIL_IS_OFF)
+        outcomes, owners = await reminders.fire(mails=not settings.EMAIL_IS_OFF)
+        for owner in owners:
+            activity.note_change(owner)  # whose streams are told
         for outcome, number in outcomes.items():
             metrics.count("reminder", outcome, by=number)
         if outcomes:

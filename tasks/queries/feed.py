@@ -20,7 +20,7 @@ from todoproject.database.client.statement import Credentials, Rows, Statement
 
 KINDS: dict[str, Resource] = {"task": TASKS, "list": LISTS}
 NOW = "now"  # no cursor of ours: those are longer
-_MADE_FOR = ("changes",)
+MADE_FOR = ("changes",)
 
 
 class SyncExpired(Exception):
@@ -40,12 +40,12 @@ def _changed(kind: str, resource: Resource, limit: int) -> str:
 
 
 @lru_cache(maxsize=512)
-def _page(limit: int) -> Statement:
-    """Merge the kinds; the owner's numbers come with each row, and alone where there is none.
+def page(limit: int, *more: str) -> Statement:
+    """Merge the kinds, and `more` of the same columns; the owner's numbers come with each row, and alone without one.
 
     The limit is written into it, as in `pages`.
     """
-    kinds = " UNION ALL ".join(_changed(kind, resource, limit) for kind, resource in KINDS.items())
+    kinds = " UNION ALL ".join([*(_changed(kind, resource, limit) for kind, resource in KINDS.items()), *more])
     text = f"""
         SELECT numbers.change_no, numbers.purged_no, page.kind, page.change_no, page.id, page.document
           FROM own_numbers() AS numbers
@@ -56,20 +56,21 @@ def _page(limit: int) -> Statement:
 
 
 @lru_cache
-def _numbers() -> Statement:
+def numbers() -> Statement:
+    """Return the statement for the owner's last number and `purged_no`."""
     return Statement.fenced("SELECT change_no, purged_no FROM own_numbers()", scope=Scope.TASKS_READ, repeatable=True)
 
 
 async def changes_page(credentials: Credentials, query: ChangesQuery) -> bytes:
     """Return a page of what has changed, as JSON. Raises InvalidCursor, SyncExpired."""
     if query.cursor == NOW:
-        rows = await replica.execute(_numbers(), {}, credentials)
+        rows = await replica.execute(numbers(), {}, credentials)
         return _body([], _cursor(rows, rows.text(0, 0)), has_more=False)
-    last = None if query.cursor is None else cursors.read(query.cursor, _MADE_FOR)
+    last = None if query.cursor is None else cursors.read(query.cursor, MADE_FOR)
     position = 0 if last is None else int(last.keys[0])
-    rows = await replica.execute(_page(query.limit + 1), {"position": position}, credentials)
+    rows = await replica.execute(page(query.limit + 1), {"position": position}, credentials)
     if last is not None:
-        _refuse_expired(last, rows)
+        refuse_expired(last, rows)
     found = 0 if rows.value(0, 2) is None else len(rows)
     items = [_item(rows, row) for row in range(min(found, query.limit))]
     has_more = found > query.limit
@@ -78,7 +79,7 @@ async def changes_page(credentials: Credentials, query: ChangesQuery) -> bytes:
     return _body(items, _cursor(rows, reached), has_more=has_more)
 
 
-def _refuse_expired(last: Position, rows: Rows) -> None:
+def refuse_expired(last: Position, rows: Rows) -> None:
     """Raise where the cursor is another's, or older than what is kept, or from before a backup was restored."""
     if last.user_id != rows.user_id:
         raise InvalidCursor
@@ -89,7 +90,7 @@ def _refuse_expired(last: Position, rows: Rows) -> None:
 
 def _cursor(rows: Rows, position: str) -> bytes:
     """Return the cursor of a position; the fence is what the same statement has read."""
-    return cursors.write(Position(str(rows.user_id), [position, rows.text(0, 1)], {}), _MADE_FOR).encode()
+    return cursors.write(Position(str(rows.user_id), [position, rows.text(0, 1)], {}), MADE_FOR).encode()
 
 
 def _item(rows: Rows, row: int) -> bytes:

@@ -144,8 +144,8 @@ class DueMail(NamedTuple):
     timezone: str  # the owner's
 
 
-async def fire(*, mails: bool) -> Counter[str]:
-    """Settle what is due, up to MOST of it; return how many were fired, missed and dropped.
+async def fire(*, mails: bool) -> tuple[Counter[str], set[str]]:
+    """Settle what is due, up to MOST of it; return how many were fired, missed and dropped, and whose were fired.
 
     `mails` says whether there is a way to send any. Raises DatabaseError.
     """
@@ -153,9 +153,10 @@ async def fire(*, mails: bool) -> Counter[str]:
         locked = await transaction.execute(_LOCK_OWNERS)
         owners = [UUID(locked.text(row, 0)) for row in range(len(locked))]
         if not owners:
-            return Counter()
+            return Counter(), set()
         rows = await transaction.execute(_SETTLE, {"owners": owners, "mails": mails})
-    return Counter(rows.text(row, 2) for row in range(len(rows)))
+    settled = [(rows.text(row, 0), rows.text(row, 2)) for row in range(len(rows))]
+    return Counter(outcome for _, outcome in settled), {owner for owner, outcome in settled if outcome == "fired"}
 
 
 async def next_due() -> float | None:

@@ -50,7 +50,7 @@ def states(person: Person) -> list[str]:
 
 
 async def fire() -> None:
-    while (await reminders.fire(mails=True)).total():
+    while (await reminders.fire(mails=True))[0].total():
         pass
 
 

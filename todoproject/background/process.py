@@ -5,12 +5,15 @@ import logging
 import signal
 import socket
 from contextlib import suppress
+from functools import partial
 
 from django.conf import settings
 
+from todoproject.background import control as words
 from todoproject.background.control import ASKED, BEAT, READY, WROTE
 from todoproject.background.runner import Runner
 from todoproject.database.client.pool import pool
+from todoproject.http import activity
 from todoproject.observability.metrics import store
 
 logger = logging.getLogger("todoproject.background")
@@ -31,6 +34,7 @@ async def serve(runner: Runner, control: socket.socket | None = None) -> None:
     if control is not None:
         control.setblocking(False)
         loop.add_reader(control, _obey, control, runner)
+        activity.listeners.append(partial(_tell_of_change, control))
         beating = asyncio.create_task(_beat(control))
     logger.info("background process started")
     runner.start()
@@ -52,6 +56,13 @@ def _obey(control: socket.socket, runner: Runner) -> None:
         runner.end()
     elif WROTE in said or ASKED in said:
         runner.note_request(WROTE in said)
+
+
+def _tell_of_change(control: socket.socket, wrote: bool, owner: str | None) -> None:
+    """Tell the workers, through the supervisor, whose streams have something to tell."""
+    if wrote and owner is not None:
+        with suppress(OSError):
+            control.send(words.wrote([owner]))
 
 
 async def _beat(control: socket.socket) -> None:

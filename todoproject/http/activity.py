@@ -7,11 +7,21 @@ from collections.abc import Callable
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
-Listener = Callable[[bool], None]  # told whether it was a write; in whatever thread the request was answered
+# Told whether it was a write, and by whom if that is known; in whatever thread the request was answered.
+Listener = Callable[[bool, str | None], None]
 listeners: list[Listener] = []
 
 
-def note(method: str) -> None:
+def note(method: str, owner: str | None = None) -> None:
     """Tell that a request was answered, after what it has done was committed."""
+    note_change(owner) if method not in _SAFE else _tell(False, None)
+
+
+def note_change(owner: str | None) -> None:
+    """Tell that something of an owner has changed."""
+    _tell(True, owner)
+
+
+def _tell(wrote: bool, owner: str | None) -> None:
     for listener in listeners:
-        listener(method not in _SAFE)
+        listener(wrote, owner)

@@ -18,7 +18,7 @@ from django.http.request import split_domain_port, validate_host
 from django.urls import URLPattern, URLResolver
 
 from todoproject.database.client.pool import pool
-from todoproject.http import body, problems
+from todoproject.http import body, problems, streams
 from todoproject.http.middleware import ApiMiddleware
 from todoproject.http.problems import HTTPS_REQUIRED, MALFORMED_REQUEST, METHOD_NOT_ALLOWED, WRONG_HOST, Problem
 from todoproject.http.request import ApiRequest, RespondTo
@@ -54,6 +54,11 @@ class ApiHandler(ASGIHandler):
         except RequestAborted:
             return  # the client left before it had sent its request
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        if answer.stream is not None and scope["method"] != "HEAD":
+            await streams.write(answer.stream, receive, send)
+            return
+        if answer.stream is not None:
+            answer.stream.forget()
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _get_response(self, request: ApiRequest, receive: Any) -> HttpResponse:

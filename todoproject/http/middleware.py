@@ -18,6 +18,7 @@ from todoproject.http.cors import AllowedOrigins
 from todoproject.http.problems import MALFORMED_REQUEST, Problem
 from todoproject.http.rate_limits import Charge, Limiter, Policy
 from todoproject.http.request import ApiRequest, bearer_token
+from todoproject.http.streams import EventStream
 from todoproject.observability import logs, metrics
 
 logger = logging.getLogger("todoproject.access")
@@ -33,6 +34,7 @@ class Answer(NamedTuple):
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+    stream: EventStream | None = None  # what goes on behind the headers
 
 
 class ApiMiddleware:
@@ -51,10 +53,10 @@ class ApiMiddleware:
         current = logs.RequestContext(request_id(headers))
         token = logs.context.set(current)
         try:
-            response, route = await self._answer_within_limits(scope, headers, receive)
+            response, route, owner = await self._answer_within_limits(scope, headers, receive)
             if scope["path"].startswith("/v1"):
                 self._origins.admit(headers, scope["method"], response)
-                activity.note(scope["method"])
+                activity.note(scope["method"], owner)
             answer = _with_known_tag(_answer(response, current.request_id, self._headers), headers)
             if _is_compressible(answer, response) and compression.is_wanted(headers):
                 answer = await _compressed(answer)
@@ -67,21 +69,24 @@ class ApiMiddleware:
 
     async def _answer_within_limits(
         self, scope: dict[str, Any], headers: dict[bytes, bytes], receive: Any
-    ) -> tuple[HttpResponse, str | None]:
-        """Answer, or refuse before the database is asked; tell how the limit stands in either case."""
+    ) -> tuple[HttpResponse, str | None, str | None]:
+        """Answer, or refuse before the database is asked; tell how the limit stands in either case.
+
+        Return the answer, its route, and whose token it was.
+        """
         if self._limiter is None or _is_free(scope):
             response, request = await self._answer(scope, receive)
         else:
             charge = self._limiter.charge(_counted_as(scope), _token(headers), time.monotonic())
             if charge.is_refused:
-                return problems.respond(charge.refusal(), scope["path"]), None
+                return problems.respond(charge.refusal(), scope["path"]), None, None
             response, request = await self._answer(scope, receive)
             if (owner := None if request is None else request.owner) is not None:
                 charge = self._limiter.accept(charge, owner, time.monotonic())
             elif response.status_code == 401:
                 self._limiter.refuse(charge)
             _tell(charge, response)
-        return response, None if request is None else request.route
+        return (response, None, None) if request is None else (response, request.route, request.owner)
 
     async def _answer(self, scope: dict[str, Any], receive: Any) -> tuple[HttpResponse, ApiRequest | None]:
         try:
@@ -106,6 +111,8 @@ def _answer(response: HttpResponse, request_id: str, constant: Sequence[tuple[by
     headers.append((b"x-request-id", request_id.encode("ascii")))
     if "Cache-Control" not in response.headers:  # a new token says no-store
         headers.append((b"cache-control", b"private, no-cache"))
+    if isinstance(response, EventStream):
+        return Answer(response.status_code, headers, b"", response)
     if response.status_code not in (204, 304):  # neither has a body, and 0 is not the length of a 304's task
         headers.append((b"content-length", str(len(response.content)).encode()))
     return Answer(response.status_code, headers, response.content)

@@ -252,6 +252,18 @@ TOO_MANY_REQUESTS = _define(
     "Too many requests",
     "A limit is used up. Try again after `Retry-After` seconds; `RateLimit` and `RateLimit-Policy` tell the limit.",
 )
+TOO_MANY_STREAMS = _define(
+    "too-many-streams",
+    429,
+    "Too many streams",
+    "The account has ten live streams open at this server, as many as it may. Close one, or poll `GET /v1/changes`.",
+)
+INVALID_TICKET = _define(
+    "invalid-ticket",
+    401,
+    "Invalid ticket",
+    "The ticket is not ours, has opened a stream already, or is more than a minute old. Ask for another one.",
+)
 PRECONDITION_REQUIRED = _define(
     "precondition-required",
     428,

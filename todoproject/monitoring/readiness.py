@@ -46,7 +46,16 @@ def fence_parameters() -> dict[str, Any]:
     """Return the parameters of OPEN_FENCES."""
     return {
         "roles": [API_ROLE, ACCOUNT_ROLE],
-        "tables": ["users", "access_tokens", "email_links", "idempotency_keys", "tasks", "lists", "reminders"],
+        "tables": [
+            "users",
+            "access_tokens",
+            "email_links",
+            "idempotency_keys",
+            "tasks",
+            "lists",
+            "reminders",
+            "stream_tickets",
+        ],
         "schema": settings.DATABASE_SCHEMA,
     }
 

@@ -49,6 +49,9 @@ _WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, TOO_MANY_ANSWERS, CONFLICT, KEY_REUSED)
 _CHANGING = {"tasks", "lists", "labels", "changes"}  # tags of the operations whose writes take change numbers
 _CODES = "x-codes"  # a response's problems on their way through Ninja; not in the finished document
 
+# What a key is refused for: what it makes is for one use, so there is nothing to be repeated.
+UNKEYED = {"create_stream_ticket"}
+
 _TAGS = {
     "accounts": "Registering, logging in and out, and the account itself.",
     "sessions": "The logins of the account, and how they end.",
@@ -57,11 +60,13 @@ _TAGS = {
     "lists": "The lists that tasks are kept in. A task in none of them is in the inbox.",
     "labels": "The labels on tasks: the same whatever their case and width.",
     "changes": "What has changed, in order: for clients that keep a copy.",
+    "streams": "What happens, as it happens: server-sent events.",
     "health": "For monitors and load balancers; no token needed.",
 }
 _SECURITY = (
     "A token from register, log in or `POST /v1/tokens`. It is shown once, and ends when it is revoked or expires."
 )
+_TICKET = "For live streams: from `POST /v1/auth/stream-ticket`. It opens one, once, within a minute."
 _TEXT = {"type": "string"}
 _HEADERS = {
     "X-Request-ID": ("The request's id, to find it in the logs: the client's own, or a new one.", _TEXT),
@@ -125,7 +130,10 @@ def complete(document: dict[str, Any]) -> bytes:
     components["parameters"] = {name: {"in": "header", "name": name, **of} for name, of in _PARAMETERS.items()}
     components["examples"] = {code: _problem_example(problem) for code, problem in CATALOGUE.items()}
     for scheme in components["securitySchemes"].values():
-        scheme |= {"bearerFormat": "todo_…", "description": _SECURITY}
+        if scheme["type"] == "http":
+            scheme |= {"bearerFormat": "todo_…", "description": _SECURITY}
+        else:
+            scheme["description"] = _TICKET
     document["info"] |= {
         "description": GUIDE.read_text("utf-8"),
         "license": {"name": "MIT", "identifier": "MIT"},
@@ -188,7 +196,7 @@ def _problem_example(problem: ProblemType) -> dict[str, Any]:
 
 
 def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> None:
-    takes_key = method in ("post", "patch") and "security" in operation
+    takes_key = method in ("post", "patch") and "security" in operation and operation["operationId"] not in UNKEYED
     is_change = method != "get" and bool(_CHANGING & {*operation["tags"]})
     _complete_parameters(operation["parameters"], schemas)
     names = ["X-Request-ID", *(["Idempotency-Key"] if takes_key else [])]

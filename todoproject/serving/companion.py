@@ -38,10 +38,13 @@ class Companion:
         elif may_start and time.monotonic() >= self._next_start:
             self._launch(selector)
 
-    def hear(self, selector: selectors.BaseSelector) -> None:
-        """Take in that it lives; or that its end of the socket is closed: how it ended, its exit code will say."""
+    def hear(self, selector: selectors.BaseSelector) -> bytes:
+        """Take in that it lives; or that its end of the socket is closed: how it ended, its exit code will say.
+
+        Return what it has said, which may be for the workers.
+        """
         if (process := self._process) is None:
-            return
+            return b""
         said = b""
         with suppress(ConnectionError):
             said = process.control.recv(4096)
@@ -49,6 +52,7 @@ class Companion:
         process.is_ready = process.is_ready or READY in said
         if not said:
             selector.unregister(process.control)
+        return said
 
     def tell(self, message: bytes) -> None:
         """Hand on what a worker has said."""

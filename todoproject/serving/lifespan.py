@@ -3,11 +3,13 @@
 import asyncio
 import gc
 import logging
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 
 from tasks.background.reminders import JOBS
+from tasks.live.streams import streams
 from todoproject.background.runner import Runner
 from todoproject.database.client.pool import pool
 from todoproject.database.client.replica import replica
@@ -35,6 +37,7 @@ async def run(receive: Any, send: Any) -> None:
         await send({"type": "lifespan.startup.failed", "message": f"todoproject: {error}"})
         return
     sampling = sampler.start()
+    activity.listeners.append(partial(wake_streams, asyncio.get_running_loop()))
     background = _start_background() if startup.runs_background else None
     # What is there now stays until the end: the garbage collector need not look at it again and again.
     gc.collect()
@@ -54,12 +57,18 @@ async def run(receive: Any, send: Any) -> None:
     await send({"type": "lifespan.shutdown.complete"})
 
 
+def wake_streams(loop: asyncio.AbstractEventLoop, wrote: bool, owner: str | None) -> None:
+    """Let the streams of whoever has written in this process look, at once; in whatever thread that was."""
+    if wrote and owner is not None and streams.count:
+        loop.call_soon_threadsafe(streams.wake, [owner])
+
+
 def _start_background() -> Runner:
     """Do the jobs in this process, which has no other beside it."""
     loop = asyncio.get_running_loop()
     runner = Runner(JOBS, poll_seconds=settings.BACKGROUND_POLL_SECONDS)
 
-    def note(wrote: bool) -> None:
+    def note(wrote: bool, owner: str | None) -> None:
         loop.call_soon_threadsafe(runner.note_request, wrote)
 
     activity.listeners.append(note)

@@ -19,6 +19,8 @@ from typing import Any, cast
 import uvicorn
 from django.conf import settings
 
+from tasks.live.streams import streams
+from todoproject.background import control as words
 from todoproject.background.control import ASKED, BEAT, READY, RETIRE, WROTE
 from todoproject.http import activity
 from todoproject.monitoring import draining
@@ -33,7 +35,9 @@ _LOOK_EVERY_SECONDS = 0.02
 _BEAT_EVERY_SECONDS = 1.0
 _CHECK_EVERY_SECONDS = 1.0
 
-# Many writes are one word to the supervisor.
+# Over how long streams end, so that those who listen do not all come back at once.
+STREAMS_END_SECONDS = 3.0
+# Many writes are one message to the supervisor.
 _GATHER_SECONDS = 0.05
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -48,6 +52,7 @@ class Server(uvicorn.Server):
         self._is_retiring = False  # another process of ours goes on: what we do not take, it will
         self._is_hurried = False  # somebody at a terminal waits
         self._was_asked = self._is_gathering = False  # what the supervisor is to be told
+        self._writers: set[str] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -81,6 +86,8 @@ class Server(uvicorn.Server):
             if not self._is_hurried:
                 await self._pause(settings.SHUTDOWN_DELAY)
         await self._stop_accepting(sockets or [])
+        # Those who come back meet the others, or the next server.
+        streams.close(0.0 if self._is_hurried else min(STREAMS_END_SECONDS, settings.SHUTDOWN_TIMEOUT / 4))
         if not await self._drained():
             self._give_up()
         if not self.force_exit:
@@ -157,21 +164,29 @@ class Server(uvicorn.Server):
 
     def _obey(self, control: socket.socket) -> None:
         """Read what the supervisor says. Where it is gone, nobody would end us: so end."""
+        said = b""
         with suppress(ConnectionError):
-            self._is_retiring = control.recv(16) == RETIRE
+            said = control.recv(65536)
+        streams.wake(words.owners(said))
+        if said and RETIRE not in said:
+            return
+        self._is_retiring = RETIRE in said
         asyncio.get_running_loop().remove_reader(control)
         self.should_exit = True
 
-    def _note_request(self, loop: asyncio.AbstractEventLoop, wrote: bool) -> None:
+    def _note_request(self, loop: asyncio.AbstractEventLoop, wrote: bool, owner: str | None) -> None:
         """Take in, in any thread, that a request was answered: the background process wants to know."""
         self._was_asked = True
+        if owner is not None and len(self._writers) < words.MOST_OWNERS:
+            self._writers.add(owner)
         if wrote and not self._is_gathering:
             self._is_gathering = True
             loop.call_soon_threadsafe(loop.call_later, _GATHER_SECONDS, self._tell_of_writes)
 
     def _tell_of_writes(self) -> None:
         self._is_gathering = False
-        self._tell(WROTE)
+        owners, self._writers = self._writers, set()
+        self._tell(words.wrote(owners) or WROTE)
 
     def _tell(self, message: bytes) -> None:
         if self._control is not None:

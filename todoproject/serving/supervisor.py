@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
+from todoproject.background import control
 from todoproject.background.control import ASKED, READY, WROTE
 from todoproject.serving.companion import Companion
 from todoproject.serving.worker import CLOSING_SECONDS, HUNG_SECONDS, Start, Worker
@@ -105,7 +106,7 @@ class Supervisor:
             if key.data is None:
                 woken.recv(4096)  # a signal, noted already
             elif isinstance(key.data, Companion):
-                key.data.hear(self._selector)
+                self._hand_on(key.data.hear(self._selector))
             else:
                 self._hear(key.data)
         self._forgive_own_gap()
@@ -222,8 +223,17 @@ class Supervisor:
             worker.is_ready = self._has_served = True
         if self._companion is not None and (ASKED in said or WROTE in said):
             self._companion.tell(WROTE if WROTE in said else ASKED)
+        self._hand_on(said, worker)
         if not said:  # it ends; how, its exit code will say
             self._selector.unregister(worker.control)
+
+    def _hand_on(self, said: bytes, source: Worker | None = None) -> None:
+        """Tell the other workers whose streams have something to tell."""
+        message = control.wrote(control.owners(said))
+        for worker in self._workers:
+            if message and worker is not source and worker.serves:
+                with suppress(OSError):  # it is ending, or has too much to read: its own look will find it
+                    worker.control.send(message)
 
     def _bury(self, worker: Worker) -> None:
         self._workers.remove(worker)

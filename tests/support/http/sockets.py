@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -63,7 +64,8 @@ class Connection:
             return self.read(has_body=has_body)
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
         length = int(headers.get("content-length", 0)) if has_body and status not in (204, 304) else 0
-        body = self._read_exactly(length)
+        is_chunked = has_body and headers.get("transfer-encoding", "") == "chunked"
+        body = b"".join(self._read_chunks()) if is_chunked else self._read_exactly(length)
         if headers.get("connection", "").lower() == "close":
             self.close()
         return Answer(status, headers, body)
@@ -105,6 +107,12 @@ class Connection:
             self._buffer += data
         found, _, self._buffer = self._buffer.partition(end)
         return found
+
+    def _read_chunks(self) -> Iterator[bytes]:
+        while (length := int(self._read_until(b"\r\n") or b"0", 16)) > 0:
+            yield self._read_exactly(length)
+            self._read_until(b"\r\n")
+        self._read_until(b"\r\n")
 
     def _read_exactly(self, length: int) -> bytes:
         while len(self._buffer) < length and (data := self._receive()):

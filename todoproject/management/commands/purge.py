@@ -15,7 +15,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts import idempotency
-from accounts.models import AccessToken, AuditEvent, EmailChange, EmailLink, IdempotencyKey, User
+from accounts.models import AccessToken, AuditEvent, EmailChange, EmailLink, IdempotencyKey, StreamTicket, User
 from tasks.models import Change, Reminder, Task, TaskList
 
 # A batch is a transaction of its own: it holds few locks for a short while, and what is done stays done.
@@ -136,6 +136,7 @@ def _outlived(now: datetime) -> "dict[str, QuerySet[Any]]":
         "mail_codes": EmailLink.objects.filter(expires_at__lt=now),
         "email_changes": EmailChange.objects.filter(expires_at__lt=now),
         "stored_answers": IdempotencyKey.objects.filter(created_at__lt=now - idempotency.LIFETIME),
+        "stream_tickets": StreamTicket.objects.filter(expires_at__lt=now),
         "reminders": Reminder.objects.filter(settled_at__lt=now - timedelta(days=settings.CHANGE_RETENTION_DAYS)),
         "sessions": Session.objects.filter(expire_date__lt=now),
     }

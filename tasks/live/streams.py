@@ -1,0 +1,131 @@
+"""The streams that are open in this process: how many, whose, and when each has something to tell.
+
+A write of this process wakes its owner's streams at once, its sibling workers are told by the supervisor. What anybody
+else writes is found by one query for all of them every LIVE_POLL_SECONDS; it also finds the tokens that have ended.
+Where no stream is open nothing is asked.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterable
+from contextlib import suppress
+
+from django.conf import settings
+
+from tasks.queries import live
+from tasks.queries.cursors import Position
+from todoproject.database.client.statement import Credentials
+from todoproject.database.errors import DatabaseError
+from todoproject.http.problems import TOO_MANY_STREAMS, UNAVAILABLE, Problem
+from todoproject.observability import metrics
+
+MOST_OF_ACCOUNT = 10
+# Without a poll for changes there is still one for tokens that were revoked elsewhere.
+_CHECK_SECONDS = 60.0
+
+
+class Stream:
+    """An open stream. What it has to tell is one flag: however much happens, a slow reader makes nobody hold it."""
+
+    def __init__(self, credentials: Credentials, position: Position, seconds: float) -> None:
+        self.credentials, self.position = credentials, position
+        self.news = asyncio.Event()
+        self.ends_at = asyncio.get_running_loop().time() + seconds
+
+    @property
+    def owner(self) -> str:
+        return self.position.user_id
+
+    @property
+    def is_ending(self) -> bool:
+        return asyncio.get_running_loop().time() >= self.ends_at
+
+    def wake(self) -> None:
+        self.news.set()
+
+    def end(self, seconds: float = 0.0) -> None:
+        """End after what it is telling, in so many seconds at the latest."""
+        loop = asyncio.get_running_loop()
+        self.ends_at = min(self.ends_at, loop.time() + seconds)
+        self.news.set()
+
+
+class Streams:
+    """All open streams of one process."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, set[Stream]] = {}
+        self._count = 0
+        self._is_closed = False
+        self._polling: asyncio.Task[None] | None = None
+
+    @property
+    def count(self) -> int:
+        return self._count
+
+    def refuse(self, owner: str) -> None:
+        """Raise a Problem where this account, or this process, has as many as it may."""
+        if len(self._of.get(owner, ())) >= MOST_OF_ACCOUNT:
+            raise Problem(TOO_MANY_STREAMS, TOO_MANY_STREAMS.description, headers={"Retry-After": "15"})
+        if self._count >= settings.MAX_STREAMS or self._is_closed:
+            raise Problem(UNAVAILABLE, "This server has as many streams as it may.", headers={"Retry-After": "5"})
+
+    def add(self, stream: Stream) -> None:
+        """Count a stream. Raises Problem as `refuse` does."""
+        self.refuse(stream.owner)
+        self._of.setdefault(stream.owner, set()).add(stream)
+        self._counted(1)
+        if self._polling is None:
+            self._polling = asyncio.create_task(self._poll())
+
+    def remove(self, stream: Stream) -> None:
+        """Forget a stream; with the last one the polling ends."""
+        own = self._of.get(stream.owner, set())
+        if stream not in own:
+            return
+        own.discard(stream)
+        if not own:
+            del self._of[stream.owner]
+        self._counted(-1)
+        if self._count == 0 and self._polling is not None:
+            self._polling.cancel()
+            self._polling = None
+
+    def wake(self, owners: Iterable[str]) -> None:
+        """Let the streams of these owners look."""
+        for owner in owners:
+            for stream in self._of.get(owner, ()):
+                stream.wake()
+
+    def close(self, seconds: float) -> None:
+        """Open none any more, and end those that are, spread over some seconds: so they do not return all at once."""
+        self._is_closed = True
+        for stream in self._all():
+            loop = asyncio.get_running_loop()
+            loop.call_later(random.uniform(0, seconds), stream.end)  # noqa: S311 -- no secret
+
+    def _all(self) -> list[Stream]:
+        return [stream for own in self._of.values() for stream in own]
+
+    def _counted(self, change: int) -> None:
+        self._count += change
+        metrics.store.put("streams", self._count)
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(settings.LIVE_POLL_SECONDS or _CHECK_SECONDS)
+            with suppress(DatabaseError):  # the streams' own reads will tell; the next look may find it there again
+                await self._look()
+
+    async def _look(self) -> None:
+        looked_at = self._all()
+        found = await live.standing({stream.credentials.digest for stream in looked_at})
+        for stream in looked_at:
+            standing = found.get(stream.credentials.digest)
+            if standing is None:
+                stream.end()
+            elif standing.change_no > int(stream.position.keys[0]):
+                stream.wake()
+
+
+streams = Streams()

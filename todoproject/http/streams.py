@@ -1,0 +1,53 @@
+"""Answers that go on: server-sent events, written as they come, until one side ends."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
+
+from django.http import HttpResponse
+
+MEDIA_TYPE = "text/event-stream"
+_HEADERS = {
+    # Nothing on the way may keep an event back to fill a buffer, or to compress it.
+    "X-Accel-Buffering": "no",
+    "Cache-Control": "no-store, no-transform",
+}
+
+Blocks = AsyncGenerator[bytes, None]
+
+
+class EventStream(HttpResponse):
+    """An answer of server-sent events.
+
+    `end` is called when the client has gone, after which no block should come; `forget` when it is over, however.
+    """
+
+    def __init__(self, blocks: Blocks, end: Callable[[], None], forget: Callable[[], None]) -> None:
+        super().__init__(content_type=MEDIA_TYPE, headers=_HEADERS)
+        self.blocks, self.end, self.forget = blocks, end, forget
+
+
+def block(event: str, data: bytes, cursor: bytes | None = None) -> bytes:
+    """Return an event (HTML standard, section 9.2.6); JSON has no line breaks in it."""
+    identity = b"" if cursor is None else b"id: %b\n" % cursor
+    return b"event: %b\n%bdata: %b\n\n" % (event.encode(), identity, data)
+
+
+async def write(stream: EventStream, receive: Any, send: Any) -> None:
+    """Write the blocks of a stream as an ASGI body. Whoever reads slowly is waited for: nothing is gathered here."""
+    leaving = asyncio.create_task(_leaving(receive, stream.end))
+    try:
+        async with aclosing(stream.blocks) as blocks:
+            async for content in blocks:
+                await send({"type": "http.response.body", "body": content, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        leaving.cancel()
+        stream.forget()
+
+
+async def _leaving(receive: Any, end: Callable[[], None]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    end()
