@@ -21,6 +21,7 @@ _PEOPLE = 4
 _GRACE_SECONDS = 10  # the machine may be busy, too
 _WARM_UP = 0.3  # of the time: each slow client has been let go once
 _SHARE = 0.25  # of the workers' memory: unfinished bodies and unread answers are bounded, and their buffers stay
+_ANSWERS_UNREAD = 60  # of a third of a MiB each
 _HEAD = b"POST /v1/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
 Slow = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -98,12 +99,13 @@ class _Crowd:
             await asyncio.sleep(0.1)
 
     async def _read_nothing(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Ask for pages of the document until the buffers are full, and wait for the end of the connection."""
+        """Ask for more than all buffers hold, which the system's own grow for, and go on asking until it is over."""
         ask = f"GET /v1/openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {self.account.token}\r\n\r\n"
         reader._transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's streams cannot say so
+        writer.write(ask.encode() * _ANSWERS_UNREAD)
         while not writer.transport.is_closing():
-            writer.write(ask.encode())
             await asyncio.sleep(1)
+            writer.write(ask.encode())
 
     async def ask(self) -> None:
         client = Client(self.application.port, self.account.token)
