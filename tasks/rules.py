@@ -8,7 +8,7 @@ so the time that a search takes is bounded by the years that it may look ahead, 
 
 import calendar
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -205,11 +205,14 @@ class _Days:
             number += self._rule.interval * self._skipped(start)
 
     def _skipped(self, start: date) -> int:
-        """Return how many periods on the next one is that may hold a day: a month that is left out has none."""
-        if self._rule.frequency != "DAILY" or not self._months or start.month in self._months:
+        """Return how many periods on the next one is that may hold a day: of days by the month, others are left out."""
+        is_left_out = bool(self._months) and start.month not in self._months
+        if self._rule.frequency != "DAILY" or not (is_left_out or self._month_days):
             return 1
-        rest = calendar.monthrange(start.year, start.month)[1] - start.day
-        return rest // self._rule.interval + 1
+        length = calendar.monthrange(start.year, start.month)[1]
+        later = [number for number in self._numbers(length) if number > start.day and not is_left_out]
+        distance = min(later, default=length + 1) - start.day
+        return -(-distance // self._rule.interval)
 
     def _number(self, day: date) -> int:
         """Return the number of the period that a day is in."""
@@ -279,10 +282,13 @@ class _Days:
     def _numbered(self, year: int, month: int) -> list[date]:
         """Return the days of a month that BYMONTHDAY means: all, where there is none."""
         length = calendar.monthrange(year, month)[1]
+        return [date(year, month, number) for number in sorted(self._numbers(length))]
+
+    def _numbers(self, length: int) -> Collection[int]:
+        """Return the numbers of BYMONTHDAY's days in a month of that length: all, where there is none."""
         if not self._month_days:
-            return [date(year, month, number) for number in range(1, length + 1)]
-        numbers = {n if n > 0 else length + 1 + n for n in self._month_days if -length <= n <= length}
-        return [date(year, month, number) for number in sorted(numbers)]
+            return range(1, length + 1)
+        return {n if n > 0 else length + 1 + n for n in self._month_days if -length <= n <= length}
 
     def _on_weekdays(self, found: list[date], first: date, length: int) -> list[date]:
         """Keep the days that are on BYDAY's weekdays, of which an ordinal counts within the span of `length` days."""
