@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
@@ -14,6 +15,8 @@ from accounts.models import User
 from todoproject.admin.model_admin import ModelAdmin
 
 admin.site.unregister(Group)
+# What stands above a group's page: the word of the sidebar, not Django's "Authentication and Authorization".
+apps.get_app_config("auth").verbose_name = "Accounts"
 
 
 @admin.register(Group)

@@ -138,25 +138,3 @@ def try_it_out(page: Page, token: str) -> None:
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()
     expect(operation.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
-    for method, path, status in WRITTEN:
-        try_thrice(page, method, path, status)
-
-
-# What writes, by clicking alone: the example as it is. (That of a batch names a task by id.)
-WRITTEN = [
-    ("post", "/v1/tasks", "201"),
-    ("post", "/v1/tokens", "201"),
-    ("patch", "/v1/me", "200"),
-]
-
-
-def try_thrice(page: Page, method: str, path: str, status: str) -> None:
-    operation = page.locator(f".opblock-{method}", has=page.locator(f'[data-path="{path}"]')).first
-    operation.locator(".opblock-summary").click()
-    operation.get_by_role("button", name="Try it out").click()
-    told = operation.locator(".live-responses-table .response-col_status").last
-    for _ in range(3):
-        operation.get_by_role("button", name="Execute").click()
-        expect(told).to_contain_text(status)
-        operation.get_by_role("button", name="Clear").click()
-        expect(told).to_be_hidden()

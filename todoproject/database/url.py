@@ -30,12 +30,22 @@ def parse(url: str) -> dict[str, Any]:
             "percent-encoded (# is %23, / is %2F, @ is %40)"
         ) from None
     options: dict[str, Any] = database.setdefault("OPTIONS", {})
-    database["HOST"] = options.pop("host", "") or _host(url)  # libpq, too, lets the parameter win
+    database["HOST"] = _host(url)
+    parameters = parse_qs(urlsplit(url).query, keep_blank_values=True)
+    for name in parameters.keys() & _PLACES.keys():  # libpq, too, lets them win; who asks where this is looks here only
+        database[_PLACES[name]] = parameters[name][-1]
+        options.pop(name, None)
+    if not re.fullmatch(r"|[1-9]\d{0,4}", str(database["PORT"])) or int(database["PORT"] or 1) > _LAST_PORT:
+        raise ValueError("has port=…, which is no number from 1 to 65535")
     if not database["HOST"] or not database["NAME"]:
         raise ValueError("lacks a host or a database name")
-    _refuse_parameters(parse_qs(urlsplit(url).query, keep_blank_values=True))
+    _refuse_parameters(parameters)
     _verify_tls(str(database["HOST"]), options)
     return database
+
+
+_PLACES = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
+_LAST_PORT = 65_535
 
 
 def _host(url: str) -> str:
