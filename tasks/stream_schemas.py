@@ -20,7 +20,7 @@ class StreamQuery(Strict):
         description="The last `id` of a stream before, or a `next_cursor` of `GET /v1/changes`. Without it, and without"
         " `Last-Event-ID`: from now on.",
     )
-    ticket: Annotated[str, StringConstraints(max_length=100), Storable] | None = Field(
+    ticket: Annotated[str, Storable] | None = Field(
         None, description="From `POST /v1/auth/stream-ticket`, for a browser's `EventSource`, which sends no header."
     )
 

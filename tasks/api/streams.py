@@ -61,7 +61,7 @@ _LAST_EVENT = {
     "in": "header",
     "name": "Last-Event-ID",
     "description": "What a browser sends by itself when it comes back: the last `id`. `cursor` counts before it.",
-    "schema": {"type": "string", "maxLength": 4096},
+    "schema": {"type": "string"},
 }
 _STREAM: dict[str, Any] = {
     "parameters": [_LAST_EVENT],

@@ -1,14 +1,18 @@
 """When jobs are done: as they are due, when somebody has written, and never for the sake of looking."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
+from todoproject.background import control, process
 from todoproject.background import runner as runner_module
 from todoproject.background.runner import Alarm, Job, Runner
+from todoproject.database.client.pool import Pool
 from todoproject.database.errors import DatabaseUnavailable
+from todoproject.http import activity
 
 
 class Runs:
@@ -142,3 +146,26 @@ def test_a_machine_that_slept_is_late_no_longer_than_it_slept(monkeypatch: pytes
     wall = time.time()
     monkeypatch.setattr(time, "time", lambda: wall + 7200)
     assert alarm.left() < 0
+
+
+async def test_the_process_is_woken_by_its_supervisor_and_ends_with_it(
+    database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "pool", Pool())
+    monkeypatch.setattr(activity, "listeners", [])
+    ours, theirs = socket.socketpair()
+    runs = Runs(None)
+    running = asyncio.create_task(process.serve(Runner([Job("reminders", runs.run)], poll_seconds=60), theirs))
+    loop = asyncio.get_running_loop()
+    ours.setblocking(False)
+    with ours, theirs:
+        assert await asyncio.wait_for(loop.sock_recv(ours, 1), 10) == control.READY
+        await asyncio.sleep(0.06)
+        ours.send(control.WROTE)
+        await asyncio.sleep(0.2)
+        assert runs.count == 2
+        activity.note_change("01a22385-c7dc-747a-a2c8-0f555bf33def")  # a reminder has fired
+        told = await asyncio.wait_for(loop.sock_recv(ours, 100), 10)
+        assert control.owners(told) == ["01a22385-c7dc-747a-a2c8-0f555bf33def"]
+        ours.shutdown(socket.SHUT_WR)
+        await asyncio.wait_for(running, 10)

@@ -64,11 +64,11 @@ class Application:
 
     @property
     def workers(self) -> list[int]:
-        """The processes that serve: the supervisor's children, but for the one that Python keeps for itself."""
+        """The processes that serve: the supervisor's children, but for Python's own and the background's."""
         return [
             process
             for process in processes.children(self.supervisor)
-            if "resource_tracker" not in processes.command(process)
+            if not any(word in processes.command(process) for word in ("resource_tracker", "runworker"))
         ]
 
     @property

@@ -68,7 +68,9 @@ async def watch(server: Server, seconds: float) -> Counter[int]:
 async def test_watching_an_idle_server_sends_no_message_to_the_database(wire: Wire, server: Server) -> None:
     await use(server)
     assert wire.received["Z"] > 100
-    await asyncio.sleep(2)  # what a request leaves to be done later is done
+    while "background process started" not in server.log:  # noqa: ASYNC110 -- it comes after the workers, and looks once
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(4)  # what a request leaves to be done later is done
     wire.reset()
 
     statuses = await watch(server, IDLE_SECONDS)

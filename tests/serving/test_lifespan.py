@@ -18,6 +18,7 @@ async def test_pool_is_closed_when_a_worker_stops(database: None, monkeypatch: p
     monkeypatch.setattr(lifespan.startup, "is_done", True)
     monkeypatch.setattr(lifespan.startup, "runs_background", True)
     monkeypatch.setattr(lifespan.activity, "listeners", [])
+    monkeypatch.setattr(lifespan.event_streams, "beginnings", [])
     looked = asyncio.Event()
 
     async def look() -> None:

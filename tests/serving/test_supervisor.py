@@ -420,7 +420,7 @@ def test_of_three_workers_never_fewer_than_three_serve_and_never_two_leave_at_on
 
 
 def test_a_worker_that_does_not_go_is_killed_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("todoproject.serving.supervisor._CLOSING_SECONDS", 1.0)
+    monkeypatch.setattr("todoproject.serving.supervisor.CLOSING_SECONDS", 1.0)
     start = Start(STAYS, GOOD)
 
     def script(supervisor: Supervisor) -> None:

@@ -34,8 +34,14 @@ def block(event: str, data: bytes, cursor: bytes | None = None) -> bytes:
     return b"event: %b\n%bdata: %b\n\n" % (event.encode(), identity, data)
 
 
-async def write(stream: EventStream, receive: Any, send: Any) -> None:
+# Told of the client of each stream that begins.
+beginnings: list[Callable[[Any], None]] = []
+
+
+async def write(stream: EventStream, client: Any, receive: Any, send: Any) -> None:
     """Write the blocks of a stream as an ASGI body. Whoever reads slowly is waited for: nothing is gathered here."""
+    for begin in beginnings:
+        begin(client)
     leaving = asyncio.create_task(_leaving(receive, stream.end))
     try:
         async with aclosing(stream.blocks) as blocks:

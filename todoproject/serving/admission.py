@@ -93,6 +93,18 @@ def leave(connection: Connection) -> None:
             del _by_address[connection.address]
 
 
+def exempt(client: tuple[str, int] | None) -> None:
+    """Count a connection no longer against its address: what it holds open is counted by account and by process."""
+    for connection in _connections:
+        if connection.client == client and connection.address:
+            _by_address[connection.address] -= 1
+            if not _by_address[connection.address]:
+                del _by_address[connection.address]
+            connection.address = ""
+            _by_address[""] += 1
+            return
+
+
 def hold(connection: Connection, size: int) -> None:
     """Count bytes of a body that is not complete; where that is too much, the longest under way is given up."""
     global _held_bytes  # noqa: PLW0603 -- one number for the process

@@ -15,10 +15,11 @@ from todoproject.database.client.pool import pool
 from todoproject.database.client.replica import replica
 from todoproject.database.engine import base as postgres
 from todoproject.http import activity
+from todoproject.http import streams as event_streams
 from todoproject.mail.outbox import outbox
 from todoproject.monitoring import sampler
 from todoproject.observability import metrics, telemetry
-from todoproject.serving import startup
+from todoproject.serving import admission, startup
 from todoproject.version import VERSION
 
 logger = logging.getLogger("todoproject")
@@ -38,6 +39,7 @@ async def run(receive: Any, send: Any) -> None:
         return
     sampling = sampler.start()
     activity.listeners.append(partial(wake_streams, asyncio.get_running_loop()))
+    event_streams.beginnings.append(admission.exempt)
     background = _start_background() if startup.runs_background else None
     # What is there now stays until the end: the garbage collector need not look at it again and again.
     gc.collect()
