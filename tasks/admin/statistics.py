@@ -153,9 +153,10 @@ def _failed_logins(now: datetime) -> int:
 
 
 def _reminders(now: datetime) -> dict[str, Any]:
-    pending = Reminder.objects.filter(settled_at=None).order_by("fires_at").values_list("fires_at", flat=True)
-    late = pending.filter(fires_at__lt=now - timedelta(minutes=1))
-    return {"next_reminder": pending.first(), "overdue_reminders": late.count()}
+    pending, due = Reminder.objects.filter(settled_at=None), now - timedelta(minutes=1)
+    earliest = pending.order_by("fires_at").values_list("fires_at", flat=True).first()
+    late = 0 if earliest is None or earliest >= due else pending.filter(fires_at__lt=due).count()
+    return {"next_reminder": earliest, "overdue_reminders": late}
 
 
 def _size(expression: str) -> int:

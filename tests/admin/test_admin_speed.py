@@ -56,7 +56,7 @@ def big(database: None) -> Iterator[Task]:
     with connection.cursor() as cursor:
         # A list looks from the newest task on. What tests have left would be newer than all of these, and none of it
         # overdue or urgent: reading it all would say how many tests there are.
-        cursor.execute("TRUNCATE tasks")
+        cursor.execute("TRUNCATE tasks, reminders")
     filler = make_user("filler")
     rare = make_task(make_user("rare-owner"), "A rareword")
     with connection.cursor() as cursor:
