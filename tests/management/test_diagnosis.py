@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -94,6 +95,13 @@ class Answers(Says):
         return next((rows for word, rows in self._by_word.items() if word in query), [])
 
 
+AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+
+
+def _reminders(oldest: datetime | None, late: int) -> dict[str, list[tuple[Any, ...]]]:
+    return {"to_regclass": [(True,)], "count(*)": [(oldest, late)], "min(fires_at)": [(AT,)]}
+
+
 # What is looked at, what the server answers, and what is told: the finding, how bad it is, a word of it.
 TOLD: list[tuple[Check, dict[str, list[tuple[Any, ...]]], str, str, str]] = [
     (server.recovery, {"pg_is_in_recovery": [(True,)]}, "replica", "problem", "cannot be written"),
@@ -128,6 +136,14 @@ TOLD: list[tuple[Check, dict[str, list[tuple[Any, ...]]], str, str, str]] = [
     (health.broken_objects, {"indisvalid": [("i",)]}, "indexes", "problem", "i is not valid"),
     (health.broken_objects, {"convalidated": [("c", "t")]}, "constraints", "warning", "c of t"),
     (health.wraparound, {"datfrozenxid": [(500_000_001,)]}, "transaction ids", "problem", "500 million"),
+    (
+        health.reminders,
+        _reminders(AT, 2),
+        "reminders",
+        "warning",
+        "2 should have fired, the oldest at 2026-01-02 03:04",
+    ),
+    (health.reminders, _reminders(None, 0), "reminders", "ok", "the next fires at 2026-01-02 03:04"),
 ]
 # What a database, or a session of another kind, shows: above, and in test_dbcheck.py.
 ELSEWHERE = {("migrations", "problem"), ("pooler", "problem"), ("same database", "problem")}
