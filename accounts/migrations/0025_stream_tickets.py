@@ -14,7 +14,22 @@ FENCE = """
 ALTER TABLE {schema}.stream_tickets ENABLE ROW LEVEL SECURITY;
 CREATE POLICY stream_tickets_own ON {schema}.stream_tickets TO todo_account
     USING (user_id = (SELECT {schema}.current_user_id())) WITH CHECK (user_id = (SELECT {schema}.current_user_id()));
-GRANT SELECT (user_id, expires_at), INSERT, DELETE ON {schema}.stream_tickets TO todo_account;
+GRANT SELECT (user_id, expires_at), INSERT (digest, user_id, token_id, expires_at)
+   ON {schema}.stream_tickets TO todo_account;
+"""
+
+# Those that nobody has used go with the owner's next one; the role may delete none.
+FORGET_OLD = """
+CREATE FUNCTION {schema}.forget_old_tickets() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, {schema}, pg_temp
+AS $$
+BEGIN
+    DELETE FROM stream_tickets WHERE user_id = NEW.user_id AND expires_at <= statement_timestamp();
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION {schema}.forget_old_tickets() FROM PUBLIC;
+CREATE TRIGGER stream_tickets_old_forgotten AFTER INSERT ON {schema}.stream_tickets
+    FOR EACH ROW EXECUTE FUNCTION {schema}.forget_old_tickets();
 """
 
 
@@ -47,4 +62,5 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunSQL(FENCE.format(schema=SCHEMA), migrations.RunSQL.noop),
+        migrations.RunSQL(FORGET_OLD.format(schema=SCHEMA), f"DROP FUNCTION {SCHEMA}.forget_old_tickets() CASCADE;"),
     ]

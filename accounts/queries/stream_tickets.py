@@ -30,8 +30,6 @@ class Ticket(NamedTuple):
 @lru_cache
 def _make() -> Statement:
     query = f"""
-        WITH old AS (DELETE FROM stream_tickets
-                      WHERE user_id = current_user_id() AND expires_at <= statement_timestamp())
         INSERT INTO stream_tickets (digest, user_id, token_id, expires_at)
         VALUES (%(digest)s, current_user_id(), current_token_id(),
                 statement_timestamp() + interval '{LIFETIME_SECONDS} seconds')

@@ -331,6 +331,17 @@ async def test_a_ticket_opens_one_stream_once(app: httpx.ASGITransport, alice: P
     assert ticket not in str(lines.read())
 
 
+async def test_old_tickets_go_with_the_next_one(alice: Person, bob: Person) -> None:
+    for person in (alice, alice, bob):
+        await person.http.post("/v1/auth/stream-ticket")
+    with connect(autocommit=True) as connection:
+        owners = [alice.id, bob.id]
+        connection.execute("UPDATE stream_tickets SET expires_at = now() WHERE user_id = ANY (%s)", [owners])
+        await alice.http.post("/v1/auth/stream-ticket")
+        left = connection.execute("SELECT user_id::text FROM stream_tickets WHERE user_id = ANY (%s)", [owners])
+        assert sorted(left.fetchall()) == sorted([(alice.id,), (bob.id,)])
+
+
 async def test_a_ticket_that_is_old_or_whose_token_has_ended_is_none(
     app: httpx.ASGITransport, alice: Person, client: httpx.AsyncClient
 ) -> None:
