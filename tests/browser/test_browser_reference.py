@@ -47,8 +47,11 @@ WALK = """async (wanted) => {
   window.fetch = ask;
   return told;
 }"""
+# By the token: a stream's ticket is for who cannot send one.
 AUTHORIZE = """token => {
-  for (const name of Object.keys(ui.specSelectors.securityDefinitions().toJS())) ui.preauthorizeApiKey(name, token);
+  for (const [name, scheme] of Object.entries(ui.specSelectors.securityDefinitions().toJS())) {
+    if (scheme.type === "http") ui.preauthorizeApiKey(name, token);
+  }
 }"""
 
 REFERENCE = re.compile(r'"#/components/(\w+)/([^"]+)"')
