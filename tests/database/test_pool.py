@@ -185,3 +185,20 @@ async def test_work_is_done_once_more_and_not_for_ever(played: tuple[PlayedServe
 
     assert tries == 2
     assert isinstance(await pool._take(), Connection)
+
+
+async def test_after_the_last_connection_has_ended_a_wake_is_waited_for_whatever_failed_before(
+    played: tuple[PlayedServer, Pool],
+) -> None:
+    """A failed try beside others had begun an outage that nothing ended, so the next one was taken for an old one."""
+    _, pool = played
+    await ask(pool)
+    pool._outage.note(OSError("the database system is starting up"))
+    pool._outage._since -= 60
+    (connection,) = pool._all
+
+    connection.end()
+
+    assert pool._all == set()
+    pool._outage.begin()
+    assert pool._patience() > 10

@@ -26,6 +26,10 @@ class Outage:
             self._since = now
         self.is_on, self._last = True, now
 
+    def renew(self) -> None:
+        """Note that there was a connection until now: whatever sign comes next is the first of another outage."""
+        self._last = float("-inf")
+
     def note(self, error: Exception) -> bool:
         """Note why a try to connect has failed; tell whether another one is hopeless."""
         self.begin()

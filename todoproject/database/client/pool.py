@@ -333,6 +333,8 @@ class Pool:
         """Take out a connection that has ended, and replace it if somebody waits."""
         metrics.count("pool_ended")
         self._all.discard(connection)
+        if not self._all:
+            self._outage.renew()
         with suppress(ValueError):
             self._idle.remove(connection)
         if self._waiting:
