@@ -202,3 +202,23 @@ async def test_after_the_last_connection_has_ended_a_wake_is_waited_for_whatever
     assert pool._all == set()
     pool._outage.begin()
     assert pool._patience() > 10
+
+
+async def test_who_waited_for_one_in_use_waits_for_the_wake_where_that_is_lost(
+    played: tuple[PlayedServer, Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def asleep(*_: object) -> Connection:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    _, pool = played
+    connection = await pool._take()
+    monkeypatch.setattr("todoproject.database.client.connecting.connected", asleep)
+    with override_settings(DATABASE_POOL_TIMEOUT=0.1, DATABASE_CONNECT_TIMEOUT=15):
+        waiting = asyncio.create_task(pool._take())
+        await asyncio.sleep(0)
+        connection.end()
+        await asyncio.sleep(0.3)
+
+        assert not waiting.done()
+        waiting.cancel()

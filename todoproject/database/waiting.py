@@ -51,5 +51,10 @@ class Outage:
             return float(settings.DATABASE_POOL_TIMEOUT)
         if self._is_hopeless:
             return _HOPELESS_SECONDS
-        waking = self._since + settings.DATABASE_CONNECT_TIMEOUT - time.monotonic()
-        return max(float(settings.DATABASE_POOL_TIMEOUT), waking)
+        return max(float(settings.DATABASE_POOL_TIMEOUT), self.waking())
+
+    def waking(self) -> float:
+        """Return for how many seconds more the database may be waking; 0 where it is not, or has been away for long."""
+        if not self.is_on or self._is_hopeless:
+            return 0.0
+        return max(0.0, self._since + settings.DATABASE_CONNECT_TIMEOUT - time.monotonic())

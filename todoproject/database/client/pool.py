@@ -258,7 +258,7 @@ class Pool:
             raise DatabaseUnavailable("the pool is not open")
         waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         self._waiting[waiter] = None
-        if not self._all and not self._connecting:
+        if not self._all:
             self._outage.begin()
         if len(self._connecting) < len(self._waiting):
             self._connect_one_more()
@@ -321,6 +321,11 @@ class Pool:
         return float(settings.DATABASE_POOL_TIMEOUT) if self._all else self._outage.patience()
 
     def _expire(self, waiter: "asyncio.Future[Connection]", patience: float) -> None:
+        if waiter.done():
+            return
+        if not self._all and (waking := self._outage.waking()) > 0:  # they were there when the waiting began
+            asyncio.get_running_loop().call_later(waking, self._expire, waiter, patience + waking)
+            return
         self._waiting.pop(waiter, None)
         _refuse(waiter, self._in_vain(patience))
 
@@ -335,6 +340,8 @@ class Pool:
         self._all.discard(connection)
         if not self._all:
             self._outage.renew()
+            if self._waiting:  # for a connection that was in use, they thought
+                self._outage.begin()
         with suppress(ValueError):
             self._idle.remove(connection)
         if self._waiting:
