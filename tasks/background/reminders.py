@@ -24,24 +24,24 @@ _SUBJECT_LENGTH = 100
 
 async def fire_reminders() -> float | None:
     """Fire what is due; return in how many seconds the next one is."""
-    while True:
+    while (seconds := await reminders.next_due()) is not None and seconds <= 0:
         outcomes, owners = await reminders.fire(mails=not settings.EMAIL_IS_OFF)
+        if not outcomes:  # their owners are being written for
+            break
         for owner in owners:
             activity.note_change(owner)  # whose streams are told
         for outcome, number in outcomes.items():
             metrics.count("reminder", outcome, by=number)
-        if outcomes:
-            logger.info("reminders", extra=dict(outcomes))
-        if outcomes.total() < reminders.MOST:
-            break
-    seconds = await reminders.next_due()
+        logger.info("reminders", extra=dict(outcomes))
     metrics.store.put("reminder_overdue", max(0.0, -(seconds or 0.0)))
     return None if seconds is None else max(seconds, _AGAIN_SECONDS if seconds <= 0 else 0.0)
 
 
 async def send_mails() -> float | None:
     """Send the mails of those that have fired, one after the other; return in how many seconds to try again."""
-    while (mail := await reminders.lease_mail()) is not None:
+    while (seconds := await reminders.next_mail()) is not None and seconds <= 0:
+        if (mail := await reminders.lease_mail()) is None:  # somebody else has just taken it
+            break
         if not mail.is_wanted:
             metrics.count("reminder_mail", "unwanted")
         elif await asyncio.to_thread(send_now, _letter(mail)):
@@ -49,7 +49,6 @@ async def send_mails() -> float | None:
             metrics.count("reminder_mail", "sent")
         else:  # it is tried again when the lease has ended
             metrics.count("reminder_mail", "failed")
-    seconds = await reminders.next_mail()
     return None if seconds is None else max(seconds, _AGAIN_SECONDS)
 
 

@@ -194,8 +194,7 @@ async def lease_mail() -> DueMail | None:
 
 async def note_mail(mail: DueMail) -> None:
     """Note that a mail was sent, unless its lease has ended and somebody else sends it, too."""
-    parameters = mail._asdict() | {"tries": mail.tries}
-    await pool.execute(_NOTE_MAIL, parameters)
+    await pool.execute(_NOTE_MAIL, mail._asdict())
 
 
 def _seconds(rows: Rows) -> float | None:

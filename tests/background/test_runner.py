@@ -105,6 +105,23 @@ async def test_many_writes_are_one_look(monkeypatch: pytest.MonkeyPatch) -> None
     assert runs.count == 2
 
 
+async def test_a_request_costs_the_jobs_a_turn_only_where_it_is_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "ACTIVE_SECONDS", 300.0)
+
+    async def script(runner: Runner) -> None:
+        await asyncio.sleep(0.06)
+        assert not runner.is_news(False)  # it looks every now and then as it is
+        assert runner.is_news(True)
+        runner.note_request(True)
+        assert not runner.is_news(True)  # it is about to look
+        await asyncio.sleep(0.2)
+        assert runner.is_news(True)  # it has looked since
+        monkeypatch.setattr(runner_module, "ACTIVE_SECONDS", 0.0)
+        assert runner.is_news(False)  # it had come to rest
+
+    await play(script, Job("reminders", Runs(None).run), Job("reminder_mails", Runs(None).run))
+
+
 async def test_a_job_that_fails_is_tried_again_and_keeps_no_other_waiting(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -54,7 +54,7 @@ def _obey(control: socket.socket, runner: Runner) -> None:
     if not said:
         asyncio.get_running_loop().remove_reader(control)
         runner.end()
-    elif WROTE in said or ASKED in said:
+    elif (WROTE in said or ASKED in said) and runner.is_news(WROTE in said):
         runner.note_request(WROTE in said)
 
 

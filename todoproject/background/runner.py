@@ -90,8 +90,17 @@ class Runner:
         self.ending.set()
         self._tell()
 
+    def is_news(self, wrote: bool) -> bool:
+        """Take in, in any thread, that somebody has asked the server for something; tell whether the jobs must know.
+
+        Nearly always they need not: it costs a request the time of a look at the clock.
+        """
+        before, self._last_request = self._last_request, time.monotonic()
+        has_rested = self._last_request - before >= ACTIVE_SECONDS
+        return has_rested or (wrote and not all(turns.is_woken for turns in self._turns.values()))
+
     def note_request(self, wrote: bool) -> None:
-        """Take in that somebody has asked the server for something; a write may have made something to do."""
+        """Let the jobs look: a write may have made something to do."""
         self._last_request = time.monotonic()
         if wrote:
             for turns in self._turns.values():

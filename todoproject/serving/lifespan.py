@@ -71,7 +71,8 @@ def _start_background() -> Runner:
     runner = Runner(JOBS, poll_seconds=settings.BACKGROUND_POLL_SECONDS)
 
     def note(wrote: bool, owner: str | None) -> None:
-        loop.call_soon_threadsafe(runner.note_request, wrote)
+        if runner.is_news(wrote):
+            loop.call_soon_threadsafe(runner.note_request, wrote)
 
     activity.listeners.append(note)
     metrics.store.put("background", 1)

@@ -323,8 +323,10 @@ class Pool:
     def _expire(self, waiter: "asyncio.Future[Connection]", patience: float) -> None:
         if waiter.done():
             return
-        if not self._all and (waking := self._outage.waking()) > 0:  # they were there when the waiting began
-            asyncio.get_running_loop().call_later(waking, self._expire, waiter, patience + waking)
+        # There were connections when the waiting began, and now there are none: wait for as long as for a wake in all.
+        left = 0.0 if self._all else min(self._outage.waking(), settings.DATABASE_CONNECT_TIMEOUT - patience)
+        if left > 0:
+            asyncio.get_running_loop().call_later(left, self._expire, waiter, patience + left)
             return
         self._waiting.pop(waiter, None)
         _refuse(waiter, self._in_vain(patience))
