@@ -1,15 +1,18 @@
-"""Filters of tasks by what is somebody's own: their lists, their labels. They are offered once an owner is chosen."""
+"""Filters of tasks by days, and by what is somebody's own: their lists and labels, offered once an owner is chosen."""
 
 import uuid
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import connection
-from django.db.models import BooleanField, F, Func, QuerySet, TextField, Value
+from django.db.models import BooleanField, F, Func, Q, QuerySet, TextField, Value
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import DropdownFilter
 
+from tasks.admin.search import key_at
 from tasks.models import Task, TaskList
+from todoproject.admin.change_list import DayRangeFilter
 
 OWNER = "user__id__exact"
 MOST_CHOICES = 200
@@ -99,3 +102,23 @@ class LabelFilter(_OwnersFilter):
             return queryset
         wanted = Value([asked.replace("\0", "")], output_field=ArrayField(TextField()))
         return queryset.filter(Func(F("labels"), wanted, function="has_labels", output_field=BooleanField()))
+
+
+class DueFilter(DayRangeFilter):
+    """Finds tasks by when they are due, whether that is a day or an instant."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.title = "due"
+
+    def condition(self, comparison: str, day: date, of_day: time) -> Q:
+        instant = datetime.combine(day, of_day, UTC)
+        return Q((f"due_on__{comparison}", day)) | Q((f"due_at__{comparison}", instant))
+
+
+class CreatedFilter(DayRangeFilter):
+    """Finds tasks by when they were made: the primary key's index knows that, to within a clock's error."""
+
+    def condition(self, comparison: str, day: date, of_day: time) -> Q:
+        instant = datetime.combine(day, of_day, UTC)
+        return super().condition(comparison, day, of_day) & Q((f"key__{comparison}", key_at(instant, comparison)))

@@ -17,7 +17,7 @@ from accounts.admin import event_names, person_panels
 from accounts.admin.person_panels import Panel
 from accounts.models import User
 from tasks.admin.changes import ChangeHistory
-from tasks.admin.tasks import DeletedFilter
+from tasks.admin.states import DeletedFilter
 from tasks.models import Task, TaskList
 from todoproject.admin.change_list import PersonFilter
 

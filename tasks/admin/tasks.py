@@ -1,37 +1,28 @@
 """The staff's view of tasks. Deleting means what it means in the API: the row stays, marked as deleted."""
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, time
+from collections.abc import Iterable
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, transaction
-from django.db.models import Count, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
-from django.utils import timezone
-from django.utils.decorators import method_decorator
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.views.decorators.http import require_POST
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from accounts import audit
-from accounts.admin import event_names, person_panels
-from accounts.admin.person_panels import Fact, Panel
-from accounts.models import User
-from tasks.admin import bulk, search, series
-from tasks.admin.changes import ChangeHistory
-from tasks.admin.filters import LabelFilter, ListFilter
+from accounts.admin import event_names
+from tasks.admin import search, series
+from tasks.admin.actions import TaskActions
+from tasks.admin.filters import CreatedFilter, DueFilter, LabelFilter, ListFilter
 from tasks.admin.forms import OF_SERIES, TaskForm
-from tasks.admin.search import is_overdue, key_at
-from tasks.models import Priority, Task, TaskList
+from tasks.admin.states import DeletedFilter, StateFilter, state_of
+from tasks.models import Task, TaskList
 from tasks.recurrence import bounded
 from tasks.rules import RuleRefused
-from todoproject.admin import questions
 from todoproject.admin.change_list import DayRangeFilter, PersonFilter
 from todoproject.admin.displays import looked_up_once
 from todoproject.admin.paginator import MOST_COUNTED
@@ -39,83 +30,13 @@ from todoproject.admin.paginator import MOST_COUNTED
 MOST_SUBTASKS, MOST_COPIES = 50, 20  # shown on a task's page
 
 
-class DeletedFilter(DropdownFilter):
-    """Hides deleted tasks unless they are asked for."""
-
-    title = "deleted"
-    parameter_name = "deleted"
-    all_option = ["", "No"]
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Yes"), ("all", "All, deleted or not")]
-
-    def queryset(self, request: HttpRequest, queryset: "QuerySet[Task]") -> "QuerySet[Task]":
-        if self.value() == "all":
-            return queryset
-        return queryset.filter(deleted_at__isnull=self.value() != "yes")
-
-
-class DueFilter(DayRangeFilter):
-    """Finds tasks by when they are due, whether that is a day or an instant."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.title = "due"
-
-    def condition(self, comparison: str, day: date, of_day: time) -> Q:
-        instant = datetime.combine(day, of_day, UTC)
-        return Q((f"due_on__{comparison}", day)) | Q((f"due_at__{comparison}", instant))
-
-
-class StateFilter(DropdownFilter):
-    """Open, overdue or completed."""
-
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", "Open"), ("overdue", "Overdue"), ("completed", "Completed")]
-
-    def queryset(self, request: HttpRequest, queryset: "QuerySet[Task]") -> "QuerySet[Task]":
-        match self.value():
-            case "open":
-                return queryset.filter(is_completed=False)
-            case "overdue":
-                return queryset.filter(_overdue(), is_completed=False)
-            case "completed":
-                return queryset.filter(is_completed=True)
-        return queryset
-
-
-class CreatedFilter(DayRangeFilter):
-    """Finds tasks by when they were made: the primary key's index knows that, to within a clock's error."""
-
-    def condition(self, comparison: str, day: date, of_day: time) -> Q:
-        instant = datetime.combine(day, of_day, UTC)
-        return super().condition(comparison, day, of_day) & Q((f"key__{comparison}", key_at(instant, comparison)))
-
-
-def _overdue() -> Q:
-    # Staff have no zone in common with the owners: a day is over when it is over in UTC.
-    now = timezone.now()
-    return Q(due_on__lt=now.astimezone(UTC).date()) | Q(due_at__lt=now)
-
-
 def _links(tasks: Iterable[Task]) -> str:
     links = ((reverse("admin:tasks_task_change", args=[task.pk]), task.title) for task in tasks)
     return format_html_join(", ", '<a href="{}" class="text-link">{}</a>', links)
 
 
-def _state(task: Task) -> str:
-    if task.deleted_at is not None:
-        return "deleted"
-    if task.is_completed:
-        return "completed"
-    return "overdue" if is_overdue(task, timezone.now()) else "open"
-
-
 @admin.register(Task)
-class TaskAdmin(ChangeHistory):
+class TaskAdmin(TaskActions):
     """Everybody's tasks."""
 
     kind = "task"
@@ -174,7 +95,6 @@ class TaskAdmin(ChangeHistory):
         fieldsets[3],
     )
     add_fieldsets = (*fieldsets[:2], ("Series and reminders", {"fields": _edited}))  # type: ignore[assignment]  # Unfold's default is an empty tuple
-    actions = ("complete", "reopen", "edit", "remove", "restore")
     export_columns: ClassVar = {"id": "id", "owner": "user__email", "owner_id": "user_id"} | {
         name: name
         for name in (
@@ -227,7 +147,7 @@ class TaskAdmin(ChangeHistory):
         ordering="is_completed",
     )
     def state(self, task: Task) -> str:
-        return _state(task)
+        return state_of(task)
 
     @display(description="Belongs under")
     @looked_up_once
@@ -283,80 +203,6 @@ class TaskAdmin(ChangeHistory):
     def due(self, task: Task) -> date | datetime | None:
         return task.due_at or task.due_on
 
-    @admin.action(description="Complete selected tasks", permissions=["change"])
-    def complete(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
-        chosen = queryset.filter(is_completed=False, deleted_at=None)
-        return self._act(request, chosen, "completed", "Complete", also=series.MOVED, is_completed=True)
-
-    @admin.action(description="Reopen selected tasks", permissions=["change"])
-    def reopen(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
-        chosen = queryset.filter(is_completed=True, deleted_at=None)
-        return self._act(request, chosen, "reopened", "Reopen", is_completed=False)
-
-    @admin.action(description="Move selected tasks to the trash", permissions=["delete"])
-    def remove(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
-        """Mark as deleted, as the API does: clients that synchronise must learn of it."""
-        chosen = queryset.filter(deleted_at=None)
-        question = "Move {rows} to the trash? They can be restored from there until they are purged."
-        if page := questions.ask_first(self, request, chosen, question, "Move to the trash"):
-            return page
-        gone = self.update_selected(request, chosen, "deleted", tells=False, deleted_at=Now())
-        if gone:
-            self._offer_undo(request, f"{self.counted(len(gone))} moved to the trash.", [task.pk for task in gone])
-        return None
-
-    @admin.action(description="Restore selected deleted tasks", permissions=["delete"])
-    def restore(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
-        return self._act(request, queryset.exclude(deleted_at=None), "restored", "Restore", deleted_at=None)
-
-    @admin.action(description="Edit selected tasks…", permissions=["change"])
-    def edit(self, request: HttpRequest, queryset: "QuerySet[Task]") -> HttpResponse | None:
-        chosen = queryset.filter(deleted_at=None)
-        owners = {*chosen.order_by().values_list("user_id", flat=True)[: MOST_COUNTED + 1]}  # of more nothing is done
-        form = bulk.BulkForm(request.POST if "confirmed" in request.POST else None, owners=owners, prefix="edit")
-        question = "Change {rows}? What is left empty stays as it is."
-        if page := questions.ask_first(self, request, chosen, question, "Change", form):
-            return page
-        try:
-            with transaction.atomic():
-                values = form.values() if form.is_valid() else {}
-                self.update_selected(request, chosen, "changed", also=bulk.ALSO, **values)
-        except IntegrityError as error:
-            refusal = bulk.REFUSALS.get(getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or "")
-            if refusal is None:
-                raise
-            self.message_user(request, refusal, messages.ERROR)
-        return None
-
-    def _act(
-        self,
-        request: HttpRequest,
-        chosen: "QuerySet[Task]",
-        done: str,
-        button: str,
-        also: Sequence[str] = (),
-        **values: Any,
-    ) -> HttpResponse | None:
-        """Change the chosen tasks; those of all pages only after a question with their number."""
-        if questions.selects_all(request):
-            question = f"{button} {{rows}}: all that match, on every page?"
-            if page := questions.ask_first(self, request, chosen, question, button):
-                return page
-        self.update_selected(request, chosen, done, also=also, **values)
-        return None
-
-    def write_selected(self, rows: Sequence[Task], values: dict[str, Any]) -> None:
-        """Write the rows; what recurs is completed by its present occurrence, after what may belong under it."""
-        if "list_id" in values:
-            bulk.move_to_list(rows, values["list_id"])
-            values = {name: value for name, value in values.items() if name != "list_id"}
-            if not values:
-                return
-        moving = [row.pk for row in rows if values.get("is_completed") and series.is_open_series(row)]
-        super().write_selected([row for row in rows if row.pk not in {*moving}], values)
-        for row in Task.objects.filter(pk__in=moving).order_by("pk"):
-            series.complete_occurrence(row)
-
     def save_model(self, request: HttpRequest, obj: Any, form: Form, change: bool) -> None:
         """Complete what recurs by its present occurrence, after the rest of the form is written."""
         if isinstance(form, TaskForm):  # not a row of the list
@@ -373,40 +219,6 @@ class TaskAdmin(ChangeHistory):
             obj.refresh_from_db()
         series.complete_occurrence(obj)
         request._audited = (names, before)  # type: ignore[attr-defined]  # as ModelAdmin's own
-
-    def _offer_undo(self, request: HttpRequest, text: str, keys: Sequence[Any]) -> None:
-        questions.offer_undo(request, text, keys, reverse("admin:tasks_task_undo"))
-
-    def get_urls(self) -> list[URLPattern]:
-        return [path("undo/", self.admin_site.admin_view(self.undo), name="tasks_task_undo"), *super().get_urls()]
-
-    @method_decorator(require_POST)
-    def undo(self, request: HttpRequest) -> HttpResponse:
-        """Restore what was last moved to the trash."""
-        if not self.has_delete_permission(request):
-            raise PermissionDenied
-        gone = self.get_queryset(request).filter(pk__in=questions.taken_back(request)).exclude(deleted_at=None)
-        self.update_selected(request, gone, "restored", deleted_at=None)
-        return HttpResponseRedirect(reverse("admin:tasks_task_changelist"))
-
-    def acts_unseen(self, request: HttpRequest) -> bool:
-        return super().acts_unseen(request) or request.path == reverse("admin:tasks_task_undo")
-
-    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
-        """Say where it has gone, and offer to bring it back."""
-        self._offer_undo(request, f"“{obj_display}” is in the trash.", [obj_id])
-        return HttpResponseRedirect(reverse("admin:tasks_task_changelist"))
-
-    def get_actions(self, request: HttpRequest) -> Any:
-        """Leave out Django's way to delete, which removes rows; ours needs no second page, as it can be undone."""
-        return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
-
-    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Task]") -> None:
-        """Mark as deleted, should Django's own way ever be offered again: no row goes from here."""
-        queryset.filter(deleted_at=None).update(deleted_at=Now())
-
-    def delete_model(self, request: HttpRequest, obj: Task) -> None:
-        Task.objects.filter(pk=obj.pk, deleted_at=None).update(deleted_at=Now())
 
     def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
         """Fix the owner of a task that exists: a trigger would refuse another one."""
@@ -458,39 +270,4 @@ class TaskAdmin(ChangeHistory):
         return form
 
 
-def _facts(request: HttpRequest, user: User) -> list[Fact]:
-    if not request.user.has_perm("tasks.view_task"):
-        return []
-    open_tasks = Task.objects.filter(user=user, is_completed=False, deleted_at=None)
-    counts = open_tasks.aggregate(open=Count("*"), overdue=Count("pk", filter=_overdue()))
-    return [
-        Fact(
-            name.capitalize(),
-            f"{counts[name]:,}",
-            person_panels.more("tasks_task", user__id__exact=user.pk, state=name),
-        )
-        for name in ("open", "overdue")
-    ]
-
-
-def _newest(request: HttpRequest, user: User) -> Panel | None:
-    if not request.user.has_perm("tasks.view_task"):
-        return None
-    newest = Task.objects.filter(user=user, deleted_at=None).order_by("-created_at", "-id")[: person_panels.ROWS]
-    rows = [
-        (
-            person_panels.link(task.title, "tasks_task_change", task.pk),
-            _state(task),
-            Priority(task.priority).label.lower(),
-            person_panels.when(task.due_at or task.due_on) if task.due_at or task.due_on else "–",
-            person_panels.when(task.created_at),
-        )
-        for task in newest
-    ]
-    more = person_panels.more("tasks_task", user__id__exact=user.pk)
-    return Panel("Newest tasks", ("Title", "State", "Priority", "Due", "Created"), rows, more)
-
-
 event_names.add(Task, "title")
-person_panels.add_facts(_facts)
-person_panels.add(_newest)
