@@ -2,7 +2,7 @@
 
 Not counted: all but the first cases of a table; tests that only ask real servers much or often (a browser, a fuzzer,
 other people's clients, the fault suite), whose code the tests of each part run, too; and the processes that any test
-starts that plays long: each of the hundreds takes half as long again to begin.
+starts that plays long, but for the files whose code runs nowhere else: each of the hundreds takes half as long again.
 """
 
 import os
@@ -18,6 +18,8 @@ from tests.support.kinds import OTHERS, kind_of
 COUNTED_CASES = 2
 UNCOUNTED_KINDS = frozenset({"browser", "clients", "fuzz"})
 UNCOUNTED_FILES = frozenset({"test_behind_proxies.py", "test_faults.py", "test_rolling.py"})
+# They play long, and are the only ones to run the commands that they are about to the end.
+COUNTED_FILES = frozenset({"test_backup.py", "test_restore.py", "test_process.py", "test_pages.py"})
 
 # Where it is set, coverage starts itself in each new Python process.
 _INHERITED = "COVERAGE_PROCESS_CONFIG"
@@ -34,7 +36,10 @@ def mark_uncounted(items: list[pytest.Item]) -> None:
 
 
 def counts_processes(item: pytest.Item) -> bool:
-    return item.path.name not in UNCOUNTED_FILES and _kind(item) == OTHERS
+    """Tell whether coverage counts in the processes that a test starts."""
+    if item.path.name in UNCOUNTED_FILES or item.get_closest_marker("no_cover"):
+        return False
+    return _kind(item) == OTHERS or item.path.name in COUNTED_FILES
 
 
 def _kind(item: pytest.Item) -> str:
