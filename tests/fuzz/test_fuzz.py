@@ -1,10 +1,12 @@
 """The API fuzzed from its own document: every check that schemathesis has, with a token, and no finding."""
 
 import os
+import secrets
 import subprocess
 import sys
 import uuid
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -72,6 +74,27 @@ def test_value_that_makes_another_path_is_known() -> None:
     found = {task_id: leads_elsewhere("/v1/tasks/{task_id}/move", "POST", task_id) for task_id in IDS}
     assert [task_id for task_id, elsewhere in found.items() if elsewhere] == ["by-external-id"]
     assert not fuzzing.is_another_path(schema["/v1/tasks/batch"]["POST"].Case())
+
+
+def test_ticket_that_the_fuzzer_was_given_is_no_made_up_credential() -> None:
+    """Known to have failed a run: what an answer holds is tried where a parameter has its name."""
+    import schemathesis
+    from schemathesis.openapi.checks import AuthScenario, IgnoredAuth
+
+    from tests.support import fuzzing
+
+    operation = schemathesis.openapi.from_path(DOCUMENT)["/v1/changes/stream"]["GET"]
+
+    def is_finding(scenario: AuthScenario, query: dict[str, str]) -> bool:
+        failure = IgnoredAuth(operation="stream_changes", message="let in", scenario=scenario)
+        return fuzzing.filter_failure(Mock(), failure, operation.Case(query=query), Mock(status_code=200))
+
+    given, made_up = {"ticket": secrets.token_urlsafe(32)}, {"ticket": "made up"}
+    assert not is_finding(AuthScenario.GENERATED_AUTH, given)
+    assert is_finding(AuthScenario.GENERATED_AUTH, made_up)
+    assert is_finding(AuthScenario.GENERATED_AUTH, {})
+    assert is_finding(AuthScenario.INVALID_AUTH, given)
+    assert is_finding(AuthScenario.NO_AUTH, given)
 
 
 @pytest.mark.fuzz
