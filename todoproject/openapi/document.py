@@ -6,10 +6,9 @@ or its statuses is said once, here: headers, the idempotency key, errors that an
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from pydantic import WithJsonSchema
 
 from accounts.idempotency import OUTCOMES
 from todoproject.http.field_types import ProblemDocument, open_words
@@ -47,7 +46,6 @@ _WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
 _WRITING = (OUTCOME_UNKNOWN,)
 _WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, TOO_MANY_ANSWERS, CONFLICT, KEY_REUSED)
 _CHANGING = {"tasks", "lists", "labels", "changes"}  # tags of the operations whose writes take change numbers
-_CODES = "x-codes"  # a response's problems on their way through Ninja; not in the finished document
 
 # What a key is refused for: what it makes is for one use, so there is nothing to be repeated.
 UNKEYED = {"create_stream_ticket"}
@@ -110,16 +108,29 @@ _PARAMETERS = {
 Operation = dict[str, Any]
 
 
+class _ProblemStatus(int):
+    """A status with the codes of the problems that it may be: Ninja passes a status on as it was given.
+
+    To Ninja such an answer has no body. A model for the body of each would be hundreds that are all alike, made and
+    described by every process that starts: more than half of what a start costs.
+    """
+
+    codes: list[str]
+
+    @classmethod
+    def of(cls, status: int, codes: list[str]) -> "_ProblemStatus":
+        made = cls(status)
+        made.codes = codes
+        return made
+
+
 def answers(good: Mapping[int, Any], *problems: ProblemType) -> dict[int, Any]:
     """Declare what an operation answers: its good statuses, its own problems, and those that any operation has."""
     codes: dict[int, list[str]] = {}
     for problem in (*problems, *_ALWAYS):
         if problem.code not in codes.setdefault(problem.status, []):
             codes[problem.status].append(problem.code)
-    return {
-        **good,
-        **{status: Annotated[ProblemDocument, WithJsonSchema({_CODES: codes[status]})] for status in sorted(codes)},
-    }
+    return {**good, **{_ProblemStatus.of(status, codes[status]): None for status in sorted(codes)}}
 
 
 def complete(document: dict[str, Any]) -> bytes:
@@ -239,17 +250,12 @@ def _complete_body(method: str, body: dict[str, Any], schemas: dict[str, Any]) -
 
 def _responses(declared: dict[int, Any], more: Iterable[ProblemType]) -> dict[int, Any]:
     """Return the responses in order, each error with the problems it may be."""
-    codes = {status: _codes(response) for status, response in declared.items() if status >= 400}
+    good = {status: response for status, response in declared.items() if not isinstance(status, _ProblemStatus)}
+    codes = {int(status): status.codes for status in declared if isinstance(status, _ProblemStatus)}
     for problem in more:
         codes[problem.status] = [*dict.fromkeys([*codes.get(problem.status, []), problem.code])]
     problems = {status: _problem_response(codes[status]) for status in codes}
-    return dict(sorted({**declared, **problems}.items()))
-
-
-def _codes(response: dict[str, Any]) -> list[str]:
-    schema = response["content"]["application/json"]["schema"]
-    codes: list[str] = schema[_CODES]
-    return codes
+    return dict(sorted({**good, **problems}.items()))
 
 
 def _problem_response(codes: list[str]) -> dict[str, Any]:
