@@ -109,7 +109,7 @@ class Task(models.Model):
     )
     is_completed = models.BooleanField("completed", default=False, db_default=False)
     completed_at = models.DateTimeField(null=True, blank=True, editable=False)
-    priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.NONE, db_default=Priority.NONE)
+    priority = models.SmallIntegerField(choices=Priority, default=Priority.NONE, db_default=Priority.NONE)
     # Null is the inbox. The reference (migrations/0012) is over the owner, too: one over the id alone is made without
     # the fence, and tells of a stranger's list.
     list_id = models.UUIDField("list", null=True, blank=True)
@@ -138,7 +138,7 @@ class Task(models.Model):
     # The id of what took the task along when it was deleted: it brings the task back, too.
     deleted_with = models.UUIDField(null=True, blank=True, editable=False)
     completed_with = models.UUIDField(null=True, blank=True, editable=False)  # likewise
-    version = models.PositiveIntegerField(db_default=1, editable=False)
+    version = models.IntegerField(db_default=1, editable=False)
     change_no = models.BigIntegerField(db_default=0, editable=False)
     # What lists are sorted by where the column itself will not do. A trigger keeps them, not an index on an
     # expression: under row-level security only a bare column can say where a page begins (functions are not
@@ -241,12 +241,11 @@ class Task(models.Model):
             ),
         ]
         # One index for each order of a list: a page reads just its rows, from where the cursor points, however many the
-        # owner and the table have. Every write changes updated_at, so no update is ever HOT and each writes to all of
+        # owner and the table have. Every write changes change_no, so no update is ever HOT and each writes to all of
         # these: docs/performance.md has what that costs.
         indexes = [
-            # Whole, because deleting an owner looks for all of their tasks.
-            models.Index(fields=["user", "updated_at", "id"], name="tasks_by_update"),
-            # Likewise: who follows what changes reads from a number on, tombstones included.
+            # Whole, because who follows what changes reads from a number on, tombstones included, and because deleting
+            # an owner looks for all of their tasks. It is the order of their updates, too.
             models.Index(fields=["user", "change_no"], name="tasks_by_change"),
             # The others leave out deleted tasks, so that a full trash slows down nobody's list.
             models.Index(fields=["user", "created_at", "id"], name="tasks_by_creation", condition=_LIVE),
@@ -317,7 +316,7 @@ class TaskList(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
     deleted_at = models.DateTimeField("deleted at", null=True, blank=True, editable=False)
-    version = models.PositiveIntegerField(db_default=1, editable=False)
+    version = models.IntegerField(db_default=1, editable=False)
     change_no = models.BigIntegerField(db_default=0, editable=False)
 
     objects: ClassVar[models.Manager["TaskList"]] = TaskListQuerySet.as_manager()
@@ -378,7 +377,7 @@ class Change(models.Model):
     event = models.TextField()
     kind = models.TextField()
     entity_id = models.UUIDField()
-    version = models.PositiveIntegerField()
+    version = models.IntegerField()
     previous = models.BigIntegerField(null=True)  # the number of the same thing's change before
     actor_kind = models.TextField()
     actor_id = models.UUIDField(null=True)  # a token, or a member of staff

@@ -47,7 +47,7 @@ def _fired() -> str:
     tasks = sql.as_json(rows, Task, FIELDS, ["id"])
     return f"""
         (SELECT 'reminder' AS kind, held.change_no, held.task_id,
-                concat('{{"reminder":', held.reminder, ',"task":', coalesce(task.document::text, 'null'), '}}')::json
+                concat('{{"reminder":', held.reminder, ',"task":', coalesce(task.document, 'null'), '}}')
            FROM reminders AS held
            LEFT JOIN LATERAL (
                SELECT document FROM ({tasks}) AS each (document, id) WHERE id = held.task_id) AS task ON true

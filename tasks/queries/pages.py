@@ -20,7 +20,8 @@ from todoproject.database.client import sql
 from todoproject.database.client.replica import replica
 from todoproject.database.client.statement import Credentials, Rows, Statement
 
-_SORT_COLUMNS = {"due": "sort_due", "title": "sort_title"}  # the others are sorted by the column of the same name
+# The others are sorted by the column of the same name. Of one owner no update is older than one with a lower number.
+_SORT_COLUMNS = {"due": "sort_due", "title": "sort_title", "updated_at": "change_no"}
 _LIMIT = "LIMIT %(limit)s"
 
 

@@ -201,11 +201,13 @@ async def test_one_that_stops_waiting_for_a_connection_loses_none(single: Pool) 
 
 
 async def test_waiting_for_a_connection_ends_with_the_reason(single: Pool) -> None:
-    busy = asyncio.ensure_future(ask(single, "SELECT pg_sleep(1.5)::text"))
-    await asyncio.sleep(0.02)
-    with pytest.raises(DatabaseUnavailable, match="no connection within 1 s: all 1 are in use"):
-        await ask(single, "SELECT 1")
-    await busy
+    with connect(autocommit=True) as holder:
+        holder.execute("SELECT pg_advisory_lock(203)")
+        busy = asyncio.ensure_future(ask(single, "SELECT pg_advisory_xact_lock(203)::text"))
+        await asyncio.sleep(0.02)
+        with pytest.raises(DatabaseUnavailable, match="no connection within 1 s: all 1 are in use"):
+            await ask(single, "SELECT 1")
+    assert await busy == b""
 
 
 async def test_connection_that_the_server_has_ended_is_not_given_out(single: Pool) -> None:

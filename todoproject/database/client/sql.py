@@ -7,8 +7,19 @@ querysets. A compiled text holds `%(name)s` placeholders, which psycopg fills in
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import connection
-from django.db.models import DateTimeField, Expression, Field, IntegerField, Model, QuerySet
+from django.db.models import (
+    BooleanField,
+    DateTimeField,
+    Expression,
+    Field,
+    IntegerField,
+    JSONField,
+    Model,
+    QuerySet,
+    UUIDField,
+)
 from psycopg import sql
 
 
@@ -98,10 +109,14 @@ def column(model: type[Model], name: str) -> str:
 
 
 def as_json(rows: str, model: type[Model], fields: Sequence[str], extra: Sequence[str] = ()) -> str:
-    """Wrap a SELECT so that PostgreSQL builds each row's JSON object of `fields`, followed by its `extra` columns."""
-    wrapped = ", ".join(f"{_json_value(model, name)} AS {_quoted(name)}" for name in fields)
+    """Wrap a SELECT so that PostgreSQL writes each row's JSON object of `fields`, followed by its `extra` columns.
+
+    The object is put together as text: `row_to_json` looks up each column's type and how it is written for every row
+    anew, which makes a page of fifty a fifth dearer.
+    """
+    members = [f"'{',' if at else '{'}\"{name}\":', {_json_value(model, name)}" for at, name in enumerate(fields)]
     keys = "".join(f", rows.{_quoted(name)}" for name in extra)
-    return f"SELECT (SELECT row_to_json(object) FROM (SELECT {wrapped}) AS object){keys} FROM ({rows}) AS rows"  # noqa: S608 -- composed of our own statements
+    return f"SELECT concat({', '.join(members)}, '}}'){keys} FROM ({rows}) AS rows"  # noqa: S608 -- composed of our own statements
 
 
 def written_as_json(write: str, model: type[Model], fields: Sequence[str], extra: Sequence[str] = ()) -> str:
@@ -110,15 +125,26 @@ def written_as_json(write: str, model: type[Model], fields: Sequence[str], extra
 
 
 def _json_value(model: type[Model], name: str) -> str:
+    """Return the SQL of a column's value as JSON text; `concat` writes nothing for what is null."""
     field = model._meta.get_field(name)
-    source = f"rows.{_quoted(column(model, name))}"
+    value = _not_null(field, f"rows.{_quoted(column(model, name))}")
+    return f"coalesce({value}, 'null')" if field.null else value
+
+
+def _not_null(field: Any, source: str) -> str:
     if isinstance(field, DateTimeField):
         # RFC 3339 in UTC, always six digits: PostgreSQL's own JSON drops trailing zeros and says +00:00.
-        return f"""to_char({source} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-    if isinstance(field, IntegerField) and field.flatchoices:
-        cases = " ".join(f"WHEN {value} THEN '{label.lower()}'" for value, label in field.flatchoices)
-        return f"CASE {source} {cases} END"
-    return source
+        return f"""to_char({source} AT TIME ZONE 'UTC', '\\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\\"')"""
+    if isinstance(field, IntegerField):
+        cases = " ".join(f"""WHEN {value} THEN '"{label.lower()}"'""" for value, label in field.flatchoices)
+        return f"CASE {source} {cases} END" if cases else f"{source}::text"
+    if isinstance(field, BooleanField):
+        return f"CASE WHEN {source} THEN 'true' ELSE 'false' END"
+    if isinstance(field, UUIDField):
+        return f"""('"' || {source} || '"')"""
+    if isinstance(field, ArrayField):
+        return f"CASE WHEN {source} = '{{}}' THEN '[]' ELSE to_json({source})::text END"
+    return f"{source}::text" if isinstance(field, JSONField) else f"to_json({source})::text"
 
 
 def _quoted(name: str) -> str:
