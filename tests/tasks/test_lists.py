@@ -237,7 +237,10 @@ async def test_zone_that_the_server_does_not_know_is_no_error(alice: Person) -> 
 
 
 def plant(person: Person, count: int) -> None:
-    """Give the person tasks with thousands of ties in every order, creation included, which no client could make."""
+    """Give the person tasks with thousands of ties in every order, creation included, which no client could make.
+
+    But not in that of their updates: there are no two with one number, and none with a lower one is later.
+    """
     with connect() as connection:
         # The trigger would give each its own time; the lock that this takes ends with the transaction.
         connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # a table with checks to come cannot be altered
@@ -245,16 +248,17 @@ def plant(person: Person, count: int) -> None:
         connection.execute(
             sql.SQL("""
                 INSERT INTO tasks (key, id, user_id, title, sort_title, description, is_completed, priority, due_on,
-                                   sort_due, position, created_at, updated_at)
+                                   sort_due, position, created_at, updated_at, change_no)
                 SELECT gen_random_uuid(), gen_random_uuid(), {user}, t, fold(t), '', false, n % 2, d,
                        coalesce(d::timestamp AT TIME ZONE 'UTC', '9999-12-31 23:59:59.999999Z'),
-                       'b' || lpad(n::text, 8, '0') || 'V', at, at
+                       'b' || lpad(n::text, 8, '0') || 'V', at, at + n * interval '1 millisecond', n
                   FROM (SELECT n, 'Title ' || n % 3 AS t, CASE WHEN n % 4 = 0 THEN date '2026-12-01' END AS d,
                                timestamptz '2026-11-01 08:00:00.000001Z' + n % 2 * interval '1 microsecond' AS at
                           FROM generate_series(1, {count}) AS n) AS made
             """).format(user=sql.Literal(person.id), count=sql.Literal(count))
         )
         connection.execute("ALTER TABLE tasks ENABLE TRIGGER tasks_insert_books")
+        connection.execute("UPDATE users SET change_no = %s WHERE id = %s", [count, person.id])
 
 
 @pytest.mark.parametrize("sort", SORTS)
