@@ -11,6 +11,7 @@ from todo_client.errors import (
     Changed,
     Conflict,
     ConnectionFailed,
+    FieldError,
     Invalid,
     NotFound,
     ProblemError,
@@ -58,10 +59,18 @@ def sentence(error: TodoError, server: str) -> str:
     if isinstance(error, RateLimited) and error.retry_after:
         return f"{error.detail.split('.')[0]}. Try again in {error.retry_after:.0f} seconds."
     if isinstance(error, Invalid) and error.errors:
-        return " ".join(dict.fromkeys(one.detail for one in error.errors))
+        return " ".join(dict.fromkeys(_pointed(one) for one in error.errors))
+    if isinstance(error, NotFound) and error.code == "not-found":
+        return "There is no such thing, or not any more. Run: todo ls"
     if isinstance(error, ProblemError):
         return error.detail or str(error)
     return str(error)
+
+
+def _pointed(error: FieldError) -> str:
+    """Name the member that a rule is about, as the option is called."""
+    member = error.pointer.rpartition("/")[2]
+    return f"{member}: {error.detail}" if member.isidentifier() else error.detail
 
 
 def leave(error: TodoError, server: str, *, is_json: bool) -> NoReturn:

@@ -78,7 +78,7 @@ def _width(column: int, rows: Sequence[Sequence[Text]]) -> int:
 def _row(number: int, task: Task, lists: Mapping[str, TaskList], zone: ZoneInfo, now: datetime) -> tuple[Text, ...]:
     title = Text(task.title, "dim strike" if task.is_completed else "")
     if task.is_completed:
-        title = Text("✓ ", "green") + title
+        title = Text.assemble(("✓ ", "green"), title)
     home = lists.get(task.list_id or "")
     return (
         Text(str(number), "dim"),

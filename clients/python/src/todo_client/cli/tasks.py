@@ -1,5 +1,6 @@
 """Commands that change tasks."""
 
+from collections.abc import Sequence
 from typing import Annotated, cast
 
 import typer
@@ -9,13 +10,13 @@ from todo_client.cli.options import DueText, Json, ListName, PriorityName, Prior
 from todo_client.cli.rendering import due_text
 from todo_client.cli.session import Session, of
 from todo_client.errors import NotUndoable
-from todo_client.models import Task
+from todo_client.models import Change, Task
 from todo_client.operations.tasks import TaskChange, TaskFields
 
 
 def add(
     context: typer.Context,
-    title: Annotated[str, typer.Argument(help="What is to be done.")],
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="What is to be done.")],
     due: DueText = None,
     list: ListName = None,
     label: Annotated[list[str] | None, typer.Option("--label", "-t", help="A label; may be repeated.")] = None,
@@ -96,7 +97,9 @@ def rm(context: typer.Context, tasks: References, json: Json = False) -> None:
 
 def undo(
     context: typer.Context,
-    change: Annotated[int | None, typer.Argument(help="The change's number; else the last one made here.")] = None,
+    change: Annotated[
+        int | None, typer.Argument(metavar="NUMBER", help="The change's number; else the last one made here.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Undo the last change made with this command; again: the one before."""
@@ -108,14 +111,16 @@ def undo(
     undone = session.client.changes.undo(number)
     session.memory.changes = [one for one in changes if one != number]
     session.memory.save()
-    titles = [one.task.title if one.task else one.list.name if one.list else _title(session, one.id) for one in undone]
-    shown = ", ".join(titles[:3]) + (f" and {len(titles) - 3} more" if len(titles) > 3 else "")
-    session.say(f"Undone: {shown}. To take that back: todo undo {session.client.change_no}")
+    session.say(f"Undone: {_names(session, undone)}. To take that back: todo undo {session.client.change_no}")
     session.emit([one.document for one in undone])
 
 
-def _title(session: Session, thing_id: str) -> str:
-    return next((title for known, title in session.memory.listed if known == thing_id), f"…{thing_id[-6:]}")
+def _names(session: Session, undone: Sequence[Change]) -> str:
+    """Say what was changed by undoing; of what is gone now, only where there is nothing else to name."""
+    known = dict(session.memory.listed)
+    there = [one.task.title if one.task else one.list.name if one.list else "" for one in undone if not one.is_deleted]
+    names = there or [f"{known.get(one.id, f'{one.kind} …{one.id[-6:]}')} (removed)" for one in undone]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _fields(

@@ -19,7 +19,7 @@ _PAGE = 200  # as many as the API gives at once
 
 def ls(
     context: typer.Context,
-    words: Annotated[list[str] | None, typer.Argument(help="Words that the tasks must have.")] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="WORD", help="Words that the tasks must have.")] = None,
     list: ListName = None,
     label: Annotated[list[str] | None, typer.Option("--label", "-t", help="A label; may be repeated.")] = None,
     priority: PriorityOption = None,
@@ -51,8 +51,9 @@ def ls(
 
 
 def _show(session: Session, tasks: "list[Task]", *, has_more: bool) -> None:
-    session.memory.listed = [(task.id, task.title) for task in tasks]
-    session.memory.save()
+    if tasks:  # the list before may still be on the screen
+        session.memory.listed = [(task.id, task.title) for task in tasks]
+        session.memory.save()
     session.emit(documents(tasks))
     if session.is_json:
         return
