@@ -9,7 +9,7 @@ from tests.support.processes.servers import ROOT
 
 PAGES = sorted(
     path.relative_to(ROOT)
-    for pattern in ("*.md", "docs/**/*.md", "bench/**/*.md", "tests/**/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "bench/**/*.md", "clients/**/*.md", "tests/**/*.md")
     for path in ROOT.glob(pattern)
     if "node_modules" not in path.parts
 )
