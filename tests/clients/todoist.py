@@ -15,14 +15,14 @@ api = TodoistAPI(token)
 tried: set[str] = set()
 
 
-def call(name: str, *values: Any, **members: Any) -> Any:
+def call(name: str, /, *values: Any, **members: Any) -> Any:
     """Call a method; of one that pages, read all pages."""
     tried.add(name)
     answer = getattr(api, name)(*values, **members)
     return [each for page in answer for each in page] if hasattr(answer, "__next__") else answer
 
 
-def refused(name: str, *values: Any, status: int = 404, tag: str = "NOT_SUPPORTED", **members: Any) -> None:
+def refused(name: str, /, *values: Any, status: int = 404, tag: str = "NOT_SUPPORTED", **members: Any) -> None:
     """Call a method that has to be refused in Todoist's words."""
     try:
         call(name, *values, **members)
