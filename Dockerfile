@@ -17,6 +17,7 @@ COPY --from=build /opt/venv /opt/venv
 WORKDIR /srv/todo
 COPY manage.py LICENSE ./
 COPY accounts accounts
+COPY doors doors
 COPY tasks tasks
 COPY todoproject todoproject
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
@@ -25,7 +26,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
 RUN SECRET_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(48))') \
     DATABASE_URL=postgresql://build@localhost/build ALLOWED_HOSTS=localhost \
     python manage.py collectstatic --no-input --verbosity 0 \
-    && python -m compileall -q accounts tasks todoproject
+    && python -m compileall -q accounts doors tasks todoproject
 USER 10001:10001
 EXPOSE 8000
 # SIGTERM: answers what is under way, for SHUTDOWN_TIMEOUT_SECONDS (20) at most; give a stop more than that.

@@ -29,6 +29,7 @@ for _name in (
     "DEBUG",
     "TRUSTED_PROXIES",
     "CORS_ALLOWED_ORIGINS",
+    "DOORS",
     "EMAIL_VERIFICATION",
     "EMAIL_URL",
     "PUBLIC_URL",

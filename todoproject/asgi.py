@@ -1,4 +1,4 @@
-"""The two doors: the API through its own lean handler, everything else through Django's."""
+"""The API, and the doors to it, through its own lean handler; everything else through Django's."""
 
 import os
 import sys
@@ -16,6 +16,7 @@ except ImproperlyConfigured as error:
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 
+from doors.mounting import opened
 from todoproject.api import api, query_parameters
 from todoproject.http.client_address import ProxiedScopes
 from todoproject.http.handler import ApiHandler
@@ -30,11 +31,22 @@ _proxied = ProxiedScopes(settings.TRUSTED_PROXIES)
 _pages = ASGIHandler()
 _pages.request_class = Request
 _django = telemetry.traced(BoundedPages(_pages))
-_api = telemetry.traced(ApiHandler(api_patterns, query_parameters(), api.on_exception))
+_doors = opened(settings.DOORS)
+# One handler for all, so that a client's requests count together, whichever way they come.
+_patterns = [*api_patterns, *(pattern for door in _doors for pattern in door.patterns)]
+_operations = query_parameters() | {route: known for door in _doors for route, known in door.parameters.items()}
+_api = telemetry.traced(ApiHandler(_patterns, _operations, api.on_exception))
+_behind = [(door, door.words(_api)) for door in _doors]
 
 
 def _is_api(path: str) -> bool:
     return path.startswith(("/v1/", "/health/")) or path in ("/v1", "/health", "/metrics")
+
+
+def _answers(path: str) -> Any:
+    if _is_api(path):
+        return _api
+    return next((app for door, app in _behind if door.leads_to(path)), _django)
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -42,7 +54,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await lifespan.run(receive, send)
     elif scope["type"] == "http":
-        await (_api if _is_api(scope["path"]) else _django)(_proxied.rewrite(scope), receive, send)
+        await _answers(scope["path"])(_proxied.rewrite(scope), receive, send)
     elif scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close"})  # the server answers 403

@@ -139,6 +139,17 @@ def _page_origins(text: str) -> list[str]:
 _APP_ORIGIN = r"(?!(?:https?|ftps?|wss?|file|data|blob|about|javascript):)[a-z][a-z0-9+.-]*://[a-z0-9._-]*"
 
 
+def _doors(text: str) -> list[str]:
+    if text == "off":
+        return []
+    if unknown := [name for name in _list(text) if name not in _KNOWN_DOORS]:
+        raise ValueError(f"holds {len(unknown)} that is none of {', '.join(_KNOWN_DOORS)}; or the word off for none")
+    return _list(text)
+
+
+_KNOWN_DOORS = ("todoist",)
+
+
 def _networks(text: str) -> list[str]:
     for item in _list(text):
         network = ipaddress.ip_network(item)  # its ValueError says what is wrong with which part
@@ -297,6 +308,8 @@ LIVE_POLL_SECONDS = _read("LIVE_POLL_SECONDS", _number(0, 3600), example="2", de
 TRUSTED_PROXIES = _read("TRUSTED_PROXIES", _networks, example="10.0.0.0/8,127.0.0.1", default=[])
 # The pages whose scripts may read the API's answers. Never cookies, never "*": tokens travel in a header.
 CORS_ALLOWED_ORIGINS = _read("CORS_ALLOWED_ORIGINS", _page_origins, example="https://app.example.com", default=[])
+# Ways in for the clients of other systems, doors/ has a room for each.
+DOORS = _read("DOORS", _doors, example="off", default=["todoist"])
 # A front end under development comes from whatever port its tool has taken.
 CORS_ALLOWS_LOCALHOST = not PRODUCTION
 

@@ -1,5 +1,6 @@
 """One task: read, created, changed, deleted, restored, each in one round trip."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from tasks.schemas import TaskCreate, TaskPatch, TaskReplacement
 from todoproject.database.client import sql
 from todoproject.database.client.pool import Work
 from todoproject.database.client.statement import Credentials, Statement
-from todoproject.database.client.transaction import Transaction
+from todoproject.database.client.transaction import Outcome, Transaction
 
 
 @lru_cache
@@ -29,6 +30,21 @@ async def get(work: Work, credentials: Credentials, task_id: UUID) -> TaskRow:
     if not rows:
         raise TaskNotFound
     return TaskRow(rows.bytes(0, 0), rows.text(0, 1))
+
+
+async def get_each(work: Work, credentials: Credentials, task_ids: Sequence[UUID]) -> list[TaskRow]:
+    """Return those of the tasks that there are, in one transaction."""
+
+    async def read(transaction: Transaction) -> list[Outcome]:
+        asked = [(_get(), {"id": task_id}) for task_id in task_ids]
+        return await transaction.execute_each(asked, credentials, keep_going=False)
+
+    found = []
+    for outcome in await work.transact(read, credentials):
+        if isinstance(outcome, Exception):
+            raise outcome
+        found += [TaskRow(outcome.bytes(0, 0), outcome.text(0, 1))] if outcome else []
+    return found
 
 
 async def _carry_out(work: Work, credentials: Credentials, plan: Plan) -> TaskRow:

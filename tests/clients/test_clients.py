@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.people import session_at
 from tests.support.processes.servers import Server
 
 CLIENTS = Path(__file__).parent
@@ -94,6 +95,20 @@ def test_typescript_client(server: Server, node_modules: Path, tmp_path: Path) -
     )
 
     _run("node", "smoke.js", server.url, _email(), folder=tmp_path)
+
+
+def test_todoists_sdk_for_javascript(server: Server, node_modules: Path, tmp_path: Path) -> None:
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    if tuple(map(int, version.strip().removeprefix("v").split("."))) < _NODE_OF_SDK:
+        pytest.skip(f"TODOIST'S SDK FOR JAVASCRIPT IS NOT TRIED: it needs Node 20.18.1, and this is {version}")
+    (tmp_path / "node_modules").symlink_to(node_modules)
+    shutil.copy(CLIENTS / "package.json", tmp_path)
+    shutil.copy(CLIENTS / "todoist.js", tmp_path)
+
+    _run("node", "todoist.js", server.url, session_at(server.url)["token"], folder=tmp_path)
+
+
+_NODE_OF_SDK = (20, 18, 1)
 
 
 def test_lock_file_names_no_registry() -> None:

@@ -19,7 +19,7 @@ from django.urls import URLPattern, URLResolver
 
 from todoproject.database.client.pool import pool
 from todoproject.http import body, problems, streams
-from todoproject.http.middleware import ApiMiddleware
+from todoproject.http.middleware import ApiMiddleware, is_probe
 from todoproject.http.problems import HTTPS_REQUIRED, MALFORMED_REQUEST, METHOD_NOT_ALLOWED, WRONG_HOST, Problem
 from todoproject.http.request import ApiRequest, RespondTo
 from todoproject.http.routing import Routes, path_of
@@ -100,7 +100,7 @@ def _turn(request: ApiRequest, content: bytes) -> AbstractAsyncContextManager[No
 
 def _refuse_misdirected(request: ApiRequest) -> None:
     """Refuse other names than ours, and tokens in the clear; health probes ask by address, and beside the proxy."""
-    if not request.path.startswith("/v1"):
+    if is_probe(request.path):
         return
     host = request.META.get("HTTP_HOST", "")
     # A host that is none has been refused by the server; HTTP/1.0 need not name one.

@@ -54,7 +54,7 @@ class ApiMiddleware:
         token = logs.context.set(current)
         try:
             response, route, owner = await self._answer_within_limits(scope, headers, receive)
-            if scope["path"].startswith("/v1"):
+            if not is_probe(scope["path"]):
                 self._origins.admit(headers, scope["method"], response)
                 activity.note(scope["method"], owner)
             answer = _with_known_tag(_answer(response, current.request_id, self._headers), headers)
@@ -181,6 +181,11 @@ def limiter(times: int = 1) -> Limiter | None:
 def _twice(quota: int, window: int) -> tuple[int, int]:
     """Return what an account may where no setting says it: somebody has a few devices, and not all at once."""
     return 2 * quota, window
+
+
+def is_probe(path: str) -> bool:
+    """Tell whether a path is for whoever watches the process, and not for its users."""
+    return path.startswith("/health") or path == "/metrics"
 
 
 def _is_free(scope: dict[str, Any]) -> bool:

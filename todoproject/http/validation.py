@@ -100,6 +100,19 @@ def of_part(
     return told
 
 
+def of_input(failure: ValidationError, model: type[BaseModel], source: str) -> Problem:
+    """Return the problem for what is wrong with a `body` or a `query` that was read by itself."""
+    if failure.error_count() > _MOST_LOOKED_AT:
+        return invalid([{"pointer": "#", "code": "too_many", "detail": "Far too many members break a rule."}])
+    errors = []
+    for error in failure.errors(include_url=False, include_input=False)[:MOST_ERRORS]:
+        code, detail = _told(error, _members_at(model, error["loc"]))
+        pointer = _pointer(error["loc"])
+        where = {"pointer": pointer} if source == "body" else {"parameter": pointer.removeprefix("#/")}
+        errors.append({**where, "code": code, "detail": detail})
+    return invalid(errors, failure.error_count())
+
+
 def refuse_odd_parameters(request: HttpRequest, known: Mapping[str, bool]) -> None:
     """Raise Problem where the query has a parameter that the operation does not, or one twice that it takes once."""
     if not request.META["QUERY_STRING"]:

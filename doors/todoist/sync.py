@@ -1,0 +1,157 @@
+"""`/sync`: what has changed since a token, and commands, each done once.
+
+The token is the cursor of our feed of changes. `*`, and a token of which something was purged since, give the whole
+account in one answer, as its owner would see it.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import parse_qsl
+
+import orjson
+from django.http import HttpResponse
+from pydantic import Field
+
+from accounts.queries import verify
+from doors.todoist import documents, labels
+from doors.todoist.commands import MOST as MOST_COMMANDS
+from doors.todoist.commands import Command, carry_out
+from doors.todoist.operations import answer
+from doors.todoist.schemas import Cursor
+from tasks.change_schemas import ChangesQuery
+from tasks.queries import feed
+from tasks.queries.feed import SyncExpired
+from todoproject.http.body import StrictParser, loads
+from todoproject.http.field_types import Strict, Text
+from todoproject.http.problems import MALFORMED_REQUEST, TOO_LARGE, Problem
+from todoproject.http.request import ApiRequest
+
+if TYPE_CHECKING:
+    from accounts.authentication import AuthenticatedRequest
+
+MOST = 20_000  # things in one answer
+_MOST_FIELDS = 10
+_AT_ONCE = 500  # documents that are made before others have their turn: about three milliseconds
+_FORM = "application/x-www-form-urlencoded"
+_BEGINNING = "*"
+# What there is none of here: asked for, it is empty.
+_NONE = (
+    *("sections", "notes", "project_notes", "filters", "reminders", "reminders_location"),
+    *("collaborators", "collaborator_states", "live_notifications", "workspaces"),
+)
+_SOME = ("items", "projects", "labels")
+
+
+class SyncRequest(Strict):
+    """From where on, what of it, and what is to be done before."""
+
+    sync_token: Cursor | None = None
+    resource_types: Annotated[list[Text], Field(max_length=50)] = []
+    commands: Annotated[list[Command], Field(max_length=MOST_COMMANDS)] = []
+
+
+def read_body(request: ApiRequest) -> Any:
+    """Return the body, which is JSON or a form whose lists are JSON. Raises Problem."""
+    if request.content_type != _FORM:
+        return StrictParser().parse_body(request)
+    try:
+        fields = parse_qsl(request.body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError:
+        raise Problem(MALFORMED_REQUEST, "The body is not a form in UTF-8 of a few fields.") from None
+    if len(dict(fields)) < len(fields):
+        raise Problem(MALFORMED_REQUEST, "The body names a member twice.")
+    lists = ("resource_types", "commands")
+    return {name: loads(text.encode()) if name in lists else text for name, text in fields}
+
+
+async def synchronize(request: "AuthenticatedRequest", *, body: SyncRequest) -> HttpResponse:
+    """Do the commands in their order, then tell what has changed, these included.
+
+    Who asks for no kind of thing is told nothing and keeps the token: with a newer one something would be missed.
+    """
+    done = await carry_out(request, body.commands)
+    wanted = _wanted(body.resource_types)
+    token = body.sync_token or _BEGINNING
+    if not wanted:
+        await verify(request.auth)
+        return answer({"full_sync": False, "sync_token": token} | done)
+    found = await (_whole(request, wanted) if token == _BEGINNING else _since(request, token, wanted))
+    return answer(found | done)
+
+
+def _wanted(types: Sequence[str]) -> set[str]:
+    """Return the kinds that are asked for: `all`, names, and names with a `-` that are left out."""
+    named = {*_SOME, *_NONE} if "all" in types else {*types}
+    return named - {name[1:] for name in types if name.startswith("-")}
+
+
+async def _whole(request: "AuthenticatedRequest", wanted: Collection[str]) -> dict[str, Any]:
+    """Return the account as it is: its active projects and tasks. Raises Problem where that is too much."""
+    page = await _page(request, None)
+    if page["has_more"]:
+        raise Problem(TOO_LARGE, f"The account holds more than {MOST:,} things: follow GET /v1/changes instead.")
+    user_id = str(request.auth.user_id)
+    lists = [item["list"] for item in page["items"] if item.get("list") and not item["list"]["is_archived"]]
+    there = {None, *(each["id"] for each in lists)}
+    tasks = [item["task"] for item in page["items"] if item.get("task") and not item["task"]["is_completed"]]
+    items = await _each(lambda task: documents.task(task, user_id), [t for t in tasks if t["list_id"] in there])
+    projects = [documents.inbox(user_id), *(documents.project(each, user_id) for each in lists)]
+    found = {"full_sync": True, "sync_token": page["next_cursor"]}
+    return found | await _of_kinds(request, wanted, items, projects)
+
+
+async def _since(request: "AuthenticatedRequest", token: str, wanted: Collection[str]) -> dict[str, Any]:
+    """Return what has changed since the token; the whole account where something was purged meanwhile."""
+    try:
+        page = await _page(request, token)
+    except SyncExpired:
+        return await _whole(request, wanted)
+    user_id = str(request.auth.user_id)
+    items = await _each(lambda item: _item(item, user_id), [i for i in page["items"] if i["kind"] == "task"])
+    projects = [_project(item, user_id) for item in page["items"] if item["kind"] == "list"]
+    found = {"full_sync": False, "sync_token": page["next_cursor"]}
+    return found | await _of_kinds(request, wanted, items, projects)
+
+
+async def _each(
+    document: Callable[[Mapping[str, Any]], dict[str, Any]], found: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the documents of many things; other requests have their turn in between."""
+    made: list[dict[str, Any]] = []
+    for begin in range(0, len(found), _AT_ONCE):
+        made += map(document, found[begin : begin + _AT_ONCE])
+        await asyncio.sleep(0)
+    return made
+
+
+async def _page(request: "AuthenticatedRequest", cursor: str | None) -> dict[str, Any]:
+    # In one answer: not a page at a time, as our API has it.
+    query = ChangesQuery.model_construct(limit=MOST, cursor=cursor)
+    page: dict[str, Any] = orjson.loads(await feed.changes_page(request.auth, query))
+    return page
+
+
+def _item(item: Mapping[str, Any], user_id: str) -> dict[str, Any]:
+    return documents.deleted_task(item["id"], user_id) if item["deleted"] else documents.task(item["task"], user_id)
+
+
+def _project(item: Mapping[str, Any], user_id: str) -> dict[str, Any]:
+    if item["deleted"]:
+        return documents.deleted_project(item["id"], user_id)
+    return documents.project(item["list"], user_id)
+
+
+async def _of_kinds(
+    request: "AuthenticatedRequest",
+    wanted: Collection[str],
+    items: Sequence[Mapping[str, Any]],
+    projects: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return what was asked for. Labels are part of tasks: all of them are told, where any task has changed."""
+    found: dict[str, Any] = {name: [] for name in _NONE if name in wanted}
+    found |= {name: each for name, each in (("items", items), ("projects", projects)) if name in wanted}
+    if "labels" in wanted:
+        names = await labels.names(request) if items else []
+        found["labels"] = [documents.label(name, rank) for rank, name in enumerate(names, 1)]
+    return found

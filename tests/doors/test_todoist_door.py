@@ -1,0 +1,329 @@
+"""Todoist's door itself: who may come in, in which words it refuses, and that nothing hostile gets further."""
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from accounts import tokens
+from accounts.models import Scope
+from doors.mounting import DOORS, opened
+from doors.todoist.commands import KINDS
+from doors.todoist.routes import OPERATIONS, ROOT
+from tests.support.people import Person
+from todoproject.database.client.connection import Connection
+
+API = f"/{ROOT}"
+OPERATION_IDS = sorted(f"{method} {route}" for route, operations in OPERATIONS.items() for method in operations)
+# What each operation that takes a body, or has to be told something, does with this works.
+BODIES: dict[str, dict[str, Any]] = {
+    "tasks": {"content": "Buy milk"},
+    "tasks/{}/move": {"project_id": "inbox"},
+    "projects": {"name": "Home"},
+    "labels/{}": {"name": "b"},
+    "labels/shared/rename": {"new_name": "b"},
+    "labels/shared/remove": {"name": "a"},
+}
+QUERIES: dict[str, dict[str, str]] = {
+    "tasks/filter": {"query": "today"},
+    "tasks/completed/by_completion_date": {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
+    "tasks/completed/by_due_date": {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
+    "projects/search": {"query": "a"},
+    "labels/search": {"query": "a"},
+    "labels/shared/rename": {"name": "a"},
+}
+
+
+def _parts(operation: str, identity: str) -> tuple[str, str, str]:
+    """Return the method, the path and its template without names."""
+    method, route = operation.split(" ")
+    plain = re.sub(r"<[^>]*>", "{}", route)
+    return method, f"{API}/{plain.replace('{}', identity)}", plain
+
+
+async def _call(http: httpx.AsyncClient, operation: str, identity: str, **headers: str) -> httpx.Response:
+    method, path, plain = _parts(operation, identity)
+    content = BODIES.get(plain, {}) if method == "POST" and _takes_body(operation) else None
+    return await http.request(method, path, json=content, params=QUERIES.get(plain), headers=headers)
+
+
+def _takes_body(operation: str) -> bool:
+    method, route = operation.split(" ")
+    return OPERATIONS[route][method].body is not None
+
+
+def _assert_refused(response: httpx.Response, *statuses: int) -> dict[str, Any]:
+    error: dict[str, Any] = response.json()
+    assert response.status_code in statuses, response.text
+    assert response.headers["Content-Type"] == "application/json"
+    assert error.keys() == {"error", "error_code", "error_extra", "error_tag", "http_code"}
+    assert (error["http_code"], error["error_extra"]["request_id"]) == (
+        response.status_code,
+        response.headers["X-Request-ID"],
+    )
+    return error
+
+
+# --- Who may come in ------------------------------------------------------------------------------
+
+
+async def test_nobody_comes_in_without_a_good_token(client: httpx.AsyncClient) -> None:
+    for operation in OPERATION_IDS:
+        identity = "YQ" if " labels/" in operation else str(uuid.uuid4())
+        for headers in ({}, {"Authorization": f"Bearer {tokens.generate()}"}):
+            refused = await _call(client, operation, identity, **headers)
+            assert _assert_refused(refused, 401)["error_tag"] == "UNAUTHENTICATED", operation
+            assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+async def test_a_token_that_may_only_read_writes_nothing(alice: Person) -> None:
+    reading = await alice.token_for(Scope.TASKS_READ)
+    theirs = await _things(alice)
+    before = await _state(alice)
+
+    for operation in OPERATION_IDS:
+        response = await _call(alice.http, operation, theirs.get(_kind(operation), "1"), **reading)
+        reads = operation.startswith("GET ") or operation == "POST sync"
+        # What is not here is not here for readers, too; `sync` without commands writes nothing.
+        assert response.status_code in ((200, 404) if reads else (403, 404)), (operation, response.text)
+
+    assert await _state(alice) == before
+
+
+async def _things(person: Person) -> dict[str, str]:
+    task, there = await person.task(labels=["theirs"]), await person.list()
+    return {"tasks": task["id"], "projects": there["id"], "labels": "dGhlaXJz"}
+
+
+async def _state(person: Person) -> list[Any]:
+    return [(await person.http.get(path)).json() for path in ("/v1/tasks", "/v1/lists", "/v1/labels")]
+
+
+def _kind(operation: str) -> str:
+    return operation.split(" ")[1].split("/")[0]
+
+
+async def test_an_outsider_gets_the_same_for_anothers_thing_as_for_none(alice: Person, charlie: Person) -> None:
+    theirs = await _things(alice)
+    before = await _state(alice)
+
+    for operation in (name for name in OPERATION_IDS if "<" in name):
+        kind = _kind(operation)
+        nobodys = "bm9uZQ" if kind == "labels" else str(uuid.uuid4())
+        tried = [await _call(charlie.http, operation, identity) for identity in (theirs.get(kind, "1"), nobodys)]
+        first, second = ({**answer.json(), "error_extra": None} for answer in tried)
+        assert (tried[0].status_code, first) == (404, second), operation
+
+    assert await _state(alice) == before
+
+
+async def test_an_outsider_names_anothers_things_in_vain(alice: Person, charlie: Person) -> None:
+    theirs = await _things(alice)
+    own = await charlie.task()
+    path = f"{API}/tasks"
+
+    for place in ({"project_id": theirs["projects"]}, {"parent_id": theirs["tasks"]}):
+        _assert_refused(await charlie.http.post(path, json={"content": "x", **place}), 400)
+        _assert_refused(await charlie.http.post(f"{path}/{own['id']}/move", json=place), 400)
+        assert (await charlie.http.get(path, params=place)).json()["results"] == []
+    assert (await charlie.http.get(path, params={"ids": theirs["tasks"]})).json()["results"] == []
+    assert (await charlie.http.get(f"{path}/filter", params={"query": "@theirs"})).json()["results"] == []
+    whole = (await charlie.http.post(f"{API}/sync", json={"sync_token": "*", "resource_types": ["all"]})).json()
+    assert theirs["tasks"] not in str(whole)
+
+
+async def test_a_token_of_the_sync_is_its_owners(alice: Person, charlie: Person) -> None:
+    asked = {"resource_types": ["items"]}
+    token = (await alice.http.post(f"{API}/sync", json=asked)).json()["sync_token"]
+
+    _assert_refused(await charlie.http.post(f"{API}/sync", json={**asked, "sync_token": token}), 400)
+
+
+async def test_requests_through_the_door_count_against_the_same_limit(
+    alice: Person, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from todoproject import asgi
+    from todoproject.api import api
+    from todoproject.http.handler import ApiHandler
+
+    settings.RATE_LIMIT, settings.RATE_LIMIT_ANONYMOUS = (3, 60), (100, 60)
+    limited = ApiHandler(asgi._patterns, asgi._operations, api.on_exception)
+    monkeypatch.setattr(asgi, "_api", limited)
+    monkeypatch.setattr(asgi, "_behind", [(door, door.words(limited)) for door in asgi._doors])
+
+    ways = [await alice.http.get(path) for path in (f"{API}/tasks", "/v1/tasks", f"{API}/tasks", f"{API}/tasks")]
+
+    assert [answer.status_code for answer in ways] == [200, 200, 200, 429]
+    assert _assert_refused(ways[-1], 429)["error_tag"] == "TOO_MANY_REQUESTS"
+    assert "Retry-After" in ways[-1].headers
+
+
+async def test_a_request_is_one_round_trip_as_our_own_is(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, home = await alice.task(labels=["a"]), await alice.list("Home")
+    path = f"{API}/tasks/{task['id']}"
+    sent = []
+    send = Connection.send
+
+    async def counting(self: Connection, commands: Any, *, edition: bytes | None) -> Any:
+        sent.append(len(commands))
+        return await send(self, commands, edition=edition)
+
+    monkeypatch.setattr(Connection, "send", counting)
+    for method, url, body in (
+        ("GET", f"{API}/tasks", None),
+        ("POST", f"{API}/tasks", {"content": "Another"}),
+        ("GET", path, None),
+        ("POST", path, {"content": "Changed", "due_date": "2026-12-01"}),
+        ("POST", f"{path}/move", {"project_id": home["id"]}),
+        ("POST", f"{path}/close", None),
+        ("POST", f"{path}/reopen", None),
+        ("DELETE", path, None),
+        ("GET", f"{API}/tasks/filter?query=today", None),
+        ("GET", f"{API}/projects", None),
+        ("POST", f"{API}/projects/{home['id']}/archive", None),
+        ("GET", f"{API}/labels", None),
+        ("POST", f"{API}/sync", {"sync_token": "*", "resource_types": ["items", "projects"]}),
+    ):
+        sent.clear()
+        response = await alice.http.request(method, url, json=body)
+        assert response.is_success, response.text
+        assert len(sent) == 1, url
+
+
+# --- What is refused ------------------------------------------------------------------------------
+
+
+async def test_what_is_not_here_is_said_to_be_not_here(alice: Person) -> None:
+    for method, path in (
+        ("GET", "comments?task_id=1"),
+        ("POST", "comments"),
+        ("POST", "tasks/quick"),
+        ("POST", "sections"),
+        ("DELETE", "sections/1"),
+        ("GET", "reminders"),
+        ("POST", "location_reminders"),
+        ("POST", "labels"),
+    ):
+        refused = await alice.http.request(method, f"{API}/{path}", json={"any": 1} if method == "POST" else None)
+        assert _assert_refused(refused, 404)["error_tag"] == "NOT_SUPPORTED"
+
+
+async def test_wrong_paths_methods_and_parameters_are_told_in_its_words(alice: Person) -> None:
+    _assert_refused(await alice.http.get(f"{API}/nothing/here"), 404)
+    _assert_refused(await alice.http.get(API), 404)
+    wrong = await alice.http.put(f"{API}/tasks")
+    _assert_refused(wrong, 405)
+    assert "Allow" in wrong.headers
+    told = _assert_refused(await alice.http.get(f"{API}/tasks?colour=red"), 400)
+    assert told["error_extra"]["errors"][0]["argument"] == "colour"
+    told = _assert_refused(await alice.http.post(f"{API}/tasks", json={"content": "a\nb"}), 400)
+    assert told["error_extra"]["errors"][0]["argument"] == "content"
+    assert (await alice.http.options(f"{API}/tasks")).headers["Allow"] == "GET, HEAD, OPTIONS, POST"
+    assert (await alice.http.head(f"{API}/tasks")).status_code == 200
+
+
+async def test_the_host_counts_here_too(alice: Person) -> None:
+    _assert_refused(await alice.http.get(f"{API}/tasks", headers={"Host": "elsewhere.example"}), 400)
+
+
+JSON = {"Content-Type": "application/json"}
+HOSTILE = [
+    *(
+        "\x00",
+        "\ud800",
+        "x" * 100_000,
+        "\u202e",
+        " ",
+        "",
+        "null",
+        "%s",
+        "🐄",
+        "-1",
+        "'; --",
+        "0001-01-01",
+        "9999-12-31",
+    ),
+    *(None, True, -1, 2**63, 10**400, 0.5, [], {}, [None], [[]], {"": None}, {"date": "9999-12-31T23:59:59"}),
+]
+
+
+def _bodies(operation: str) -> Iterator[Any]:
+    method, route = operation.split(" ")
+    body = OPERATIONS[route][method].body
+    members = list(body.model_fields) if body else []
+    example = BODIES.get(_parts(operation, "")[2], {})
+    for member in members:
+        for value in HOSTILE:
+            yield {**example, member: value}
+    yield from ([], "x", 7, None, {"extra": 1})
+
+
+@pytest.mark.fuzz
+async def test_no_body_is_too_much(alice: Person) -> None:
+    for operation in (name for name in OPERATION_IDS if _takes_body(name)):
+        method, path, plain = _parts(operation, str(uuid.uuid4()))
+        for body in _bodies(operation):
+            content, params = json.dumps(body), QUERIES.get(plain)
+            response = await alice.http.request(method, path, content=content, headers=JSON, params=params)
+            assert response.status_code < 500, (operation, body, response.text)
+        for content in (b"{", b"\xff", b"[" * 100_000, b'{"a":1,"a":2}', b"NaN"):
+            _assert_refused(await alice.http.request(method, path, content=content, headers=JSON), 400, 404)
+
+
+@pytest.mark.fuzz
+async def test_no_command_is_too_much(alice: Person) -> None:
+    task, home = await alice.task(labels=["a"]), await alice.list("Home")
+    valid = {
+        "item_add": {"content": "x"},
+        "item_update": {"id": task["id"]},
+        "item_move": {"id": task["id"]},
+        "item_complete": {"id": task["id"]},
+        "project_add": {"name": "x"},
+        "project_update": {"id": home["id"]},
+        "label_update": {"id": "YQ"},
+        "label_rename": {"name_old": "a", "name_new": "b"},
+    }
+    for kind, arguments in valid.items():
+        asked = [
+            {"type": kind, "uuid": str(uuid.uuid4()), "args": {**arguments, member: value}}
+            for member in KINDS[kind].arguments.model_fields
+            for value in HOSTILE
+        ]
+        for begin in range(0, len(asked), 100):
+            body = json.dumps({"commands": asked[begin : begin + 100]})
+            response = await alice.http.post(f"{API}/sync", content=body, headers=JSON)
+            assert response.status_code < 500, response.text
+
+
+async def test_odd_parameters_are_refused(alice: Person) -> None:
+    for query in ("limit=0", "limit=x", "limit=201", "cursor=%00", "cursor=x", "ids=x", "project_id=x"):
+        _assert_refused(await alice.http.get(f"{API}/tasks?{query}"), 400)
+
+
+# --- Where it stands ------------------------------------------------------------------------------
+
+
+def test_a_door_is_closed_by_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    from todoproject import settings
+
+    assert opened([]) == []
+    assert settings._doors("off") == []
+    assert {*settings._KNOWN_DOORS} == DOORS.keys()
+    with pytest.raises(ValueError, match="none of todoist"):
+        settings._doors("todoist,cellar")
+    monkeypatch.setattr(settings, "_mistakes", {})
+    monkeypatch.setenv("DOORS", "cellar")
+    settings._read("DOORS", settings._doors, example="off", default=[])
+    with pytest.raises(ImproperlyConfigured, match="DOORS"):
+        settings._stop_on_mistakes()
+
+
+async def test_behind_a_closed_door_is_nothing(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("todoproject.asgi._behind", [])
+
+    assert (await alice.http.get(f"{API}/tasks")).status_code == 404
