@@ -1,4 +1,4 @@
-"""`python -m bench`: measure, show, and write down."""
+"""The commands: measure, show, and write down."""
 
 import json
 import signal
@@ -17,8 +17,11 @@ from bench import (
     load,
     login,
     machine,
+    members,
+    migrate,
     operations,
     options,
+    owner,
     peers,
     postgres,
     profile,
@@ -38,8 +41,11 @@ _PARTS: Mapping[str, Callable[[Postgres, Plan, Progress], dict[str, Any]]] = {
     "compare": compare.run,
     "start": start.run,
     "login": login.run,
+    "members": members.run,
+    "owner": owner.run,
     "scale": scale.run,
     "admin": admin.run,
+    "migrate": migrate.run,
 }
 # So that the two tables differ in their size and not in what a user has.
 _TASKS_OF_A_USER = 500
@@ -108,7 +114,9 @@ def _run(chosen: Any) -> int:
             results[part] = _PARTS[part](server, plan, progress)
             _save(results, chosen.json)  # what is measured is not lost with what fails later
     tables.show(results, Console())
-    cells = [cell for part in ("compare", "scale") for cell in results.get(part, {}).get("cells", [])]
+    cells = [
+        cell for part in ("compare", "members", "owner", "scale") for cell in results.get(part, {}).get("cells", [])
+    ]
     return int(len(ratios.good(cells)) < len(cells))
 
 
@@ -134,6 +142,3 @@ def _profile(chosen: Any, peer: str, operation: str) -> int:
         found = profile.run(server, _plan(chosen), progress, peers.ALL[peer], operations.ALL[operation])
     tables.show_profile(found, Console())
     return 0
-
-
-sys.exit(main())
