@@ -31,7 +31,8 @@ CREATE UNLOGGED TABLE bench.tasks (key uuid, id uuid, user_id uuid, place int, t
 """
 # What the load may ask for.
 _LIVE = """
-CREATE TABLE bench.live AS SELECT task.id, owner.number AS user_number, owner.is_spare
+CREATE TABLE bench.live AS
+SELECT task.id, owner.number AS user_number, owner.is_spare, task.place % 25 = 1 AND NOT task.is_completed AS is_first
   FROM bench.tasks AS task JOIN bench.users AS owner ON owner.id = task.user_id WHERE task.deleted_at IS NULL
 """
 # Those that carry no constraint; dropping them makes the load several times as fast.
@@ -107,6 +108,7 @@ def _fill(server: Postgres, database: str, family: Family, sizes: Sizes) -> None
         # The tasks of every tenth user are there to be deleted, and nothing else is done to them.
         connection.execute("UPDATE bench.users SET is_spare = number % 10 = 9")
         connection.execute(_LIVE)
+        connection.execute("SELECT set_config('bench.members', %s, false)", [family.members])
         connection.execute(family.fill.read_bytes())
         for _, definition in indexes:
             connection.execute(definition)

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bench import operations
 from bench.ratios import Cells, Series, Spread, series, spread
+from bench.scale import OPERATIONS as OF_SCALE
 
 OBJECTS = ("get", "create", "patch", "delete")
 LISTS = ("list", "filter")
@@ -42,19 +44,25 @@ def of_operations(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]
 
 
 def of_the_rest(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]:
-    """Return the other goals: batches, memory, large tables, a login storm."""
+    """Return the other goals: batches, memory, members, large accounts and tables, a login storm, migrations."""
     found: list[Goal] = []
     if "compare" in results:
         cells = results["compare"]["cells"]
         found += _batch(cells, sorted({int(cell["connections"]) for cell in cells}), peer)
         found += _memory(results["compare"]["memory"], peer)
         found += _memory(results["compare"]["memory_at_end"], peer, ", after batches as well")
+    if "members" in results:
+        found += _members(results["members"]["cells"])
+    if "owner" in results:
+        found += _owner(results["owner"])
     if "scale" in results:
         found += _scale(results["scale"]["cells"])
     if "login" in results:
         found += _login(results["login"]["storms"])
     if "admin" in results:
         found += _admin(results["admin"]["pages"])
+    if "migrate" in results:
+        found += _migrate(results["migrate"])
     return found
 
 
@@ -95,11 +103,34 @@ def _memory(memory: dict[str, dict[str, int]], peer: str, when: str = "") -> Ite
 def _scale(cells: Cells) -> Iterator[Goal]:
     sizes = sorted({int(cell["tasks"]) for cell in cells})
     small, large = ([cell for cell in cells if cell["tasks"] == tasks] for tasks in (sizes[0], sizes[-1]))
-    for operation in ("get", "list", "filter", "search"):
+    for operation in OF_SCALE:
         for name, title in (("p50_ms", "median latency"), ("database_cpu_us", "database CPU")):
             over, under = (series(part, part[0]["peer"], operation, 1, name) for part in (large, small))
             goal = f"{operation}: {title} with {sizes[-1]:,} tasks to {sizes[0]:,}"
             yield Goal(goal, 1.2, False, over.over(under))
+
+
+def _members(cells: Cells) -> Iterator[Goal]:
+    for operation in operations.FULL:
+        for name, title in (("server_cpu_us", "CPU"), ("database_cpu_us", "database CPU")):
+            full, plain = _both(cells, "full", "ours", operation, 32, name)
+            goal = f"{operation}, 32 conn.: {title} with five labels and two reminders to none"
+            yield Goal(goal, 1.4, False, full.over(plain))
+
+
+def _owner(found: dict[str, Any]) -> Iterator[Goal]:
+    cells = found["cells"]
+    for kind in operations.MANY.values():
+        is_sort = kind.name != "statistics"
+        rounds = series(cells, "owner", kind.name, 1, "database_cpu_us").rounds.values()
+        goal = f"{f'sort={kind.name}' if is_sort else kind.title} of {found['tasks']:,} tasks: database CPU, ms"
+        yield Goal(goal, 30 if is_sort else 10, False, spread(us / 1000 for us in rounds))
+
+
+def _migrate(found: dict[str, Any]) -> Iterator[Goal]:
+    for name, title in (("wait_ms", "longest wait of a client"), ("lock_ms", "longest lock on a table")):
+        goal = f"migrate, {found['tasks']:,} tasks: {title}, ms"
+        yield Goal(goal, 1000, False, Spread(found[name], found[name], found[name]))
 
 
 def _login(storms: list[dict[str, Any]]) -> Iterator[Goal]:

@@ -1,9 +1,11 @@
 """What is measured: for each operation the requests that many users send."""
 
+import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from bench.dataset import NOUNS
 from bench.load import http_request
@@ -30,6 +32,7 @@ class Targets:
     users: Sequence[Credentials]
     tasks: Sequence[Target]
     spare: Sequence[Target]  # to be deleted
+    first: Sequence[Target] = ()  # of the group of 25 that it is in, and above the others where there are parents
 
 
 def targets(server: Postgres, database: str) -> Targets:
@@ -43,14 +46,20 @@ def targets(server: Postgres, database: str) -> Targets:
         readers = [number for number, *_, is_spare in rows if not is_spare]
         chosen = sorted(chance.sample(readers, min(USERS, len(readers))))
         tasks = connection.execute(
-            "SELECT id::text, user_number FROM bench.live WHERE is_spare OR user_number = ANY (%s) ORDER BY id",
+            "SELECT id::text, user_number, is_first FROM bench.live"
+            " WHERE is_spare OR user_number = ANY (%s) ORDER BY id",
             [chosen],
         ).fetchall()
-    pairs = [(Target(task_id, people[number]), number % 10 == 9) for task_id, number in tasks]
+    pairs = [(Target(task_id, people[number]), number % 10 == 9) for task_id, number, _ in tasks]
     own = [target for target, is_spare in pairs if not is_spare]
     spare = [target for target, is_spare in pairs if is_spare]
+    first = [
+        target for (target, is_spare), (*_, is_first) in zip(pairs, tasks, strict=True) if is_first and not is_spare
+    ]
     chance.shuffle(spare)
-    return Targets([people[number] for number in chosen], chance.sample(own, min(REQUESTS, len(own))), spare)
+    chance.shuffle(first)
+    chosen_tasks = chance.sample(own, min(REQUESTS, len(own)))
+    return Targets([people[number] for number in chosen], chosen_tasks, spare, first[:REQUESTS])
 
 
 @dataclass(frozen=True)
@@ -120,6 +129,43 @@ def _mixed(peer: Peer, target: Target, chance: random.Random) -> bytes:
     return kind(peer, target, chance)
 
 
+# --- Of our own tasks only: what no peer has ------------------------------------------------------
+
+LABELS = ["home", "for later", "phone", "Käse", "with Sam"]
+REMINDERS = [{"minutes_before": 30}, {"at": "2030-01-01T08:00:00.000000Z"}]
+
+
+def _create_full(peer: Peer, target: Target, chance: random.Random) -> bytes:
+    task = {key: value for key, value in _new_task(chance).items() if key != "due_on"}
+    due = f"2029-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}T09:00:00Z"
+    body = _body({**task, "due_at": due, "labels": LABELS, "reminders": REMINDERS})
+    return http_request("POST", "/v1/tasks", peer.bearer(target.owner), body)
+
+
+def list_id(owner: Credentials, number: int) -> UUID:
+    """Return the id of one of an owner's four lists, as ours.sql makes it."""
+    return UUID(hashlib.md5(f"{owner.user_id} {number}".encode(), usedforsecurity=False).hexdigest())
+
+
+def _in_list(peer: Peer, target: Target, chance: random.Random) -> bytes:
+    path = f"/v1/tasks?limit=50&sort=position&list_id={list_id(target.owner, chance.randrange(4))}"
+    return http_request("GET", path, peer.bearer(target.owner))
+
+
+def _below(peer: Peer, target: Target, chance: random.Random) -> bytes:
+    path = f"/v1/tasks?limit=50&sort=position&parent_id={target.task_id}"
+    return http_request("GET", path, peer.bearer(target.owner))
+
+
+def _labelled(peer: Peer, target: Target, chance: random.Random) -> bytes:
+    path = f"/v1/tasks?limit=50&label=label%20{chance.randrange(12)}"
+    return http_request("GET", path, peer.bearer(target.owner))
+
+
+def _statistics(peer: Peer, target: Target, chance: random.Random) -> bytes:
+    return http_request("GET", "/v1/me/statistics", peer.bearer(target.owner))
+
+
 def _each(
     request: Callable[[Peer, Target, random.Random], bytes], count: int = REQUESTS
 ) -> Callable[[Peer, Targets], Iterator[bytes]]:
@@ -130,6 +176,11 @@ def _each(
         return (request(peer, target, chance) for target in targets.tasks[:count])
 
     return requests
+
+
+def _each_first(peer: Peer, targets: Targets) -> Iterator[bytes]:
+    chance = random.Random(3)
+    return (_below(peer, target, chance) for target in targets.first)
 
 
 def _delete_each(peer: Peer, targets: Targets) -> Iterator[bytes]:
@@ -148,5 +199,33 @@ ALL: Mapping[str, Operation] = {
         Operation("delete", "delete", _delete_each, writes=True, once=True),
         Operation("mix", "mix 60/20/10/10", _each(_mixed), writes=True),
         Operation("batch", "batch of 100", _each(_batch, 500), writes=True, items=100),
+    )
+}
+
+# On each task: the same four operations with what tasks may have, compared with those that have nothing of it.
+FULL: Mapping[str, Operation] = {
+    "get": ALL["get"],
+    "list": ALL["list"],
+    "create": Operation("create", "create", _each(_create_full), writes=True),
+    "patch": ALL["patch"],
+}
+# For tasks in lists, with labels and subtasks, on a small and on a large table.
+LISTS: Mapping[str, Operation] = {
+    operation.name: operation
+    for operation in (
+        Operation("position", "list by position", _each(_list("limit=50&sort=position"))),
+        Operation("in list", "tasks of a list", _each(_in_list)),
+        Operation("below", "subtasks", _each_first),
+        Operation("label", "tasks of a label", _each(_labelled)),
+    )
+}
+# For an owner with 10,000 tasks.
+MANY: Mapping[str, Operation] = {
+    operation.name: operation
+    for operation in (
+        Operation("priority,-due,title", "three keys", _each(_list("limit=50&sort=priority,-due,title"))),
+        Operation("-title,updated_at,due", "three keys", _each(_list("limit=50&sort=-title,updated_at,due"))),
+        Operation("position,-priority,due", "three keys", _each(_list("limit=50&sort=position,-priority,due"))),
+        Operation("statistics", "statistics", _each(_statistics)),
     )
 }

@@ -170,7 +170,7 @@ def _scale(results: dict[str, Any]) -> str:
     if "scale" not in results:
         return ""
     sizes = " and ".join(f"{int(tasks):,}" for tasks in results["scale"]["plans"])
-    link = f"[What PostgreSQL does for get, list, filter and search](../bench/results/{PLANS})"
+    link = f"[What PostgreSQL does for each operation](../bench/results/{PLANS})"
     return f"{link} with {sizes} tasks: its plans."
 
 

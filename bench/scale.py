@@ -1,6 +1,6 @@
 """Does a request cost more in a large table? The same server, once on a small one and once on a large one.
 
-Every user has as many tasks in either, so a request finds as much; only the table and its indexes differ.
+Every user has as many tasks in either, in four lists, so a request finds as much; only table and indexes differ.
 """
 
 import tempfile
@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import cells, fill, operations, serverlog
 from bench.load import write_requests
-from bench.peers import OURS
+from bench.peers import LISTS
 from bench.plan import Plan
 from bench.postgres import Postgres
 from bench.progress import Progress
@@ -19,7 +19,7 @@ from bench.servers import Server
 
 # A prepared statement is planned for its values five times, and then perhaps once for all: those are the plans to show.
 _ASKED_BEFORE = 8
-OPERATIONS = ("get", "list", "filter", "search")
+OPERATIONS = {**{name: operations.ALL[name] for name in ("get", "list", "filter", "search")}, **operations.LISTS}
 _EXPLAIN = {
     "session_preload_libraries": "auto_explain",
     "auto_explain__log_min_duration": "0",
@@ -31,14 +31,14 @@ _EXPLAIN = {
 
 def run(postgres: Postgres, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Measure reading operations on both tables, in turn, and take PostgreSQL's plans."""
-    kinds = [operations.ALL[name] for name in OPERATIONS]
+    kinds = OPERATIONS.values()
     found, plans = [], {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="todo-bench-")))
         servers = {}
         for sizes in plan.scale:
             progress.begin(f"preparing {sizes.tasks:,} tasks")
-            peer = replace(OURS, name=f"ours_{sizes.tasks}")
+            peer = replace(LISTS, name=f"ours_{sizes.tasks}")
             fill.prepare(postgres, peer, sizes, progress.tell)
             targets = operations.targets(postgres, peer.name)
             for kind in kinds:
@@ -76,7 +76,7 @@ def _plans(postgres: Postgres, plan: Plan, database: str, folder: Path, tasks: i
     with (
         serverlog.logging(postgres, database, **_EXPLAIN) as entries,
         Server(
-            replace(OURS, name=database), postgres.url(database), 1, plan.logs / f"{database}-explain.log"
+            replace(LISTS, name=database), postgres.url(database), 1, plan.logs / f"{database}-explain.log"
         ) as server,
     ):
         for name in OPERATIONS:

@@ -33,10 +33,16 @@ def show(results: dict[str, Any], console: Console) -> None:
         console.print(_starts(results["start"]["starts"]))
     if "login" in results:
         console.print(_storms(results["login"]["storms"]))
+    if "members" in results:
+        console.print(_members(results["members"]["cells"]))
+    if "owner" in results:
+        console.print(_owner(results["owner"]))
     if "scale" in results:
         console.print(_scale(results["scale"]["cells"]))
     if "admin" in results:
         console.print(_pages(results["admin"]["pages"]))
+    if "migrate" in results:
+        console.print(_migration(results["migrate"]))
     if found := goals.goals(results):
         console.print(_goals(found))
 
@@ -124,6 +130,40 @@ def _storms(storms: list[dict[str, Any]]) -> Table:
     for name in dict.fromkeys(storm["peer"] for storm in storms):
         own = [storm for storm in storms if storm["peer"] == name and not storm["errors"]]
         table.add_row(_title(name), *(number(spread(storm[kind] for storm in own), 0) for kind in columns.values()))
+    return table
+
+
+def _members(cells: Cells) -> Table:
+    columns = ["conn.", *(f"{title}: {figure}, µs" for figure in ("CPU", "database CPU") for title in ("none", "full"))]
+    table = _table("five labels and two reminders on each task", columns)
+    for operation, connections in ratios.rows(cells):
+        found = (
+            series(cells, peer, operation, connections, name).spread()
+            for name in ("server_cpu_us", "database_cpu_us")
+            for peer in ("ours", "full")
+        )
+        table.add_row(operation, str(connections), *(number(value, 0) for value in found))
+    return table
+
+
+def _owner(found: dict[str, Any]) -> Table:
+    cells = found["cells"]
+    table = _table(f"an owner with {found['tasks']:,} tasks", ["p50, ms", "database CPU, µs"])
+    for operation, connections in ratios.rows(cells):
+        values = [series(cells, "owner", operation, connections, name) for name in ("p50_ms", "database_cpu_us")]
+        table.add_row(operation, number(values[0].spread(), 1), number(values[1].spread(), 0))
+    return table
+
+
+def _migration(found: dict[str, Any]) -> Table:
+    title = (
+        f"migrate, {found['tasks']:,} tasks: {found['seconds']:.0f} s; a client waited {found['wait_ms']:.0f} ms at"
+        f" most, {found['alone_ms']:.0f} before"
+    )
+    table = _table(title, ["s", "longest lock, ms", "longest wait, ms", "lock"], "migration")
+    for step in found["steps"]:
+        figures = (f"{step['seconds']:.1f}", f"{step['lock_ms']:.0f}", f"{step['wait_ms']:.0f}")
+        table.add_row(step["name"], *figures, step["lock"])
     return table
 
 

@@ -1,6 +1,7 @@
 """Batches: operations on tasks and lists, each as its request of its own would be."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args
 from uuid import UUID
 
@@ -55,6 +56,12 @@ class BatchCreate(Strict):
     kind: Literal["task"] = "task"
     id: Annotated[NewTaskId, Field(strict=False)] | None = None
     data: TaskCreate
+
+
+class ImportedTask(BatchCreate):
+    """Create a task that was made elsewhere, as old as it was there: of imports, and nothing that a client may send."""
+
+    created_at: datetime
 
 
 class BatchChange(_OnOneTask):

@@ -36,7 +36,8 @@ class Item:
     """A task as a file says it.
 
     `due` is a day, or a day with the time of day and its offset. `recurrence` and `reminders` are as in the API, but of
-    recurrence only what the file says. `uuid` and `parent` are ids of the file, not of the account that it goes to.
+    recurrence only what the file says; `occurrence` is there where its due was postponed. `uuid` and `parent` are ids
+    of the file, not of the account that it goes to; `external_id` is what it is called in a third place.
     """
 
     title: str
@@ -51,9 +52,11 @@ class Item:
     due_time: time | None = None
     starts_on: date | None = None
     recurrence: Mapping[str, str] | None = None
+    occurrence: str | None = None
     reminders: tuple[Mapping[str, Any], ...] = ()
     uuid: str | None = None
     parent: str | None = None
+    external_id: str | None = None
     line: int = field(default=0, compare=False)
 
 
@@ -73,9 +76,11 @@ def of_task(task: Mapping[str, Any], list_names: Mapping[str, str], zone: ZoneIn
         due_time=due_time,
         starts_on=None if task["starts_on"] is None else date.fromisoformat(task["starts_on"]),
         recurrence=_recurrence(task["recurrence"], zone),
+        occurrence=_postponed(task),
         reminders=tuple(task["reminders"]),
         uuid=task["id"],
         parent=task["parent_id"],
+        external_id=task["external_id"],
     )
 
 
@@ -97,6 +102,12 @@ def _recurrence(given: Mapping[str, str] | None, zone: ZoneInfo) -> Mapping[str,
         return None
     left_out = {"timezone": zone.key, "missed": "skip"}
     return {name: value for name, value in given.items() if left_out.get(name) != value}
+
+
+def _postponed(task: Mapping[str, Any]) -> str | None:
+    """Return which occurrence an open series is at where it is due at another time: the rhythm goes on from there."""
+    due, occurrence = task["due_at"] or task["due_on"], task["occurrence"]
+    return occurrence if task["recurrence"] and not task["is_completed"] and occurrence != due else None
 
 
 def fitted(title: str, description: str) -> tuple[str, str, str]:

@@ -19,6 +19,7 @@ from tasks.batch_schemas import (
     BatchSkipping,
     BatchStateChange,
     BatchUpsert,
+    ImportedTask,
     ListBatchChange,
     ListBatchCreate,
     ListBatchDeletion,
@@ -198,6 +199,8 @@ def _result(step: Step, outcome: Rows | Exception) -> TaskRow | Exception:
 
 def _plan(operation: BatchOperation) -> Step:
     match operation:
+        case ImportedTask():
+            return writes.creation_of_import(operation.id, operation.data, operation.created_at)
         case BatchCreate():
             new = operation.data
             return writes.creation_as(operation.id, new) if operation.id else writes.creation(new)

@@ -1,25 +1,27 @@
 """What an import is going to do: each item compared with what the account has, before anything is written.
 
-An item is found again by its file's own id, else by what it says and its place among its equals: that is its external
-id. So the same file a second time changes nothing, and an interrupted import goes on where it stopped. An item with an
-id says a task whole, and clears what it leaves out; one without says only what stands there, and reopens nothing.
+An item is found again by its file's own id or its external id, else by what it says and its place among its equals:
+that becomes its external id. So the same file a second time changes nothing, and an interrupted import goes on where it
+stopped. An item with an id of its file says a task whole, and clears what it leaves out; one without says only what
+stands there, and reopens nothing.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from uuid_utils.compat import uuid7
 
 from tasks.formats.items import Item, Notice
+from tasks.models import FIRST_INSTANT, LAST_INSTANT
 from tasks.recurrence import written
 
 _PLACES = ("list_id", "parent_id")
-_NOON = time(12)  # of a day that something was completed on: the same day in most zones
+_NOON = time(12)  # of a day that something was made or completed on: the same day in most zones
 _UNSAID: tuple[object, ...] = (None, "", [], "none")
 
 
@@ -30,6 +32,7 @@ class Account:
     tasks: Sequence[Mapping[str, Any]]
     lists: Mapping[str, str]
     zone: ZoneInfo
+    today: date
 
 
 @dataclass(slots=True)
@@ -84,22 +87,22 @@ class _Planner:
 
     def _with_own_ids(self, items: Sequence[Item]) -> Iterator[Item]:
         """Yield items, each id once: a line that was copied by hand is another task."""
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()
         for item in items:
-            if item.uuid in seen:
+            ids = {(name, str(value)) for name in ("uuid", "external_id") if (value := getattr(item, name))}
+            if ids & seen:
                 self._tell(self._plan.changed, item, "uuid", "copied", "The id stands twice: taken for a new task.")
-                yield replace(item, uuid=None)
+                yield replace(item, uuid=None, external_id=None)
                 continue
-            if item.uuid:
-                seen.add(item.uuid)
+            seen |= ids
             yield item
 
     def _names(self, items: Sequence[Item]) -> Iterator[str]:
         """Yield the external id of each item."""
         equals: Counter[tuple[str, str]] = Counter()
         for item in items:
-            if item.uuid:
-                yield f"{self._source}:{item.uuid}"
+            if item.external_id or item.uuid:
+                yield item.external_id or f"{self._source}:{item.uuid}"
                 continue
             says = (item.title, str(item.created_on or ""))
             equals[says] += 1
@@ -164,18 +167,36 @@ class _Planner:
             "due_at": due_at,
             "recurrence": None if item.recurrence is None else dict(item.recurrence),
             "reminders": [dict(each) for each in item.reminders],
+            # Left out it stays: it may have been made of this very line.
+            **({} if item.external_id is None else {"external_id": item.external_id}),
         }
 
     def _creation(self, item: Item, task_id: str, name: str) -> Step:
         members = {key: value for key, value in self._members(item).items() if value not in _UNSAID}
         recurrence = members.pop("recurrence", None) if item.is_completed else None  # else it would move on
         step = Step(item, task_id, "created")
-        step.writes.append({"op": "create", "id": task_id, "data": {**members, "external_id": name}})
+        due = {key: members[key] for key in ("due_on", "due_at") if key in members}
+        is_postponed = item.occurrence is not None and not item.is_completed
+        if is_postponed:  # it begins there, and is put off then
+            members |= dict.fromkeys(due, item.occurrence)
+        creation = {"op": "create", "id": task_id, "data": {**members, "external_id": name}}
+        step.writes.append(creation | self._made_then(item))
+        if is_postponed:
+            step.writes.append({"op": "update", "id": task_id, "data": due})
         if item.is_completed:
             step.completes.append(self._completion(item, task_id))
         if recurrence is not None:
             step.completes.append({"op": "update", "id": task_id, "data": {"recurrence": recurrence}})
         return step
+
+    def _made_then(self, item: Item) -> dict[str, datetime]:
+        """Return when the file says that a task was made."""
+        if item.created_on is None:
+            return {}
+        if item.created_on > self._account.today:
+            detail = "It was made on a day to come, so it is as old as its import."
+            self._tell(self._plan.changed, item, "created_at", "not-kept", detail)
+        return {"created_at": self._noon(item.created_on)}
 
     def _change(self, item: Item, there: Mapping[str, Any]) -> Step:
         step = Step(item, there["id"])
@@ -192,7 +213,12 @@ class _Planner:
             if item.uuid and there["is_completed"] and not item.is_completed:
                 step.writes.append({"op": "reopen", "id": there["id"]})
         step.outcome = "updated" if step.writes or step.completes else "unchanged"
+        if item.created_on is not None and item.created_on != self._day(there["created_at"]):
+            self._tell(self._plan.changed, item, "created_at", "not-kept", "When a task was made never changes.")
         return step
+
+    def _day(self, instant: str) -> date:
+        return datetime.fromisoformat(instant).astimezone(self._account.zone).date()
 
     def _complete_series(self, step: Step, there: Mapping[str, Any]) -> None:
         """Complete the occurrence that the line is about, unless the series has gone on."""
@@ -208,9 +234,13 @@ class _Planner:
     def _completion(self, item: Item, task_id: str) -> dict[str, Any]:
         data: dict[str, Any] = {}
         if item.completed_on is not None:
-            noon = datetime.combine(item.completed_on, _NOON, self._account.zone)
-            data["completed_at"] = written(noon.astimezone(UTC))
+            data["completed_at"] = written(self._noon(item.completed_on))
         return {"op": "complete", "id": task_id, "data": data}
+
+    def _noon(self, day: date) -> datetime:
+        """Return the noon of a day where the owner is: at the calendar's ends, the first or last that can be stored."""
+        noon = datetime.combine(day, _NOON, self._account.zone).astimezone(UTC)
+        return min(max(noon, FIRST_INSTANT), LAST_INSTANT)
 
     def _tell(self, where: list[Notice], item: Item, member: str, code: str, detail: str) -> None:
         where.append(Notice(item.line, item.title, member, code, detail))

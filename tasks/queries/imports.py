@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from pydantic import ValidationError
 
-from tasks.batch_schemas import BATCH_LIMIT, Batch, UnreadableOperation
+from tasks.batch_schemas import BATCH_LIMIT, Batch, BatchCreate, BatchOperation, ImportedTask, UnreadableOperation
 from tasks.formats.items import Item, Notice
 from tasks.list_query import TaskListQuery
 from tasks.list_schemas import ListsQuery
@@ -32,6 +33,7 @@ _REFUSALS = {
     "tasks_list_exists": "Its list could not be made.",
     "tasks_parent_exists": "The task that it belongs under could not be kept.",
     "tasks_parent_depth": "Tasks are at most five levels deep.",
+    "tasks_external_id_unique": "Another task of the account has this external id.",
     "tasks_parent_circle": "A task cannot belong under itself or its own subtasks.",
 }
 
@@ -67,7 +69,8 @@ async def read_account(credentials: Credentials, zone: ZoneInfo, tell: Tell) -> 
             tasks += page["items"]
             tell(f"reading what is there: {len(tasks):,} tasks")
             query = query.model_copy(update={"cursor": page["next_cursor"]}) if page["next_cursor"] else None
-    return Account(tasks, {row["name"]: row["id"] for row in reversed(await all_lists(credentials))}, zone)
+    lists_by_name = {row["name"]: row["id"] for row in reversed(await all_lists(credentials))}
+    return Account(tasks, lists_by_name, zone, datetime.now(zone).date())
 
 
 async def all_lists(credentials: Credentials) -> list[dict[str, Any]]:
@@ -100,9 +103,6 @@ async def import_items(
     account = await read_account(credentials, zone, tell)
     made = plan(items, account, source=source, into=into)
     report = Report(source, dry_run, lists=[*made.lists], changed=[*notices, *made.changed], left_out=made.left_out)
-    if days := sum(step.outcome == "created" and step.item.created_on is not None for step in made.steps):
-        detail = f"The day of creation of {days:,} tasks: what is imported is as old as its import."
-        report.changed.append(Notice(0, "", "created_at", "not-kept", detail))
     refused = _unreadable(made)
     if not dry_run:
         refused |= await _carry_out(work, credentials, made, refused.keys(), report, tell)
@@ -122,10 +122,24 @@ def _unreadable(made: ImportPlan) -> Refusals:
     refused: Refusals = {}
     for step in made.steps:
         for operation in (*step.writes, *step.completes):
-            (read,) = Batch.model_validate({"operations": [operation]}).operations
+            (read,) = _read([operation])
             if isinstance(read, UnreadableOperation):
                 refused.setdefault(step.item.line, _first_error(read.failure))
     return refused
+
+
+def _read(operations: Sequence[dict[str, Any]]) -> list[BatchOperation | UnreadableOperation]:
+    """Read operations as the API does; a creation may say besides when it was."""
+    days = [operation.get("created_at") for operation in operations]
+    as_sent = [{name: value for name, value in each.items() if name != "created_at"} for each in operations]
+    read = Batch.model_validate({"operations": as_sent}).read()
+    return [_made_then(operation, day) for operation, day in zip(read, days, strict=True)]
+
+
+def _made_then(operation: BatchOperation | UnreadableOperation, day: Any) -> BatchOperation | UnreadableOperation:
+    if day is None or not isinstance(operation, BatchCreate):
+        return operation
+    return ImportedTask.model_construct(**dict(operation), created_at=day)
 
 
 def _first_error(failure: ValidationError) -> tuple[str, str, str]:
@@ -144,8 +158,8 @@ async def _carry_out(
     remaining = iter(operations)
     done = 0
     while chunk := [*islice(remaining, BATCH_LIMIT)]:
-        batch = Batch.model_validate({"operations": [operation for _, operation in chunk]})
-        results = await run_batch(work, credentials, batch.read(), is_atomic=False)
+        read = _read([operation for _, operation in chunk])
+        results = await run_batch(work, credentials, read, is_atomic=False)
         for (line, _), result in zip(chunk, results, strict=True):
             if isinstance(result, Exception):
                 refused.setdefault(line, _refusal(result))

@@ -4,6 +4,7 @@ A write is carried out alone (`one`) or among others (`batch`). `if_match` is as
 """
 
 from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
@@ -52,6 +53,17 @@ def creation_as(task_id: UUID, task: TaskCreate) -> Plan:
         return Plan(TASKS, _look(), {"id": task_id}, creates=True, sent=sent)
     values = {"key": uuid7(), "id": task_id, **in_columns(_members(task))}
     return Plan(TASKS, _create_as(), values, creates=True, looks=series.must_look_at_new(task))
+
+
+@lru_cache
+def _create_of_import() -> Statement:
+    return TASKS.insert((*_MEMBERS, "created_at"))
+
+
+def creation_of_import(task_id: UUID | None, task: TaskCreate, created_at: datetime) -> Plan:
+    """Store a new task that is as old as it is elsewhere, but no newer than now."""
+    values = {"key": uuid7(), "id": task_id or uuid7(), **in_columns(_members(task)), "created_at": created_at}
+    return Plan(TASKS, _create_of_import(), values, looks=series.must_look_at_new(task))
 
 
 @lru_cache

@@ -2,6 +2,7 @@
 
 import json
 import os
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from accounts.models import AccessToken, AuditEvent
-from tasks.models import Change, Task
+from tasks.models import Change, Task, TaskList
 from tests.support.processes.commands import run
 from tests.support.staff import make_user
 
@@ -35,7 +36,7 @@ def test_file_goes_in_and_comes_out_again(tmp_path: Path) -> None:
 
     code, output, errors = command("exporttasks", user.email, "--format", "todo.txt", "--output", copy, "--json")
     assert (code, errors) == (0, "")
-    assert json.loads(output) == {"file": str(copy), "format": "todo.txt", "tasks": 2}
+    assert json.loads(output) == {"file": str(copy), "format": "todo.txt", "tasks": 2, "not_kept": []}
     assert os.stat(copy).st_mode & 0o777 == 0o600
     assert "Müller anrufen +Büro due:2027-01-02 uuid:" in copy.read_text("utf-8")
 
@@ -69,6 +70,25 @@ def test_file_that_is_refused_is_told_in_a_line_and_nothing_is_done(
     with pytest.raises(CommandError, match="--list"):
         call_command("importtasks", user.email, str(file), "--format", "todo.txt", "--list", " ")
     assert not AccessToken.objects.filter(user=user).exists()
+
+
+def test_what_a_file_has_no_place_for_is_told(tmp_path: Path) -> None:
+    user, home = make_user(), uuid.uuid4()
+    for number, (name, color) in enumerate([("Home", "#3366cc"), ("Home", None), ("Empty", None)]):
+        TaskList.objects.create(user=user, id=home if number == 0 else uuid.uuid4(), name=name, color=color)
+    Task.objects.create(user=user, title="x", list_id=home)
+    TaskList.objects.filter(user=user, name="Empty").update(is_archived=True)
+
+    code, output, _ = command("exporttasks", user.email, "--format", "todo.txt", "--output", tmp_path / "todo.txt")
+
+    assert code == 0
+    told = [line.strip() for line in output.splitlines() if "not in the file" in line]
+    assert told == [
+        "not in the file: 1 colors of lists",
+        "not in the file: 1 archived lists, which are lists like others there",
+        "not in the file: 1 lists without tasks",
+        "not in the file: 1 lists that have another's name, which are one there",
+    ]
 
 
 def test_nobody_and_the_deactivated_have_no_tasks_and_no_file_is_overwritten(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench import check, dataset, goals, load, operations, options, peers, profile, ratios, report, tables
+from bench import check, dataset, goals, load, migrate, operations, options, peers, profile, ratios, report, tables
 from bench.dataset import Sizes
 from bench.errors import BenchError
 from bench.load import Load
@@ -21,6 +21,7 @@ TARGETS = Targets(
     users=[Credentials("user-id", "token", "key")],
     tasks=[Target(f"task-{number}", Credentials("user-id", "token", "key")) for number in range(300)],
     spare=[Target("spare", Credentials("user-id", "token", "key"))],
+    first=[Target("first", Credentials("user-id", "token", "key"))],
 )
 
 
@@ -102,7 +103,8 @@ def test_without_wrk_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 
 def test_every_operation_makes_whole_requests_and_the_same_for_every_peer() -> None:
-    for operation in operations.ALL.values():
+    of_ours = [*operations.FULL.values(), *operations.LISTS.values(), *operations.MANY.values()]
+    for operation in [*operations.ALL.values(), *of_ours]:
         ours, floor = (list(operation.requests(peer, TARGETS)) for peer in (peers.OURS, peers.FLOOR))
         assert len(ours) == len(floor) > 0
         assert [request.replace(b"token", b"user-id") for request in ours] == floor
@@ -198,6 +200,38 @@ def test_a_login_storm_is_judged_by_how_much_others_wait() -> None:
     assert (goal.measured, goal.is_met) == (ratios.Spread(1.5, 1.2, 3.0), True)
 
 
+def test_members_are_judged_against_tasks_without_them() -> None:
+    cells = [
+        cell("ours", operation="patch", database_cpu_us=500.0, server_cpu_us=100.0),
+        cell("full", operation="patch", database_cpu_us=750.0, server_cpu_us=120.0),
+    ]
+    found = found_goals(run(members={"cells": cells}))
+
+    goal = found["patch, 32 conn.: database CPU with five labels and two reminders to none"]
+    assert (goal.measured, goal.is_met) == (ratios.Spread(1.5, 1.5, 1.5), False)
+    assert found["patch, 32 conn.: CPU with five labels and two reminders to none"].is_met
+
+
+def test_owner_with_many_tasks_is_judged_by_milliseconds_of_the_database() -> None:
+    cells = [
+        cell("owner", operation=name, connections=1, database_cpu_us=us)
+        for name, us in (("position,-priority,due", 29_000.0), ("statistics", 12_000.0))
+    ]
+    found = found_goals(run(owner={"tasks": 10_000, "cells": cells}))
+
+    assert found["sort=position,-priority,due of 10,000 tasks: database CPU, ms"].is_met
+    assert found["statistics of 10,000 tasks: database CPU, ms"].is_met is False
+
+
+def test_lock_lasts_from_the_last_look_without_it_and_counts_for_its_migration() -> None:
+    step = migrate.Step("tasks.0030_series", began=10.0, seconds=2.0)
+    looks = [(9.9, "before"), (10.1, ""), (10.2, "x on tasks"), (10.5, "x on tasks"), (10.6, ""), (12.5, "after")]
+
+    migrate.judge(step, looks, waits=[(9.0, 0.5), (9.8, 0.3), (11.0, 0.05), (12.1, 9.0)])
+
+    assert (step.lock, step.lock_ms, step.wait_ms) == ("x on tasks", pytest.approx(400), pytest.approx(300))
+
+
 # --- Report ---------------------------------------------------------------------------------------
 
 
@@ -269,6 +303,14 @@ def test_quick_leaves_alone_what_was_asked_for() -> None:
     chosen = options.parse(["--quick", "--rounds", "7", "--peers", "ours,floor"])
 
     assert (chosen.rounds, chosen.tasks, [peer.name for peer in chosen.peers]) == (7, 100_000, ["ours", "floor"])
+
+
+def test_it_starts_without_settings_of_the_product() -> None:
+    """They would be those of a developer's .env; its servers have their own."""
+    command = [sys.executable, "-m", "bench", "--help"]
+    result = subprocess.run(command, cwd=peers.ROOT, capture_output=True, text=True, check=False)
+
+    assert (result.returncode, "migrate" in result.stdout) == (0, True), result.stderr
 
 
 @pytest.mark.parametrize(

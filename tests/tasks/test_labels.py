@@ -40,6 +40,7 @@ async def test_labels_are_kept_in_order_and_spelling(alice: Person) -> None:
         ([str(n) for n in range(21)], "#/labels", "too_long"),
         (["a", "A"], "#/labels", "distinct"),
         (["\uff21\uff22", "ab"], "#/labels", "distinct"),
+        (["caf\u00e9", "cafe\u0301"], "#/labels", "distinct"),
         (["x" * 51], "#/labels/0", "string_too_long"),
         (["ok", ""], "#/labels/1", "string_too_short"),
         ([" \u200b"], "#/labels/0", "blank"),
@@ -144,6 +145,26 @@ async def test_label_renamed_onto_another_is_merged_with_it(alice: Person) -> No
     assert await labels_of(alice, both) == ["B", "x"]
     assert await labels_of(alice, one) == ["B"]
     assert await counts(alice) == {"B": 2, "x": 1}
+
+
+async def test_label_is_spelled_anew_everywhere(alice: Person) -> None:
+    tasks = [await alice.task(labels=[spelling, "café"]) for spelling in ("cafe", "Cafe", "\uff23\uff21\uff26\uff25")]
+
+    assert (await alice.http.patch("/v1/labels/cafe", json={"name": "CaFe"})).json() == {"name": "CaFe"}
+
+    assert [await labels_of(alice, task) for task in tasks] == [["CaFe", "café"]] * 3, "accents differ"
+
+
+async def test_twenty_labels_are_renamed_and_merged_to_nineteen(alice: Person) -> None:
+    task = await alice.task(labels=[f"label {number}, 🐄" for number in range(20)])
+    path = f"/v1/labels/{quote('label 3, 🐄')}"
+
+    assert (await alice.http.patch(path, json={"name": "new"})).status_code == 200
+    assert len(await labels_of(alice, task)) == 20
+    assert (await alice.http.patch("/v1/labels/new", json={"name": "LABEL 7, 🐄"})).status_code == 200
+
+    assert len(await labels_of(alice, task)) == 19
+    assert (await counts(alice))["LABEL 7, 🐄"] == 1
 
 
 @pytest.mark.parametrize("name", ["a/b", "100%", "%2F", "a b", "Ünï", "🐄", "batch", "?", "#", "+", "...", "a\\b"])

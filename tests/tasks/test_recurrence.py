@@ -102,6 +102,9 @@ def test_days_are_those_of_dateutil() -> None:
         "FREQ=YEARLY;BYDAY=MO;BYSETPOS=366",
         "FREQ=WEEKLY;BYMONTH=2;BYDAY=MO;BYSETPOS=7",
         "FREQ=YEARLY;INTERVAL=999",
+        "FREQ=YEARLY;INTERVAL=51",
+        "FREQ=MONTHLY;INTERVAL=999;BYMONTHDAY=2",
+        "FREQ=YEARLY;INTERVAL=997;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO",
     ],
 )
 def test_rule_without_a_next_day_is_found_out_soon(text: str) -> None:
@@ -187,7 +190,16 @@ def test_hour_that_comes_twice_is_the_first() -> None:
         # Midnight that does not exist.
         ("America/Santiago", "2026-09-05 00:00:00-04:00", "2026-09-06 01:00:00-03:00", "2026-09-07 00:00:00-03:00"),
         ("Asia/Beirut", "2026-03-28 00:00:00+02:00", "2026-03-29 01:00:00+03:00", "2026-03-30 00:00:00+03:00"),
+        ("America/Havana", "2026-03-07 00:00:00-05:00", "2026-03-08 01:00:00-04:00", "2026-03-09 00:00:00-04:00"),
+        ("Africa/Cairo", "2026-04-23 00:00:00+02:00", "2026-04-24 01:00:00+03:00", "2026-04-25 00:00:00+03:00"),
+        # Midnight that comes twice: the first.
+        ("America/Havana", "2026-10-31 00:00:00-04:00", "2026-11-01 00:00:00-04:00", "2026-11-02 00:00:00-05:00"),
         # The evening before the change.
+        ("America/New_York", "2026-03-07 23:30:00-05:00", "2026-03-08 23:30:00-04:00", "2026-03-09 23:30:00-04:00"),
+        ("America/New_York", "2026-10-31 23:30:00-04:00", "2026-11-01 23:30:00-05:00", "2026-11-02 23:30:00-05:00"),
+        # A change by half an hour, and one of a quarter.
+        ("Australia/Lord_Howe", "2026-10-03 02:15:00+10:30", "2026-10-04 02:45:00+11:00", "2026-10-05 02:15:00+11:00"),
+        ("Pacific/Chatham", "2026-09-26 02:50:00+12:45", "2026-09-27 03:50:00+13:45", "2026-09-28 02:50:00+13:45"),
         ("Europe/Paris", "2026-03-28 23:30:00+01:00", "2026-03-29 23:30:00+02:00", "2026-03-30 23:30:00+02:00"),
         ("Pacific/Kiritimati", "2026-03-28 09:00:00+14:00", "2026-03-29 09:00:00+14:00", "2026-03-30 09:00:00+14:00"),
         ("Pacific/Tongatapu", "2026-03-28 00:30:00+13:00", "2026-03-29 00:30:00+13:00", "2026-03-30 00:30:00+13:00"),
@@ -200,12 +212,87 @@ def test_daily_task_keeps_its_time_of_day(timezone: str, first: str, second: str
 
 
 @pytest.mark.parametrize(
+    ("text", "timezone", "dues"),
+    [
+        # A weekly one moves by no hour.
+        (
+            "FREQ=WEEKLY",
+            "Europe/Berlin",
+            ["2027-03-26 09:00:00+01:00", "2027-04-02 09:00:00+02:00", "2027-04-09 09:00:00+02:00"],
+        ),
+        (
+            "FREQ=WEEKLY;INTERVAL=2;BYDAY=SU",
+            "America/New_York",
+            ["2026-10-25 01:30:00-04:00", "2026-11-08 01:30:00-05:00", "2026-11-22 01:30:00-05:00"],
+        ),
+        # The Friday that Apia has left out falls on Saturday.
+        (
+            "FREQ=WEEKLY",
+            "Pacific/Apia",
+            ["2011-12-23 10:00:00-10:00", "2011-12-31 10:00:00+14:00", "2012-01-06 10:00:00+14:00"],
+        ),
+        # What is moved onto another is that one, and counts once.
+        (
+            "FREQ=DAILY;COUNT=3",
+            "Pacific/Apia",
+            ["2011-12-29 10:00:00-10:00", "2011-12-31 10:00:00+14:00", "2012-01-01 10:00:00+14:00"],
+        ),
+        (
+            "FREQ=MONTHLY;BYMONTHDAY=-1",
+            "America/Santiago",
+            ["2026-08-31 00:00:00-04:00", "2026-09-30 00:00:00-03:00", "2026-10-31 00:00:00-03:00"],
+        ),
+    ],
+)
+def test_rules_keep_their_wall_clock(text: str, timezone: str, dues: list[str]) -> None:
+    assert followed(text, timezone, at(dues[0]), 3) == dues
+
+
+def test_day_that_a_zone_left_out_is_a_day_all_the_same() -> None:
+    """What is due on a day is due on that day of the calendar, whoever slept through it."""
+    assert followed("FREQ=DAILY", "Pacific/Apia", date(2011, 12, 29), 3) == ["2011-12-29", "2011-12-30", "2011-12-31"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "done", "due", "next_day", "from_completion"),
+    [
+        # It is the 6th there already, or still the 4th.
+        ("Pacific/Kiritimati", "2027-01-05T10:30+00:00", date(2027, 1, 5), "2027-01-06", "2027-01-07"),
+        ("Pacific/Tongatapu", "2027-01-05T11:30+00:00", date(2027, 1, 5), "2027-01-06", "2027-01-07"),
+        ("Pacific/Pago_Pago", "2027-01-05T10:30+00:00", date(2027, 1, 3), "2027-01-04", "2027-01-05"),
+    ],
+)
+def test_day_of_completion_is_the_series_own(
+    zone: str, done: str, due: date, next_day: str, from_completion: str
+) -> None:
+    for counts_from, expected in (("due", next_day), ("completion", from_completion)):
+        series = Series.of("FREQ=DAILY", zone, due, counts_from)  # type: ignore[arg-type]  # words of a table
+        following = series.after(Occurrence(due, 1), at(done))
+        assert following is not None
+        assert str(following.due) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "due", "dues"),
     [
         ("FREQ=MONTHLY", "2027-01-31", ["2027-01-31", "2027-03-31", "2027-05-31"]),
         ("FREQ=MONTHLY;BYMONTHDAY=-1", "2027-01-31", ["2027-01-31", "2027-02-28", "2027-03-31"]),
         ("FREQ=YEARLY", "2024-02-29", ["2024-02-29", "2028-02-29", "2032-02-29"]),
         ("FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", "2027-01-29", ["2027-01-29", "2027-02-26", "2027-03-31"]),
+        ("FREQ=MONTHLY", "2027-01-30", ["2027-01-30", "2027-03-30", "2027-04-30"]),
+        ("FREQ=MONTHLY", "2028-01-29", ["2028-01-29", "2028-02-29", "2028-03-29"]),
+        ("FREQ=MONTHLY;BYMONTHDAY=29,-1", "2027-02-28", ["2027-02-28", "2027-03-29", "2027-03-31"]),
+        ("FREQ=YEARLY", "2096-02-29", ["2096-02-29", "2104-02-29", "2108-02-29"]),  # 2100 has none
+        ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=-1", "2027-02-28", ["2027-02-28", "2028-02-29", "2029-02-28"]),
+        ("FREQ=MONTHLY;BYDAY=MO,WE;BYSETPOS=2,-1", "2027-02-03", ["2027-02-03", "2027-02-24", "2027-03-03"]),
+        ("FREQ=YEARLY;BYMONTH=1,12;BYDAY=FR;BYSETPOS=1", "2027-01-01", ["2027-01-01", "2028-01-07", "2029-01-05"]),
+        ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", "2027-01-01", ["2027-01-01", "2027-01-08", "2027-01-15"]),
+        ("FREQ=MONTHLY;BYDAY=5MO", "2027-03-29", ["2027-03-29", "2027-05-31", "2027-08-30"]),
+        ("FREQ=YEARLY;INTERVAL=999;COUNT=2", "2027-01-31", ["2027-01-31"]),  # the next is beyond the horizon
+        ("FREQ=YEARLY;INTERVAL=999;UNTIL=99991230", "2027-01-31", ["2027-01-31"]),
+        ("FREQ=YEARLY;INTERVAL=50", "2027-01-31", ["2027-01-31", "2077-01-31", "2127-01-31"]),
+        ("FREQ=DAILY;UNTIL=20270131", "2027-01-31", ["2027-01-31"]),
+        ("FREQ=DAILY;UNTIL=20260101", "2027-01-31", ["2027-01-31"]),  # it is over before it has begun
         ("FREQ=DAILY;COUNT=2", "2027-01-31", ["2027-01-31", "2027-02-01"]),
         ("FREQ=DAILY;COUNT=1", "2027-01-31", ["2027-01-31"]),
         ("FREQ=DAILY;UNTIL=20270201", "2027-01-31", ["2027-01-31", "2027-02-01"]),
@@ -223,6 +310,14 @@ def test_until_of_instants_is_an_instant() -> None:
 
     assert len(followed(text, "Asia/Tokyo", at("2027-01-01T17:00+09:00"), 9)) == 2
     assert len(followed(text, "Asia/Tokyo", at("2027-01-01T17:01+09:00"), 9)) == 1
+    # In Los Angeles it is the day before by then, and in the evening.
+    for last, times in (("20270103T010000Z", 2), ("20270103T005959Z", 1)):
+        assert (
+            len(followed(f"FREQ=DAILY;UNTIL={last}", "America/Los_Angeles", at("2027-01-01T17:00-08:00"), 9)) == times
+        )
+    # The last is moved by a change of the clock to beyond the end, or to just at it.
+    for last, times in (("20270328T012959Z", 1), ("20270328T013000Z", 2)):
+        assert len(followed(f"FREQ=WEEKLY;UNTIL={last}", "Europe/Berlin", at("2027-03-21T02:30+01:00"), 9)) == times
 
 
 def test_missed_days_need_one_tap_or_each_one() -> None:

@@ -332,6 +332,32 @@ async def test_two_devices_at_once_complete_one_occurrence(alice: Person) -> Non
     assert (await now(alice, task))["occurrence"] == "2027-01-05"
 
 
+async def test_one_device_completes_what_another_skips_at_once(alice: Person) -> None:
+    task = await series(alice)
+
+    with connect() as session:
+        session.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
+        both = [asyncio.create_task(act(alice, task, verb, occurrence="2027-01-04")) for verb in ("complete", "skip")]
+        await lock_queue(2)
+        session.rollback()
+    answers = await asyncio.gather(*both)
+
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    assert len(await copies(alice, task)) == (answers[0].status_code == 200)
+    assert (await now(alice, task))["occurrence"] == "2027-01-05", "nothing is passed by"
+
+
+async def test_retry_that_comes_late_finds_its_own_occurrence(alice: Person) -> None:
+    task = await series(alice)
+    first = (await done(alice, task))["completed"]
+    moved = await done(alice, task, occurrence="2027-01-05")
+
+    again = await act(alice, task, "complete", occurrence="2027-01-04")
+
+    assert (again.status_code, again.json()["completed"], again.headers["Affected"]) == (200, first, "0")
+    assert again.json()["version"] == moved["version"]
+
+
 async def test_series_that_changes_between_the_two_units_is_looked_at_again(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

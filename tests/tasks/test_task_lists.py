@@ -256,6 +256,8 @@ async def test_task_whose_list_is_gone_is_restored_into_the_inbox(alice: Person)
     restored = (await alice.http.post(f"/v1/tasks/{task['id']}/restore")).json()
 
     assert (restored["list_id"], restored["deleted_at"]) == (None, None)
+    history = (await alice.http.get(f"/v1/tasks/{task['id']}/history?limit=1")).json()["items"][0]
+    assert (history["event"], history["changes"]["list_id"]) == ("restored", {"from": home["id"], "to": None})
     await alice.http.post(f"/v1/lists/{home['id']}/restore")
     assert (await alice.http.get(f"/v1/tasks/{task['id']}")).json() == restored
 

@@ -1,7 +1,7 @@
 """todo.txt, without a database: what each word means, what odd files are, and back and forth is the same."""
 
 import string
-from datetime import date, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from tasks.formats.items import FileRefused, Item
 from tasks.formats.todotxt import parse, parse_line, write
 from tasks.formats.todotxt.words import folded
 from tasks.models import FIRST_DATE, LAST_DATE
+from tasks.recurrence import written
 from tasks.schemas import TaskCreate
 
 DAY = date(2026, 11, 22)
@@ -66,6 +67,14 @@ LINES: dict[str, dict[str, Any]] = {
         "due_on": DAY,
         "due_time": time(17, tzinfo=timezone(timedelta(hours=1))),
     },
+    "Pay due:2026-11-22 rec:+1w occurs:2026-11-20 external:a%20b": {
+        "title": "Pay",
+        "due_on": DAY,
+        "recurrence": {"rule": "FREQ=WEEKLY", "from": "due"},
+        "occurrence": "2026-11-20",
+        "external_id": "a b",
+    },
+    "Pay id:7 p:6": {"title": "Pay id:7 p:6"},  # of other programs, which count from 1 in every file
     r"Buy \+milk \due:x": {"title": "Buy +milk due:x"},
     "  Buy\tmilk  ": {"title": "Buy milk"},
     "Buy +Home%20Garden @a%2Cb desc:two%0Alines%20%25": {
@@ -99,15 +108,20 @@ def test_each_word_means_what_the_contract_says(line: str) -> None:
         ("Pay @..", "Pay @..", "left-in-title"),
         ("Pay rec:1w", "Pay", "no-due"),
         ("Pay at:17:00Z", "Pay", "no-due"),
+        ("Pay due:2026-11-22 occurs:2026-11-22", "Pay", "no-series"),
+        ("Pay due:2026-11-22 rec:1w occurs:2026-11-22T10:00:00Z", "Pay", "no-series"),
+        ("Pay due:2026-11-22 rec:1w occurs:2026-11-22T10:00:00", "Pay occurs:2026-11-22T10:00:00", "left-in-title"),
+        ("Pay external:..", "Pay external:..", "left-in-title"),
+        ("2026-02-30 Pay", "2026-02-30 Pay", None),
         ("+home @phone", "+home @phone", "no-title"),
         ("Pay\x00 the\x1brent", "Pay  the rent", "control-characters"),
         ("w" * 300, "w" * 255, "too-long"),
     ],
 )
-def test_what_cannot_be_kept_is_told_with_its_line(line: str, title: str, code: str) -> None:
-    item, (notice,) = parse_line(line, 7)
+def test_what_cannot_be_kept_is_told_with_its_line(line: str, title: str, code: str | None) -> None:
+    item, told = parse_line(line, 7)
 
-    assert (item.title, notice.line, notice.code) == (title, 7, code)
+    assert (item.title, [(notice.line, notice.code) for notice in told]) == (title, [(7, code)] if code else [])
     TaskCreate.model_validate({"title": item.title})
     assert parse_line(write(item), 7)[0] == item
 
@@ -188,6 +202,9 @@ _RECURRENCES = st.fixed_dictionaries(
 _REMINDERS = st.integers(0, 40_320).map(lambda minutes: {"minutes_before": minutes})
 _REMINDERS = _REMINDERS | st.just({"at": "2027-01-04T08:00:00.000000Z"})
 _IDS = st.uuids().map(str)
+_EXTERNAL_IDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
+_EXTERNAL_IDS = _EXTERNAL_IDS.filter(lambda name: name not in (".", ".."))
+_INSTANTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)).map(written)  # noqa: DTZ001 -- given by timezones
 
 
 @st.composite
@@ -195,6 +212,8 @@ def _items(draw: Any) -> Item:
     is_completed, due_on = draw(st.booleans()), draw(st.none() | _DAYS)
     completed_on = draw(_DAYS) if is_completed else None
     labels = draw(st.lists(_NAMES, max_size=4, unique_by=folded))
+    due_time = draw(st.none() | _TIMES) if due_on else None
+    recurrence = draw(st.none() | _RECURRENCES) if due_on else None
     return Item(
         title=draw(_TITLES),
         description=draw(st.text(st.characters(exclude_categories=["C"]) | st.sampled_from("\n\t"), max_size=30)),
@@ -205,12 +224,14 @@ def _items(draw: Any) -> Item:
         list_name=draw(st.none() | _NAMES),
         labels=tuple(labels),
         due_on=due_on,
-        due_time=draw(st.none() | _TIMES) if due_on else None,
+        due_time=due_time,
         starts_on=draw(st.none() | _DAYS),
-        recurrence=draw(st.none() | _RECURRENCES) if due_on else None,
+        recurrence=recurrence,
+        occurrence=draw(st.none() | (_INSTANTS if due_time else _DAYS.map(str))) if recurrence else None,
         reminders=tuple(draw(st.lists(_REMINDERS, max_size=5))),
         uuid=draw(st.none() | _IDS),
         parent=draw(st.none() | _IDS),
+        external_id=draw(st.none() | _EXTERNAL_IDS),
     )
 
 

@@ -290,6 +290,36 @@ async def test_what_is_completed_opens_nothing_above_it(alice: Person) -> None:
     assert (await now(alice, top))["is_completed"]
 
 
+async def test_what_is_opened_along_opens_what_it_has_been_moved_under(alice: Person) -> None:
+    top, along = await tree(alice, "t", "a")
+    done = await alice.task("d", parent_id=top["id"])
+    low = await alice.task("l", parent_id=done["id"])
+    await act(alice, done, "complete")
+    await act(alice, top, "complete")
+    assert (await move(alice, along, parent_id=done["id"])).status_code == 200
+
+    await act(alice, top, "reopen")
+
+    assert [(await now(alice, task))["is_completed"] for task in (top, done, along, low)] == [False, False, False, True]
+    await act(alice, done, "complete")
+    await act(alice, done, "reopen")
+    assert (await now(alice, low))["is_completed"], "it had been opened because of another, and takes nothing back"
+
+
+async def test_what_is_under_a_completed_occurrence_stays_completed(alice: Person) -> None:
+    recurrence = {"rule": "FREQ=DAILY", "missed": "keep"}
+    series = await alice.task("s", due_on="2027-01-04", recurrence=recurrence)
+    path = f"/v1/tasks/{series['id']}/complete"
+    copy = (await alice.http.post(path, json={"occurrence": "2027-01-04"})).json()["completed"]
+    below, done = [await alice.task(name, parent_id=series["id"], is_completed=True) for name in "bd"]
+    await move(alice, copy, parent_id=series["id"])
+    await move(alice, done, parent_id=copy["id"])
+
+    assert (await alice.http.post(path, json={"occurrence": "2027-01-05"})).status_code == 200
+
+    assert [(await now(alice, task))["is_completed"] for task in (below, copy, done)] == [False, True, True]
+
+
 async def test_deleting_a_parent_deletes_all_below_and_restoring_brings_back_what_it_took(alice: Person) -> None:
     top, middle, low = await tree(alice, "t", "m", "l")
     before = await alice.task("b", parent_id=middle["id"])

@@ -87,7 +87,7 @@ def assert_is_a_tree(rows: dict[uuid.UUID, Any]) -> None:
         while above is not None:
             assert above != task, "a circle"
             above, levels = rows[above][0], levels + 1
-        assert levels <= 6
+        assert levels <= 5
     places = [(parent, in_list, position) for parent, in_list, position, *_ in rows.values()]
     assert len(set(places)) == len(places), "two at one place"
     assert all(place[2] and not place[2].startswith("!") for place in places)

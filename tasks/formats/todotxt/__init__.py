@@ -4,8 +4,9 @@ r"""todo.txt: a task a line. (The format's rules: github.com/todotxt/todo.txt.)
 
 `+project` is the list, further ones and `@context` are labels; `due:`, `t:` (starts on), `rec:` and `pri:` mean what
 other programs take them for. What these cannot say travels in keys of ours: `at:` the time of day that something is due
-at, `rrule:` a rule, `remind:` reminders, `desc:` the text, `uuid:` and `parent:`. In names of lists, in labels and in
-values of ours white space and % are percent-encoded. A word of the title that would mean something has a \ before it.
+at, `rrule:` a rule, `occurs:` which occurrence a postponed one is, `remind:` reminders, `desc:` the text, `uuid:`,
+`parent:` and `external:` (an external id). In names of lists, in labels and in values of ours white space and % are
+percent-encoded. A word of the title that would mean something has a \ before it.
 """
 
 from tasks.formats.todotxt.reading import parse, parse_line

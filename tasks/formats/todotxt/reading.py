@@ -51,6 +51,7 @@ class _Reader:
                 self._title.append(unescaped(word, is_first=position == 0))
         self._refuse_without_due("recurrence", "rec:")
         self._refuse_without_due("due_time", "at:")
+        self._refuse_occurrence()
 
     def tell(self, member: str, code: str, detail: str) -> None:
         self.told.append((member, code, detail))
@@ -137,3 +138,12 @@ class _Reader:
         if member in self._members and "due_on" not in self._members:
             del self._members[member]
             self.tell(member, "no-due", f"{key} means nothing without due:, so it was left out.")
+
+    def _refuse_occurrence(self) -> None:
+        """Take back an occurrence of no series, or a day of what is due at an instant."""
+        occurrence = self._members.get("occurrence")
+        if occurrence is None:
+            return
+        if "recurrence" not in self._members or ("T" in occurrence) != ("due_time" in self._members):
+            del self._members["occurrence"]
+            self.tell("occurrence", "no-series", "occurs: does not fit what is due and recurs, so it was left out.")

@@ -7,7 +7,15 @@ from typing import Any
 from uuid import UUID
 
 from tasks.formats.todotxt.words import DATE, WEEKDAYS, decoded
-from tasks.models import FIRST_DATE, LAST_DATE, MOST_MINUTES_BEFORE, MOST_REMINDERS, validate_description
+from tasks.models import (
+    EXTERNAL_ID_MAX_LENGTH,
+    FIRST_DATE,
+    LAST_DATE,
+    MOST_MINUTES_BEFORE,
+    MOST_REMINDERS,
+    validate_description,
+    validate_segment,
+)
 from tasks.recurrence import written
 from tasks.rules import parse as parse_rule
 
@@ -93,6 +101,23 @@ def _id(text: str) -> str:
     return str(UUID(text))
 
 
+def _occurrence(text: str) -> str:
+    if "T" not in text:
+        return day(text).isoformat()
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None or not FIRST_DATE <= at.date() <= LAST_DATE:
+        raise ValueError(text)
+    return written(at)
+
+
+def _external_id(text: str) -> str:
+    found = decoded(text)
+    validate_segment(found)
+    if len(found) > EXTERNAL_ID_MAX_LENGTH:
+        raise ValueError(text)
+    return found
+
+
 def _description(text: str) -> str:
     found = decoded(text)
     validate_description(found)
@@ -106,9 +131,11 @@ MEMBERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "t": ("starts_on", day),
     "rec": ("recurrence", _rec),
     "rrule": ("recurrence", _rrule),
+    "occurs": ("occurrence", _occurrence),
     "pri": ("priority", priority),
     "remind": ("reminders", _reminders),
     "desc": ("description", _description),
     "uuid": ("uuid", _id),
     "parent": ("parent", _id),
+    "external": ("external_id", _external_id),
 }

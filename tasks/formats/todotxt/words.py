@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from todoproject import text as characters
 
-KEYS = frozenset({"due", "at", "t", "rec", "rrule", "pri", "remind", "desc", "uuid", "parent"})
+KEYS = frozenset({"due", "at", "t", "rec", "rrule", "occurs", "pri", "remind", "desc", "uuid", "parent", "external"})
 DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 PRIORITY = re.compile(r"\(([A-Z])\)")
 WEEKDAYS = "FREQ=DAILY;BYDAY=MO,TU,WE,TH,FR"  # what `rec:1b` says

@@ -47,6 +47,8 @@ def _values(item: Item) -> Iterator[str]:
         yield f"t:{item.starts_on.isoformat()}"
     if item.recurrence is not None:
         yield _recurrence(dict(item.recurrence))
+    if item.occurrence is not None:
+        yield f"occurs:{item.occurrence}"
     if item.priority == "urgent" or (item.is_completed and item.priority in _LETTERS):
         yield f"pri:{'urgent' if item.priority == 'urgent' else _LETTERS[item.priority]}"
     if item.reminders:
@@ -57,6 +59,8 @@ def _values(item: Item) -> Iterator[str]:
         yield f"uuid:{item.uuid}"
     if item.parent is not None:
         yield f"parent:{item.parent}"
+    if item.external_id is not None:
+        yield f"external:{encoded(item.external_id)}"
 
 
 def _time_of_day(moment: time) -> str:

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Scope
 from tasks.formats import todotxt
-from tasks.queries.exports import export_items
+from tasks.queries.exports import export_items, not_kept
 from todoproject.database.client.statement import Credentials
 from todoproject.management import exchange
 from todoproject.management.interruption import orderly
@@ -40,24 +40,28 @@ class Command(BaseCommand):
         user = exchange.owner(options["email"])
         tell = Progress(quiet=path is None or as_json or options["verbosity"] == 0)
 
-        async def work(credentials: Credentials) -> int:
-            number = 0
+        async def work(credentials: Credentials) -> tuple[int, list[str]]:
+            number, names = 0, set[str]()
             async for item in export_items(credentials, ZoneInfo(user.timezone)):
                 out.write(f"{todotxt.write(item)}\n".encode())
                 number += 1
+                names |= {item.list_name} if item.list_name is not None else set()
                 tell(f"writing {number:,} tasks")
-            return number
+            return number, await not_kept(credentials, names)
 
         try:
             with orderly(), _opened(path) as out:
-                number = exchange.act_as(user, "exporttasks", [Scope.TASKS_READ], work)
+                number, left = exchange.act_as(user, "exporttasks", [Scope.TASKS_READ], work)
         finally:
             tell.done()
         exchange.record(user, "export tasks", format=options["format"], tasks=number)
         if as_json:
-            self.stdout.write(json.dumps({"file": path, "format": options["format"], "tasks": number}))
+            report = {"file": path, "format": options["format"], "tasks": number, "not_kept": left}
+            self.stdout.write(json.dumps(report, ensure_ascii=False))
         elif path is not None and options["verbosity"] > 0:
             self.stdout.write(f"{path}: {number} tasks.")
+            for what in left:
+                self.stdout.write(f"  not in the file: {what}")
 
 
 @contextmanager
