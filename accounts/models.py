@@ -10,7 +10,7 @@ from django.apps import apps
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import Case, Q, Value, When
 from django.db.models.functions import Coalesce, Length, Lower, Now, NullIf
 from django.db.models.lookups import Exact
@@ -186,6 +186,9 @@ class User(AbstractBaseUser, PermissionsMixin):
             ended = tokens.update(revoked_at=Now())
             EmailLink.objects.alias(lower_email=Lower("email")).filter(lower_email=self.email.lower()).delete()
             EmailChange.objects.filter(user=self).delete()
+            if also_personal:
+                with connection.cursor() as cursor:  # an app above has their table
+                    cursor.execute("SELECT disable_webhooks(%s, 'staff')", [self.pk])
             self.sessions_ended_at = timezone.now()
             User.objects.filter(pk=self.pk).update(sessions_ended_at=self.sessions_ended_at)
         return ended

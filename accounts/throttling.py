@@ -11,6 +11,7 @@ logs in ten times an hour is not shut out, and every failure counts. `q` attempt
 | confirming one's password (by account, whichever the token) | q in w | 5 q in 4 w | 20 q in w |
 | register, password reset, second factor | – | q in w | 20 q in w |
 | code from a mail | – | – | 20 q in w |
+| mail about a webhook | – | q in w | – |
 
 Guessing from one address ends at the first column and so shuts nobody else out. Guessing from many addresses ends at
 the second, with the default at 100 in any hour (the bound of OWASP ASVS 4.0.3, 2.2.1); it can delay the owner's next
@@ -40,6 +41,7 @@ CODE = "code"  # from a mail; nobody guesses one, but each right one is a passwo
 REGISTER = "register"
 PASSWORD_RESET = "password-reset"  # noqa: S105 -- a name
 SECOND_FACTOR = "second-factor"
+WEBHOOK = "webhook"  # a mail about one
 
 _SETTINGS = {
     LOGIN: "LOGIN_LIMIT",
@@ -48,6 +50,7 @@ _SETTINGS = {
     REGISTER: "REGISTER_LIMIT",
     PASSWORD_RESET: "PASSWORD_RESET_LIMIT",
     SECOND_FACTOR: "LOGIN_LIMIT",
+    WEBHOOK: "REGISTER_LIMIT",
 }
 
 
@@ -84,6 +87,8 @@ def _buckets(kind: str) -> list[_Bucket]:
     address = _Bucket(_ADDRESS, Policy(kind, 20 * quota, window))
     if kind == CODE:
         return [address]
+    if kind == WEBHOOK:
+        return [_Bucket(_ACCOUNT, of_account)]
     if kind in (LOGIN, PASSWORD):
         return [_Bucket(_BOTH, of_account), address, _Bucket(_ACCOUNT, Policy(kind, 5 * quota, 4 * window))]
     return [address, _Bucket(_ACCOUNT, of_account)]

@@ -39,6 +39,7 @@ from tasks.api.lists import router as lists_router
 from tasks.api.statistics import router as statistics_router
 from tasks.api.streams import router as streams_router
 from tasks.api.tasks import router as tasks_router
+from tasks.api.webhooks import router as webhooks_router
 from tasks.batch_schemas import OPERATIONS
 from tasks.models import MOST_LABELS
 from tasks.queries import (
@@ -54,6 +55,7 @@ from tasks.queries import account_export as tasks_exports
 from tasks.queries.feed import SyncExpired
 from tasks.queries.lists import ListDeleted
 from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound
+from tasks.queries.webhooks import MOST_REPLAYED
 from tasks.read_only import ReadOnlyDiffers
 from tasks.rules import RuleRefused
 from todoproject.database.client.pool import Work, pool
@@ -194,11 +196,14 @@ api.add_router("/v1", streams_router)
 api.add_router("/v1/changes", changes_router)
 api.add_router("/v1", history_router)
 api.add_router("/v1/me/statistics", statistics_router)
+api.add_router("/v1/webhooks", webhooks_router)
 api.add_router("/health", health_router)
 account_export.add("tasks", tasks_exports.tasks)
 account_export.add("lists", tasks_exports.lists)
 account_export.add("history", tasks_exports.history)
 account_export.add("reminders", tasks_exports.reminders)
+account_export.add("webhooks", tasks_exports.webhooks)
+account_export.add("webhook_deliveries", tasks_exports.webhook_deliveries)
 
 
 # --- Errors ---------------------------------------------------------------------------------------
@@ -344,8 +349,9 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 @api.exception_handler(ScopeMissing)
 def _scope_missing(request: HttpRequest, error: ScopeMissing) -> HttpResponse:
-    detail = f"This needs the scope {error.required}."
-    return _answer(request, Problem(problems.SCOPE_MISSING, detail, required=[error.required], held=error.held))
+    missing = [scope for scope in error.required.split() if scope not in error.held]
+    detail = f"This needs the scope {' and '.join(missing)}."
+    return _answer(request, Problem(problems.SCOPE_MISSING, detail, required=missing, held=error.held))
 
 
 @api.exception_handler(ScopeNotHeld)
@@ -415,6 +421,11 @@ _RULES = {
     ),
     "lists_name_one_line": ("#/name", "one_line", "A name is one line, without control characters."),
     "lists_name_visible": ("#/name", "blank", "The name must not be blank."),
+    "webhooks_replay_size": (
+        "#/to",
+        "too_many_events",
+        f"The range holds more than {MOST_REPLAYED:,} events that the webhook wants: ask for it in parts.",
+    ),
     "users_email_shape": ("#/email", "email", "This is not an e-mail address."),
 }
 
@@ -430,6 +441,12 @@ _STATES = {
     "idempotency_keys_most_of_account": (problems.TOO_MANY_ANSWERS, problems.TOO_MANY_ANSWERS.description),
     "change_exists": (problems.NOT_FOUND, problems.not_found().detail),
     "change_kept": (problems.NOT_UNDOABLE, "The log holds this no longer, or what it is about is purged."),
+    "webhooks_most_of_account": (problems.TOO_MANY_WEBHOOKS, problems.TOO_MANY_WEBHOOKS.description),
+    "webhooks_enabled": (problems.CONFLICT, "The webhook is disabled: enable it first."),
+    "webhooks_queue_of_account": (
+        problems.CONFLICT,
+        "As many deliveries wait as may: try again when some are through.",
+    ),
     "lists_empty": (problems.LIST_NOT_EMPTY, "The list holds tasks: say with tasks= what becomes of them."),
 }
 

@@ -118,6 +118,14 @@ def _hosts(text: str) -> list[str]:
     return _list(text)
 
 
+def _private_hosts(text: str) -> list[str]:
+    """Parse exact hosts, as they stand in a URL: names in lower case, or addresses without brackets."""
+    for host in _list(text):
+        if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|[0-9a-f:.]+", host):
+            raise ValueError("holds something that is not a host by its exact name (lower case, no port, no *)")
+    return _list(text)
+
+
 def _origins(text: str) -> list[str]:
     for origin in _list(text):
         if not re.fullmatch(r"https?://[^/\s]+", origin):
@@ -304,6 +312,8 @@ MAX_STREAMS = _read("MAX_STREAMS", _number(0, 100_000), example="1000", default=
 STREAM_LIFETIME = _read("STREAM_LIFETIME_SECONDS", _number(0, 86_400), example="3600", default=3600)
 # How often one query finds what others have written for all open streams; 0: only what this server has written is told.
 LIVE_POLL_SECONDS = _read("LIVE_POLL_SECONDS", _number(0, 3600), example="2", default=2)
+# Hosts that webhooks may go to though they are not on the public network, and over http:// in development.
+WEBHOOK_PRIVATE_HOSTS = _read("WEBHOOK_PRIVATE_HOSTS", _private_hosts, example="hooks.internal,127.0.0.1", default=[])
 # Whose X-Forwarded-For and X-Forwarded-Proto count; anybody else could claim any address.
 TRUSTED_PROXIES = _read("TRUSTED_PROXIES", _networks, example="10.0.0.0/8,127.0.0.1", default=[])
 # The pages whose scripts may read the API's answers. Never cookies, never "*": tokens travel in a header.
@@ -679,6 +689,7 @@ UNFOLD = {
                     _page("Users", "person", "accounts.user"),
                     _page("Groups", "group", "auth.group"),
                     _page("Access tokens", "key", "accounts.accesstoken"),
+                    _page("Webhooks", "webhook", "tasks.webhook"),
                 ],
             },
             {"title": "Records", "items": [_page("Audit", "history", "accounts.auditevent")]},

@@ -69,6 +69,8 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         tiles += _tasks(found)
     if may("accounts.view_accesstoken"):
         tiles.append(_tokens(found))
+    if may("tasks.view_webhook"):
+        tiles.append(_webhooks(found))
     if may("accounts.view_auditevent"):
         tiles.append(_failed_logins(found))
     tiles.append(_database(found))
@@ -116,6 +118,15 @@ def _reminders(found: Figures) -> Tile:
 def _tokens(found: Figures) -> Tile:
     address = reverse("admin:accounts_accesstoken_changelist")
     return Tile("Active tokens", f"{found.live_tokens:,}", "not expired, not revoked", address)
+
+
+def _webhooks(found: Figures) -> Tile:
+    """Tell how many fail, and since when an event waits for one: also where nobody is there to deliver it."""
+    address = reverse("admin:tasks_webhook_changelist", query={"is_enabled__exact": 1})
+    note = "nothing waits"
+    if found.oldest_undelivered is not None:
+        note = f"an event waits since {date_format(found.oldest_undelivered, 'DATETIME_FORMAT')} UTC"
+    return Tile("Webhooks failing", f"{found.failing_webhooks:,} of {found.webhooks:,}", note, address)
 
 
 def _failed_logins(found: Figures) -> Tile:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AccessToken, AuditEvent, User
-from tasks.models import Reminder, Task
+from tasks.models import Reminder, Task, Webhook
 
 DAYS = 30
 KEPT_SECONDS = 60  # however many people look: in each process, once a minute
@@ -49,6 +49,9 @@ class Figures:
     failed_logins: int  # in the last 24 hours
     next_reminder: datetime | None  # that is still to fire, overdue or not
     overdue_reminders: int  # that should have fired a minute ago
+    webhooks: int
+    failing_webhooks: int
+    oldest_undelivered: datetime | None  # of the events that enabled hooks have not got
     database_bytes: int
     task_bytes: int
 
@@ -95,6 +98,7 @@ def read() -> Figures:
             live_tokens=_live_tokens(now),
             failed_logins=_failed_logins(now),
             **_reminders(now),
+            **_webhooks(),
             database_bytes=_size("pg_database_size(current_database())"),
             task_bytes=_size("pg_total_relation_size('tasks')"),
         )
@@ -157,6 +161,24 @@ def _reminders(now: datetime) -> dict[str, Any]:
     earliest = pending.order_by("fires_at").values_list("fires_at", flat=True).first()
     late = 0 if earliest is None or earliest >= due else pending.filter(fires_at__lt=due).count()
     return {"next_reminder": earliest, "overdue_reminders": late}
+
+
+_OLDEST_UNDELIVERED = """
+SELECT min(first.at)
+  FROM webhooks AS hook JOIN users ON users.id = hook.user_id,
+       LATERAL (SELECT at FROM changes WHERE changes.user_id = hook.user_id AND changes.change_no > hook.position
+                 ORDER BY changes.change_no LIMIT 1) AS first
+ WHERE hook.is_enabled AND users.is_active AND users.change_no > hook.position
+"""
+
+
+def _webhooks() -> dict[str, Any]:
+    """Count hooks, of which an account has a few at most, and find the first event that waits for one."""
+    enabled = Webhook.objects.filter(is_enabled=True)
+    counts = enabled.aggregate(webhooks=Count("*"), failing_webhooks=Count("failing_since"))
+    with connection.cursor() as cursor:
+        cursor.execute(_OLDEST_UNDELIVERED)
+        return {**counts, "oldest_undelivered": cursor.fetchone()[0]}
 
 
 def _size(expression: str) -> int:

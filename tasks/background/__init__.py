@@ -1,1 +1,5 @@
-"""What is done about tasks without anybody asking for it: reminders, and their mails."""
+"""What is done about tasks without anybody asking for it: reminders, webhooks, and their mails."""
+
+from tasks.background import reminders, webhooks
+
+JOBS = (*reminders.JOBS, *webhooks.JOBS)

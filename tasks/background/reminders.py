@@ -52,7 +52,7 @@ async def send_mails() -> float | None:
     return None if seconds is None else max(seconds, _AGAIN_SECONDS)
 
 
-JOBS = (Job("reminders", fire_reminders, wakes="reminder_mails"), Job("reminder_mails", send_mails))
+JOBS = (Job("reminders", fire_reminders, wakes=("reminder_mails", "webhooks")), Job("reminder_mails", send_mails))
 
 
 def _letter(mail: DueMail) -> Mail:

@@ -5,11 +5,11 @@ from functools import lru_cache
 from accounts.models import Scope
 from accounts.queries.account_export import array
 from tasks.list_schemas import TaskList as ListDocument
-from tasks.models import Change, Reminder, Task, TaskList
+from tasks.models import Change, Reminder, Task, TaskList, Webhook, WebhookDelivery
 from tasks.schemas import TASK_MEMBERS
 from todoproject.database.client import sql
 from todoproject.database.client.sql import CurrentUser
-from todoproject.database.client.statement import Statement
+from todoproject.database.client.statement import ACCOUNT_ROLE, Statement
 
 
 @lru_cache
@@ -48,3 +48,29 @@ def reminders() -> Statement:
     """Return the statement for the bound user's reminders: those that are to fire, and what became of the others."""
     rows = sql.select(Reminder.objects.filter(user=CurrentUser()).order_by("fires_at").values(*_REMINDERS))
     return Statement.fenced(array(sql.as_json(rows, Reminder, _REMINDERS)), scope=Scope.TASKS_READ, repeatable=True)
+
+
+_WEBHOOKS = (
+    *("id", "url", "events", "is_enabled", "disabled_at", "disabled_reason", "rotated_at", "created_at", "updated_at"),
+    *("version", "position"),
+)
+_DELIVERIES = (
+    *("id", "webhook_id", "change_no", "type", "state", "tries", "status", "error", "duration_ms", "created_at"),
+    *("tried_at", "next_try_at"),
+)
+
+
+@lru_cache
+def webhooks() -> Statement:
+    """Return the statement for the bound user's webhooks, oldest first, without their secrets."""
+    rows = sql.select(Webhook.objects.filter(user=CurrentUser()).order_by("id").values(*_WEBHOOKS))
+    text = array(sql.as_json(rows, Webhook, _WEBHOOKS))
+    return Statement.fenced(text, scope=Scope.ACCOUNT, role=ACCOUNT_ROLE, repeatable=True)
+
+
+@lru_cache
+def webhook_deliveries() -> Statement:
+    """Return the statement for what became of events at the bound user's webhooks, oldest first."""
+    rows = sql.select(WebhookDelivery.objects.filter(user=CurrentUser()).order_by("id").values(*_DELIVERIES))
+    text = array(sql.as_json(rows, WebhookDelivery, _DELIVERIES))
+    return Statement.fenced(text, scope=Scope.ACCOUNT, role=ACCOUNT_ROLE, repeatable=True)

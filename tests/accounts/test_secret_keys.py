@@ -11,6 +11,8 @@ from pytest_django import Settings
 
 from accounts.models import SecondFactor, User
 from accounts.staff import second_factor
+from tasks import webhook_secrets
+from tasks.models import Webhook
 from tests.support.people import Person
 from tests.support.staff import make_user, page
 
@@ -21,6 +23,7 @@ NEW, NEWEST = "another secret of at least thirty-two characters", "yet another o
 @pytest.fixture
 def staff_member(orm: None) -> User:
     SecondFactor.objects.all().delete()  # those of other tests are under the tests' key, too, but need not be counted
+    Webhook.objects.all().delete()  # likewise
     user = make_user("staff", is_staff=True)
     user.set_password(PASSWORD)
     user.save(update_fields=["password"])
@@ -78,6 +81,26 @@ def test_a_key_that_is_gone_is_told_and_not_called_a_wrong_code(staff_member: Us
     with pytest.raises(CommandError, match=staff_member.email):
         reencrypt()
     assert second_factor.unseal(bytes(SecondFactor.objects.get(user=staff_member).secret).decode()) is None
+
+
+def test_webhooks_sign_with_the_same_secrets_under_the_next_key(staff_member: User, settings: Settings) -> None:
+    secrets = {"secret": b"s" * 32, "old_secret": b"o" * 32}
+    sealed = {name: webhook_secrets.seal(secret) for name, secret in secrets.items()}
+    hook = Webhook.objects.create(user=staff_member, url="https://hooks.example.com/", events=["task.*"], **sealed)
+    old = settings.SECRET_KEY
+
+    change_key(settings, NEW, old)
+    assert "Webhooks: 1 encrypted anew, 0 were already" in reencrypt()
+    assert "Webhooks: 0 encrypted anew, 1 were already" in reencrypt()
+    change_key(settings, NEW)
+    hook.refresh_from_db()
+    assert {name: webhook_secrets.unseal(bytes(getattr(hook, name))) for name in secrets} == secrets
+    assert hook.version == 1  # nothing that its owner would notice
+
+    change_key(settings, NEWEST)
+    with pytest.raises(CommandError, match=str(hook.pk)):
+        reencrypt()
+    hook.delete()
 
 
 async def test_stored_answers_can_be_repeated_under_the_next_key(alice: Person, settings: Settings) -> None:

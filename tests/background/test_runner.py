@@ -138,7 +138,7 @@ async def test_a_job_that_fails_is_tried_again_and_keeps_no_other_waiting(
 
 async def test_a_job_wakes_the_one_that_it_has_made_something_for() -> None:
     first, second = Runs(0.1, None), Runs(None)
-    await play(sleep(0.3), Job("reminders", first.run, wakes="reminder_mails"), Job("reminder_mails", second.run))
+    await play(sleep(0.3), Job("reminders", first.run, wakes=("reminder_mails",)), Job("reminder_mails", second.run))
     assert second.count >= 2
 
 

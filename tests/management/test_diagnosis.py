@@ -143,6 +143,15 @@ TOLD: list[tuple[Check, dict[str, list[tuple[Any, ...]]], str, str, str]] = [
         "warning",
         "2 should have fired, the oldest at 2026-01-02 03:04",
     ),
+    (
+        health.webhooks,
+        {"to_regclass": [(True,)], "failing_since": [(3, 1, 2)]},
+        "webhooks",
+        "warning",
+        "2 of 3 have not",
+    ),
+    (health.webhooks, {"to_regclass": [(True,)], "failing_since": [(3, 1, 0)]}, "webhooks", "note", "1 of 3 fail"),
+    (health.webhooks, {"to_regclass": [(True,)], "failing_since": [(3, 0, 0)]}, "webhooks", "ok", "3 enabled"),
     (health.reminders, _reminders(None, 0), "reminders", "ok", "the next fires at 2026-01-02 03:04"),
 ]
 # What a database, or a session of another kind, shows: above, and in test_dbcheck.py.

@@ -103,6 +103,15 @@ async def _show_session(person: Person, id: str) -> Any:
     return [session for session in (await person.http.get("/v1/sessions")).json()["items"] if session["id"] == id]
 
 
+async def _make_webhook(person: Person) -> str:
+    body = {"url": "https://hooks.example.com/todo", "events": ["list.deleted"]}
+    return str((await person.http.post("/v1/webhooks", json=body)).json()["id"])
+
+
+async def _show_webhook(person: Person, id: str) -> Any:
+    return (await person.http.get(f"/v1/webhooks/{id}")).json()
+
+
 # By the name of the path parameter.
 KINDS = {
     "task_id": Kind(_make_task, _show_task),
@@ -112,6 +121,7 @@ KINDS = {
     "external_id": Kind(_make_external_id, _show_external_id),
     "session_id": Kind(_make_session, _show_session),
     "change_no": Kind(_make_change, _show_change),
+    "webhook_id": Kind(_make_webhook, _show_webhook),
 }
 # By tag, for operations that take ids in the body.
 KIND_OF_BODY = {"tasks": "task_id", "lists": "list_id", "tokens": "token_id"}

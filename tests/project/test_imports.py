@@ -37,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("todoproject.pages",),
     ("accounts.queries", "todoproject.monitoring", "todoproject.admin.exports", "todoproject.background"),
     ("todoproject.admin", "tasks.queries", "accounts.staff"),
-    ("accounts.api", "accounts.admin", "accounts.management", "tasks.live"),
+    ("accounts.api", "accounts.admin", "accounts.management", "tasks.live", "tasks.webhooks"),
     ("tasks.api", "tasks.admin", "tasks.background", "tasks.management"),
     ("todoproject.checks", "todoproject.serving"),
     ("todoproject.settings",),

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from todoproject.database.errors import DatabaseError, one_line
@@ -28,19 +29,27 @@ DRAIN_SECONDS = 10.0
 # The clock that we wait by may stand still while the machine sleeps: the other one is compared now and then.
 _COMPARE_SECONDS = 30.0
 
+_ending: ContextVar[asyncio.Event | None] = ContextVar("ending", default=None)
+
+
+def is_ending() -> bool:
+    """Tell a job that goes on for long, and the tasks that it has begun, whether to begin nothing more."""
+    ending = _ending.get()
+    return ending is not None and ending.is_set()
+
 
 @dataclass(frozen=True)
 class Job:
     """Something that is done again and again.
 
     `run` does what is due and returns in how many seconds there is more; None where it knows of nothing. Whatever it
-    does must bear to be done twice: it may be cut off between doing and noting. `wakes` names the job that it may have
+    does must bear to be done twice: it may be cut off between doing and noting. `wakes` names the jobs that it may have
     made something to do.
     """
 
     name: str
     run: Callable[[], Awaitable[float | None]]
-    wakes: str | None = None
+    wakes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -116,6 +125,7 @@ class Runner:
             turns.news.set()
 
     async def _repeat(self, job: Job, turns: _Turns) -> None:
+        _ending.set(self.ending)  # of this task, and of those that it begins
         while not self.ending.is_set():
             turns.is_woken = False
             await self._rest(turns, await self._run(job, turns))
@@ -131,8 +141,8 @@ class Runner:
             logger.error("unhandled error in a job", exc_info=error, extra={"job": job.name})
         else:
             turns.failures = 0
-            if job.wakes is not None:
-                self._wake(self._turns[job.wakes])
+            for name in job.wakes:
+                self._wake(self._turns[name])
             return seconds
         metrics.count("background_failure", job.name)
         turns.failures += 1

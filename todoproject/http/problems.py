@@ -114,6 +114,9 @@ TOKEN_ROTATED = _define(
 TOO_MANY_TOKENS = _define(
     "too-many-tokens", 409, "Too many tokens", "The account has as many live tokens as it may. Revoke one first."
 )
+TOO_MANY_WEBHOOKS = _define(
+    "too-many-webhooks", 409, "Too many webhooks", "The account has as many webhooks as it may. Delete one first."
+)
 ANSWER_WITHHELD = _define(
     "answer-withheld",
     409,
@@ -213,7 +216,8 @@ PRECONDITION_FAILED = _define(
     "precondition-failed",
     412,
     "Precondition failed",
-    "The task or list is not what `If-Match` or `If-None-Match` says. `ETag` and `task` or `list` are what it is now.",
+    "The task, list or webhook is not what `If-Match` or `If-None-Match` says. `ETag` and `task`, `list` or `webhook`"
+    " are what it is now.",
 )
 TOO_LARGE = _define("too-large", 413, "Body too large", "A request body may have up to 1 MiB.")
 HEAD_TOO_LARGE = _define(

@@ -31,6 +31,8 @@ COUNTERS: dict[str, tuple[str, str, dict[str, Sequence[str]]]] = {
     "pool_connect_error": ("todo_pool_connect_errors", "Tries to open one that failed.", {}),
     "reminder": ("todo_reminders", "Reminders settled.", {"outcome": ("fired", "missed", "dropped")}),
     "reminder_mail": ("todo_reminder_mails", "Mails of reminders.", {"outcome": ("sent", "failed", "unwanted")}),
+    "webhook": ("todo_webhook_tries", "Requests to webhooks.", {"outcome": ("delivered", "failed")}),
+    "webhook_mail": ("todo_webhook_mails", "Mails about webhooks.", {"outcome": ("sent", "failed", "given_up")}),
     "background_run": ("todo_background_runs", "Jobs begun in the background.", {"work": BACKGROUND_JOBS}),
     "background_failure": ("todo_background_failures", "Those that failed.", {"work": BACKGROUND_JOBS}),
     "pool_ended": ("todo_pool_connections_ended", "Connections that have ended, by us or by the server.", {}),
@@ -46,6 +48,7 @@ GAUGES: dict[str, tuple[str, str]] = {
     "pool_waiting": ("todo_pool_waiting", "Requests that wait for a connection."),
     "streams": ("todo_streams", "Live streams that are open."),
     "background": ("todo_background_processes", "Processes that do the jobs in the background."),
+    "webhook_overdue": ("todo_webhook_overdue_seconds", "How late the oldest event is that waits for a webhook."),
     "reminder_overdue": ("todo_reminder_overdue_seconds", "How late the oldest reminder is that is still to fire."),
 }
 

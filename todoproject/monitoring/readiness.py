@@ -55,6 +55,8 @@ def fence_parameters() -> dict[str, Any]:
             "lists",
             "reminders",
             "stream_tickets",
+            "webhooks",
+            "webhooks_deliveries",
         ],
         "schema": settings.DATABASE_SCHEMA,
     }

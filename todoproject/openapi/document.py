@@ -58,6 +58,7 @@ _TAGS = {
     "lists": "The lists that tasks are kept in. A task in none of them is in the inbox.",
     "labels": "The labels on tasks: the same whatever their case and width.",
     "changes": "What has changed, in order: for clients that keep a copy.",
+    "webhooks": "Addresses that are told of changes, signed by the Standard Webhooks specification.",
     "streams": "What happens, as it happens: server-sent events.",
     "health": "For monitors and load balancers; no token needed.",
 }

@@ -20,6 +20,8 @@ _OF_TAG = {
 }
 # The others: any live token may end or show itself, and an export holds tasks beside the account.
 _OTHERWISE: Mapping[str, list[str]] = {"logout": [], "get_current_token": [], "export_me": [_ACCOUNT, _READ]}
+# What they tell is tasks, and where they tell it is the account's.
+_BOTH = frozenset({"webhooks"})
 
 _DESCRIPTIONS = {
     "get_health": "Answers 503 while the database cannot be reached. Needs no token.",
@@ -64,6 +66,15 @@ _DESCRIPTIONS = {
     "patch_list": "What is left out stays. Tasks of an archived list stay in lists of tasks and in search.",
     "delete_list": "One that holds tasks is a 409 unless `tasks` says what becomes of them.",
     "move_list": "Names the list that it is put before or after, or says that it is the first.",
+    "list_webhooks": "The disabled ones too; without their secrets.",
+    "create_webhook": "It begins with what happens from now on. The account is told by mail. At most 20.",
+    "get_webhook": "Without its secret, which is shown when it is made or rotated, and never again.",
+    "patch_webhook": "One that is enabled again begins with what happens from then on. The account is told by mail.",
+    "delete_webhook": "Nothing more is sent; a request that is under way may still arrive.",
+    "rotate_webhook_secret": "Requests carry signatures of both secrets for a day; rotating twice ends the old one.",
+    "test_webhook": "One request of type `webhook.test`, soon, and not repeated: `deliveries` tells what became of it.",
+    "replay_webhook": "By change numbers, both included; only types that it wants, each with the id that it had.",
+    "list_webhook_deliveries": "Kept for two weeks. What is `retrying` holds up later events.",
     "restore_list": "Brings back what the deletion took, not what it moved to the inbox.",
 }
 
@@ -88,6 +99,8 @@ def scopes_of(operation: Mapping[str, Any], method: str) -> list[str]:
     name = operation["operationId"]
     if name in _OTHERWISE:
         return _OTHERWISE[name]
+    if operation["tags"][0] in _BOTH:
+        return [_ACCOUNT, _READ]
     read, write = _OF_TAG.get(operation["tags"][0], (None, None))
     scope = read if method == "get" else write
     return [] if scope is None else [scope]  # that every tag is known, and the scope is right, test_matrix.py shows

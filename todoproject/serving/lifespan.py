@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from tasks.background.reminders import JOBS
+from tasks.background import JOBS
 from tasks.live.streams import streams
 from todoproject.background.runner import Runner
 from todoproject.database.client.pool import pool

@@ -133,6 +133,7 @@ def _serving(url: str) -> Iterator[str]:
         "DATABASE_URL": url,
         "DATABASE_SCHEMA": settings.DATABASE_SCHEMA,
         "DATABASE_POOL_SIZE": "2",
+        "BACKGROUND": "false",  # nobody is reminded, and no webhook told, of what was so when the backup was made
         "MIGRATE_ON_START": "true",  # the scratch database only: an old backup must work with this code
     }
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "runserver", f"127.0.0.1:{port}", "--workers=1"]

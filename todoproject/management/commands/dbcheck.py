@@ -24,7 +24,7 @@ CHECKS: dict[str, list[Check]] = {
     "Role": [server.role, server.session_settings],
     "Schema": [schema.migrations, schema.fence, health.broken_objects],
     "Growth": [health.size, health.dead_rows, health.statistics, health.wraparound, health.purge],
-    "Activity": [health.long_transactions, health.leftovers, health.reminders],
+    "Activity": [health.long_transactions, health.leftovers, health.reminders, health.webhooks],
 }
 OK, PROBLEM, UNREACHABLE = 0, 1, 2
 

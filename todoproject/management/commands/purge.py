@@ -16,10 +16,11 @@ from django.utils import timezone
 
 from accounts import idempotency
 from accounts.models import AccessToken, AuditEvent, EmailChange, EmailLink, IdempotencyKey, StreamTicket, User
-from tasks.models import Change, Reminder, Task, TaskList
+from tasks.models import Change, Reminder, Task, TaskList, WebhookDelivery
 
 # A batch is a transaction of its own: it holds few locks for a short while, and what is done stays done.
 BATCH = 1000
+DELIVERY_RETENTION = timedelta(days=14)  # longer than anything is tried
 TOKEN_RETENTION = timedelta(days=30)  # long enough to answer "which token was that?"
 
 
@@ -28,7 +29,8 @@ class Command(BaseCommand):
         "Remove for good: tasks and lists deleted more than TASK_RETENTION_DAYS ago, tokens that ended more than 30"
         " days ago, expired codes from mails, changes of e-mail that nobody agreed to, expired answers to idempotency"
         " keys, expired sessions of the admin, audit events older than AUDIT_RETENTION_DAYS, changes in"
-        " the history, and reminders that have fired, older than CHANGE_RETENTION_DAYS. In small"
+        " the history that no webhook waits for, and reminders that have fired, older than CHANGE_RETENTION_DAYS,"
+        " deliveries to webhooks older than 14 days. In small"
         " batches beside traffic, leaving what somebody holds; run it every day, stop it at any moment. Exit code 0:"
         " done; 1: failed, and what was removed stays removed."
     )
@@ -89,7 +91,8 @@ _REMOVE_OLD = """
 DELETE FROM changes WHERE user_id = %(owner)s AND change_no IN (
     SELECT change_no FROM (
         SELECT change_no, at FROM changes WHERE user_id = %(owner)s ORDER BY change_no LIMIT %(most)s) AS first
-     WHERE at < %(oldest)s)
+     WHERE at < %(oldest)s AND change_no <= ALL (
+           SELECT position FROM webhooks WHERE user_id = %(owner)s AND is_enabled))
 """
 
 
@@ -138,6 +141,7 @@ def _outlived(now: datetime) -> "dict[str, QuerySet[Any]]":
         "stored_answers": IdempotencyKey.objects.filter(created_at__lt=now - idempotency.LIFETIME),
         "stream_tickets": StreamTicket.objects.filter(expires_at__lt=now),
         "reminders": Reminder.objects.filter(settled_at__lt=now - timedelta(days=settings.CHANGE_RETENTION_DAYS)),
+        "webhook_deliveries": WebhookDelivery.objects.filter(created_at__lt=now - DELIVERY_RETENTION),
         "sessions": Session.objects.filter(expire_date__lt=now),
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tasks.background.reminders import JOBS
+from tasks.background import JOBS
 from todoproject.background import process
 from todoproject.background.runner import Runner
 from todoproject.serving import startup
@@ -21,9 +21,10 @@ logger = logging.getLogger("todoproject.background")
 
 class Command(BaseCommand):
     help = (
-        "Fire reminders when they are due, and send their mails. `runserver` does that by itself, unless"
-        " BACKGROUND=false: this is for servers that something else starts, and for a machine of its own. Any number"
-        " may run at once, and be killed at any moment: nothing is fired twice, and what was under way is done again."
+        "Fire reminders when they are due, deliver to webhooks, and send their mails. `runserver` does that by itself,"
+        " unless BACKGROUND=false: this is for servers that something else starts, and for a machine of its own. Any"
+        " number may run at once, and be killed at any moment: nothing is fired twice, and what was under way is done"
+        " again."
         " It knows of no requests, so it looks every BACKGROUND_POLL_SECONDS for ever. Ends in order at SIGTERM. Exit"
         " code 0: ended; 1: failed."
     )

@@ -138,3 +138,23 @@ def reminders(session: Session) -> Iterator[Found]:
     else:
         when = f"the next fires at {following:%Y-%m-%d %H:%M} UTC" if following else "none is set"
         yield "reminders", "ok", f"none is late; {when}", ""
+
+
+def webhooks(session: Session) -> Iterator[Found]:
+    if not session.rows("SELECT to_regclass(format('%%I.webhooks', %(schema)s)) IS NOT NULL")[0][0]:
+        return
+    schema = settings.DATABASE_SCHEMA
+    [(enabled, failing, waiting)] = session.rows(
+        "SELECT count(*), count(failing_since), count(*) FILTER (WHERE users.change_no > position"  # noqa: S608 -- ours
+        " AND users.changed_at < now() - interval '5 minutes'"
+        " AND coalesce(leased_until, next_try_at, begun_at) < now() - interval '5 minutes')"
+        f" FROM {schema}.webhooks JOIN {schema}.users ON users.id = user_id WHERE is_enabled AND is_active"
+    )
+    if waiting:
+        text = f"{waiting} of {enabled} have not been told of what has happened more than five minutes ago"
+        advice = "Does `runserver` run, without BACKGROUND=false? Else start `python manage.py runworker`."
+        yield "webhooks", "warning", text, advice
+    elif failing:
+        yield "webhooks", "note", f"{failing} of {enabled} fail", "Their owners are told after three days."
+    else:
+        yield "webhooks", "ok", f"{enabled} enabled, none fails", ""

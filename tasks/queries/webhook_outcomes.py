@@ -1,0 +1,151 @@
+"""What became of events at webhooks: how far each hook has come, when what has failed is tried again, and when not.
+
+As `webhook_events`, behind nobody's token.
+"""
+
+from typing import NamedTuple
+
+from tasks.queries.webhook_events import LEASE_SECONDS, Event, Lease, Queued
+from todoproject.database.client.pool import pool
+from todoproject.database.client.statement import Statement
+
+# After how many seconds an event that has failed is tried again. After four tries the hook goes on without it.
+SCHEDULE = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+TRIES_IN_ORDER = 4
+# A hook that has had no success for so long is disabled.
+PATIENCE = "interval '3 days'"
+
+
+class Outcome(NamedTuple):
+    """What came of a try."""
+
+    status: int | None
+    error: str | None
+    milliseconds: int
+
+    @property
+    def is_delivered(self) -> bool:
+        return self.error is None and self.status is not None and 200 <= self.status < 300
+
+
+# Where the receiver is gone (410), or has taken nothing for days, the hook is disabled. A test proves no failure.
+_HEALTH = f"""
+    failing_since = CASE WHEN %(delivered)s THEN NULL WHEN %(is_test)s THEN failing_since
+                         ELSE coalesce(failing_since, statement_timestamp()) END,
+    is_enabled = is_enabled AND (%(delivered)s OR %(is_test)s
+        OR (%(status)s::integer IS DISTINCT FROM 410
+            AND coalesce(failing_since, statement_timestamp()) > statement_timestamp() - {PATIENCE})),
+    disabled_reason = CASE WHEN NOT is_enabled THEN disabled_reason WHEN %(delivered)s OR %(is_test)s THEN NULL
+                           WHEN %(status)s::integer = 410 THEN 'gone' ELSE 'failing' END
+"""
+# `moves`: the event is through, at this hook's turn; else the hook waits for it, and its lease ends.
+_NOTE = Statement.unfenced(
+    f"""
+    WITH hook AS (
+        UPDATE webhooks
+           SET position = CASE WHEN %(moves)s THEN %(change_no)s ELSE position END,
+               tries = CASE WHEN %(moves)s THEN 0 ELSE tries + 1 END,
+               delivery_id = CASE WHEN %(moves)s THEN NULL ELSE %(delivery)s::uuid END,
+               next_try_at = CASE WHEN %(moves)s THEN NULL
+                                  ELSE statement_timestamp() + %(wait)s * interval '1 second' END,
+               leased_until = CASE WHEN %(moves)s THEN statement_timestamp() + interval '{LEASE_SECONDS} seconds' END,
+               {_HEALTH}
+         WHERE id = %(hook)s AND lease_no = %(lease)s AND position < %(change_no)s
+        RETURNING id, user_id, is_enabled)
+    INSERT INTO webhooks_deliveries
+           (id, user_id, webhook_id, change_no, type, state, tries, status, error, duration_ms, tried_at, next_try_at)
+    SELECT %(delivery)s::uuid, user_id, id, %(change_no)s, %(type)s::text,
+           CASE WHEN is_enabled OR %(delivered)s THEN %(state)s::text ELSE 'failed' END,
+           %(tries)s::integer, %(status)s::integer, %(error)s::text, %(duration_ms)s::integer, statement_timestamp(),
+           CASE WHEN is_enabled AND NOT %(delivered)s THEN statement_timestamp() + %(wait)s * interval '1 second' END
+      FROM hook
+        ON CONFLICT (id) DO UPDATE
+           SET state = EXCLUDED.state, tries = EXCLUDED.tries, status = EXCLUDED.status, error = EXCLUDED.error,
+               duration_ms = EXCLUDED.duration_ms, tried_at = EXCLUDED.tried_at, next_try_at = EXCLUDED.next_try_at
+    RETURNING (SELECT is_enabled FROM hook)
+    """,  # noqa: S608 -- ours
+    writes=True,
+)
+_NOTE_QUEUED = Statement.unfenced(
+    f"""
+    WITH hook AS (
+        UPDATE webhooks SET {_HEALTH}
+         WHERE id = %(hook)s AND user_id = %(user)s
+        RETURNING id, is_enabled)
+    UPDATE webhooks_deliveries
+       SET state = CASE WHEN hook.is_enabled OR %(delivered)s THEN %(state)s::text ELSE 'failed' END,
+           status = %(status)s, error = %(error)s, duration_ms = %(duration_ms)s, tried_at = statement_timestamp(),
+           next_try_at = CASE WHEN %(state)s = 'set_aside' AND hook.is_enabled
+                              THEN statement_timestamp() + %(wait)s * interval '1 second' END
+      FROM hook
+     WHERE webhook_id = hook.id AND webhooks_deliveries.id = %(delivery)s AND webhooks_deliveries.tries = %(tries)s
+       AND state IN ('queued', 'set_aside')
+    """,  # noqa: S608 -- ours
+    writes=True,
+)
+_GIVE_UP = Statement.unfenced(
+    "UPDATE webhooks_deliveries SET state = 'failed', error = %(error)s, next_try_at = NULL"
+    " WHERE id = %(id)s AND tries = %(tries)s AND state IN ('queued', 'set_aside')",
+    writes=True,
+    repeatable=True,
+)
+# The lease ends, and with it the right to note anything.
+_PASS_OVER = Statement.unfenced(
+    """
+    UPDATE webhooks SET position = greatest(position, %(reached)s),
+           leased_until = CASE WHEN %(ends)s THEN statement_timestamp() ELSE leased_until END
+     WHERE id = %(hook)s AND lease_no = %(lease)s
+    """,
+    writes=True,
+    repeatable=True,
+)
+
+
+def wait_after(tries: int) -> int | None:
+    """Return after how many seconds an event that was tried so often is tried again; None: never."""
+    return SCHEDULE[tries - 1] if tries <= len(SCHEDULE) else None
+
+
+async def note(lease: Lease, event: Event, outcome: Outcome) -> bool:
+    """Note what became of an event at its hook's turn; tell whether the hook goes on, and it is ours still."""
+    tries = event.tries + 1
+    is_over = outcome.is_delivered or tries >= TRIES_IN_ORDER
+    state = "delivered" if outcome.is_delivered else "set_aside" if is_over else "retrying"
+    values = {"hook": lease.hook, "lease": lease.number, "moves": is_over, **_values(event, outcome, state)}
+    rows = await pool.execute(_NOTE, values)
+    return bool(rows) and rows.text(0, 0) == "t" and is_over
+
+
+async def note_queued(leased: Queued, event: Event, outcome: Outcome) -> None:
+    """Note what became of a delivery by itself; a test is not repeated."""
+    is_last = event.change_no is None or wait_after(leased.tries) is None
+    state = "delivered" if outcome.is_delivered else "failed" if is_last else "set_aside"
+    values = _values(event, outcome, state)
+    await pool.execute(_NOTE_QUEUED, {"hook": leased.hook, "user": leased.user, **values})
+
+
+def _values(event: Event, outcome: Outcome, state: str) -> dict[str, object]:
+    tries = event.tries + 1
+    return {
+        "change_no": event.change_no,
+        "type": event.type,
+        "delivery": event.delivery,
+        "tries": tries,
+        "wait": wait_after(tries) or 0,
+        "state": state,
+        "delivered": outcome.is_delivered,
+        "is_test": event.change_no is None,
+        "status": outcome.status,
+        "error": outcome.error,
+        "duration_ms": outcome.milliseconds,
+    }
+
+
+async def give_up(leased: Queued, why: str) -> None:
+    """Note that a delivery is not tried any more."""
+    await pool.execute(_GIVE_UP, {"id": leased.id, "tries": leased.tries, "error": why})
+
+
+async def pass_over(lease: Lease, reached: int, *, ends: bool) -> None:
+    """Move a hook on to where nothing that it wants has been found; `ends`: and let others have it."""
+    await pool.execute(_PASS_OVER, {"hook": lease.hook, "lease": lease.number, "reached": reached, "ends": ends})

@@ -1,0 +1,1 @@
+"""How events reach webhooks: one request, and the order of many. What to send, and what became of it, queries say."""
