@@ -33,7 +33,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0047_reminders_filled")]
+    dependencies = [("tasks", "0050_webhooks_end")]
 
     operations = [
         run(TASK_BOOKS, _TREE.TASK_BOOKS),

@@ -11,6 +11,6 @@ from django.db import migrations
 class Migration(migrations.Migration):
     atomic = False  # an index is removed concurrently outside of transactions only
 
-    dependencies = [("tasks", "0055_quick_rules")]
+    dependencies = [("tasks", "0056_quick_rules")]
 
     operations = [RemoveIndexConcurrently("task", "tasks_by_update")]

@@ -17,7 +17,7 @@ INLINED = f"ALTER FUNCTION {SCHEMA}.are_reminders(jsonb) RESET search_path;"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0047_reminders_filled")]
+    dependencies = [("tasks", "0055_open_between")]
 
     operations = [
         migrations.RunSQL(CALLED, INLINED),
