@@ -54,7 +54,7 @@ def _with_token(new_user: str) -> Statement:
     return Statement.unfenced(
         f"WITH new_user AS ({new_user}), crowded AS ({_CROWDED}), new_token AS ({new_token}),"
         f" {audit.recorded('new_user')}"
-        f" SELECT ({user}), ({expiry})->>'expires_at'",
+        f" SELECT ({user}), ({expiry})::json->>'expires_at'",
         writes=True,
     )
 
