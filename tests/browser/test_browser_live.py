@@ -36,8 +36,11 @@ def served(folder: Path) -> Iterator[str]:
         pages.shutdown()
 
 
-def test_what_one_window_does_appears_in_the_other(server: Server, thread: ThreadPoolExecutor) -> None:
-    thread.submit(two_windows, server).result()
+def test_what_one_window_does_appears_in_the_other(postgres: None, thread: ThreadPoolExecutor) -> None:
+    """Over two workers, so that each window may be told by another one."""
+    settings = {"STREAM_LIFETIME_SECONDS": "3600", "LIVE_POLL_SECONDS": "30", "BACKGROUND": "true"}
+    with Server("--workers", "2", **settings) as server:
+        thread.submit(two_windows, server).result()
 
 
 def two_windows(server: Server) -> None:
