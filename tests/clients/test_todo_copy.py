@@ -96,13 +96,29 @@ async def test_a_conflict_is_told_and_waits_for_a_decision(todo: AsyncClient, co
     assert reason is not None
     assert (reason.code, reason.document["task"]["title"]) == ("precondition-failed", "Theirs")
     assert (await todo.tasks.get(other.id)).title == "No conflict"
-    assert (await todo.tasks.get(task.id)).title == "Theirs"
+    present = await todo.tasks.get(task.id)
+    assert (present.title, present.is_completed) == ("Theirs", False)
     with LocalCopy(tmp_path / "copy.sqlite") as reopened:
         assert [edit.data for edit in reopened.held()] == [{"title": "Mine"}]
         reopened.send_again(reopened.held()[0], title="Mine, knowing theirs")
         assert (await todo.sync(reopened)).held == []
     present = await todo.tasks.get(task.id)
     assert (present.title, present.is_completed) == ("Mine, knowing theirs", True)
+
+
+async def test_what_was_made_on_an_edit_conflicts_with_what_came_between(todo: AsyncClient, copy: LocalCopy) -> None:
+    task = await todo.tasks.create("Seen")
+    await todo.sync(copy)
+    copy.complete(task)
+    copy.update(task, title="Mine")
+    steps = copy.rounds()
+    page = await todo.run(next(steps))
+    results = await todo.run(steps.send(page))
+    await todo.tasks.update(task.id, title="Theirs")  # after the completion was sent, before the title is
+    await todo.run(steps.send(results))
+    steps.close()
+    report = await todo.sync(copy)
+    assert [(edit.state, edit.data) for edit in report.held] == [("conflict", {"title": "Mine"})]
 
 
 async def test_what_is_refused_waits_with_its_reason_and_can_be_discarded(todo: AsyncClient, copy: LocalCopy) -> None:
@@ -167,7 +183,7 @@ async def test_a_copy_that_was_away_too_long_begins_anew(todo: AsyncClient, copy
     assert _here(copy) == await _there(todo)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_whatever_happens_on_both_sides_both_end_equal(todo: AsyncClient, copy: LocalCopy, seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(25):
