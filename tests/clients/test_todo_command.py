@@ -151,7 +151,13 @@ def test_a_token_stays_at_its_server(dora: Todo, monkeypatch: pytest.MonkeyPatch
     assert (dora("ls").code, "not logged in" in dora("ls").err) == (3, True)
 
 
-def test_logging_out_revokes_the_token(dora: Todo, server: Server, tmp_path: Path) -> None:
+def test_logging_out_revokes_the_token(
+    dora: Todo, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TODO_TOKEN", session_at(server.url)["token"])
+    assert (dora("logout").code, dora("ls").code) == (0, 3)
+    monkeypatch.delenv("TODO_TOKEN")
+    assert dora("ls").code == 0  # the login of the configuration is another one
     token = json.loads((tmp_path / "todo-client" / "config.json").read_text())["logins"][server.url]["token"]
     assert dora("logout").code == 0
     assert (dora("ls").code, dora("login", "--with-token", stdin=f"{token}\n").code) == (3, 3)
@@ -250,7 +256,7 @@ def test_the_programs_of_the_readme_run(server: Server, tmp_path: Path, monkeypa
     finished = subprocess.run(program, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert "It is called Buy oat milk now." in finished.stdout
-    assert "conflict {'title': 'Buy two bottles of milk'} precondition-failed" in finished.stdout
+    assert "conflict {'title': 'Buy two bottles of milk'} 412 precondition-failed" in finished.stdout
 
 
 def test_the_commands_of_the_readme_run(todo: Todo, server: Server) -> None:

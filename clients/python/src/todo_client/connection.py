@@ -53,7 +53,7 @@ def arguments(request: Request, token: str | None, *, silence: float | None = No
     return given
 
 
-def change_no(response: httpx.Response, before: int | None) -> int | None:
+def change_no(response: httpx.Response, before: int) -> int:
     """Return the number that a write has taken; the one before where it has changed nothing."""
     number = response.headers.get("Change-No")
     return before if number is None else int(number)
