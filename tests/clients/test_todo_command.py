@@ -79,7 +79,7 @@ def test_a_day_with_it(dora: Todo, tmp_path: Path) -> None:
     added = dora("add", "Buy milk", "--due", "tomorrow", "--list", "home", "-t", "shop", "-p", "high")
     assert added.out.startswith("Added 1: Buy milk, due tomorrow")
     dora("add", "Water the plants", "--due", "today 23:59", "--repeat", "daily")
-    dora("add", "[bold]Not markup[/bold]")
+    dora("add", "[bold]Not markup[/bold] :tada:")
 
     listed = dora("ls").out.splitlines()
 
@@ -92,8 +92,8 @@ def test_a_day_with_it(dora: Todo, tmp_path: Path) -> None:
     assert dora("show", "3", "--json").json["title"] == "Mark"
     assert dora("rm", "Mark").code == 0
     assert dora("undo").out.startswith("Undone: Mark")
-    assert dora("undo").out.startswith("Undone: [bold]Not markup[/bold]")  # the edit before that
-    assert [task["title"] for task in dora("ls", "--json", "markup").json] == ["[bold]Not markup[/bold]"]
+    assert dora("undo").out.startswith("Undone: [bold]Not markup[/bold] :tada:")  # the edit before that
+    assert [task["title"] for task in dora("ls", "--json", "markup").json] == ["[bold]Not markup[/bold] :tada:"]
     assert [task["title"] for task in dora("--json", "ls", "--list", "home", "--all").json] == ["Buy milk"]
     assert dora("reopen", "milk").out.startswith("Reopened")
     assert "3 open" in dora("stats").out
@@ -109,7 +109,7 @@ def test_days_are_those_of_the_account(dora: Todo, server: Server, tmp_path: Pat
 
 
 def test_mistakes_are_told_in_a_sentence_and_an_exit_code(
-    todo: Todo, server: Server, monkeypatch: pytest.MonkeyPatch
+    todo: Todo, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert (todo("ls").code, "todo login" in todo("ls").err) == (3, True)
     assert todo("login", "--email", "nobody@example.com", stdin="wrong\n").code == 3
@@ -144,6 +144,8 @@ def test_mistakes_are_told_in_a_sentence_and_an_exit_code(
     assert todo("ls").code == 6
     monkeypatch.setenv("TODO_SERVER", "nowhere")
     assert todo("ls").code == 2
+    (tmp_path / "todo-client" / "config.json").write_text('{"logins": {"http://127.0.0.1": {}}}')
+    assert (todo("ls").code, "Mend" in todo("ls").err) == (2, True)
 
 
 def test_a_token_stays_at_its_server(dora: Todo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ class Session:
     _client: Client | None = None
     _memory: Memory | None = None
     _zone: ZoneInfo | None = None
-    console: Console = field(default_factory=lambda: Console(highlight=False, width=_width()))
+    console: Console = field(default_factory=lambda: Console(highlight=False, emoji=False, width=_width()))
 
     @property
     def client(self) -> Client:
