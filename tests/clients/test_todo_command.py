@@ -231,15 +231,14 @@ def test_the_wheel_brings_the_command_along(server: Server, tmp_path: Path) -> N
         assert finished.returncode == 0, finished.stderr
         return finished.stdout
 
-    assert todo("add", "Buy milk").startswith("Added 1")
     assert {"ls", "lists"} <= set(todo(_TODO_COMPLETE="complete_bash", COMP_WORDS="todo l", COMP_CWORD="1").split())
     assert next((tmp_path / "venv").rglob("todo_client/py.typed")).is_file()
     command = [python.parent / "todo", "watch"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         assert watching.stdout.readline().startswith("Watching")
-        todo("done", "milk")
-        assert watching.stdout.readline().split()[1:] == ["done", "Buy", "milk"]
+        assert todo("add", "Buy milk").startswith("Added 1")
+        assert watching.stdout.readline().split()[1:] == ["new", "Buy", "milk"]
         watching.send_signal(signal.SIGINT)
         assert watching.wait(timeout=30) == 0
 
