@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from todo_client import AsyncClient, LocalCopy, Retries
+from todo_client import AsyncClient, Conflict, LocalCopy, Retries
 from todo_client.copy.local import NotInCopy
+from todo_client.errors import problem
 
 from tests.clients.test_todo_client import URL, Losing
 from tests.support.people import Person
@@ -151,6 +152,30 @@ async def test_a_lost_answer_to_a_push_repeats_nothing(
         assert (await todo.sync(copy)).sent == 2
         assert sorted([task.title async for task in todo.tasks.list()]) == ["Later", "Once"]
         assert _here(copy) == await _there(todo)
+
+
+async def test_a_batch_that_another_program_is_sending_is_left_to_it(todo: AsyncClient, copy: LocalCopy) -> None:
+    copy.create("Once")
+    steps = copy.rounds()
+    sent = steps.send(await todo.run(next(steps)))
+    with pytest.raises(Conflict):
+        steps.throw(problem(409, {"code": "in-flight"}))
+    assert [edit.state for edit in copy.pending()] == ["pending"]
+    steps = copy.rounds()
+    again = steps.send(await todo.run(next(steps)))
+    assert again.request == sent.request  # key and all: whoever comes second is given the first one's answer
+
+
+async def test_an_edit_too_many_is_found_and_held(todo: AsyncClient, copy: LocalCopy) -> None:
+    copy.create("Good")
+    copy.create("Bad")
+    steps = copy.rounds()
+    step = steps.send(await todo.run(next(steps)))
+    step = steps.throw(problem(422, {"code": "too-many-changes"}))  # of both together
+    step = steps.send(await todo.run(step))
+    steps.throw(problem(422, {"code": "too-many-changes"}))
+    assert [(edit.data["title"], edit.state) for edit in copy.held()] == [("Bad", "refused")]
+    assert [task.title async for task in todo.tasks.list()] == ["Good"]
 
 
 async def test_an_edit_of_what_is_gone_is_told(todo: AsyncClient, copy: LocalCopy) -> None:
