@@ -79,7 +79,7 @@ def test_a_day_with_it(dora: Todo, tmp_path: Path) -> None:
     added = dora("add", "Buy milk", "--due", "tomorrow", "--list", "home", "-t", "shop", "-p", "high")
     assert added.out.startswith("Added 1: Buy milk, due tomorrow")
     dora("add", "Water the plants", "--due", "today 23:59", "--repeat", "daily")
-    dora("add", "[bold]Not markup[/bold]")
+    dora("add", "[bold]Not markup[/bold] :tada:")
 
     listed = dora("ls").out.splitlines()
 
@@ -92,8 +92,8 @@ def test_a_day_with_it(dora: Todo, tmp_path: Path) -> None:
     assert dora("show", "3", "--json").json["title"] == "Mark"
     assert dora("rm", "Mark").code == 0
     assert dora("undo").out.startswith("Undone: Mark")
-    assert dora("undo").out.startswith("Undone: [bold]Not markup[/bold]")  # the edit before that
-    assert [task["title"] for task in dora("ls", "--json", "markup").json] == ["[bold]Not markup[/bold]"]
+    assert dora("undo").out.startswith("Undone: [bold]Not markup[/bold] :tada:")  # the edit before that
+    assert [task["title"] for task in dora("ls", "--json", "markup").json] == ["[bold]Not markup[/bold] :tada:"]
     assert [task["title"] for task in dora("--json", "ls", "--list", "home", "--all").json] == ["Buy milk"]
     assert dora("reopen", "milk").out.startswith("Reopened")
     assert "3 open" in dora("stats").out
@@ -109,7 +109,7 @@ def test_days_are_those_of_the_account(dora: Todo, server: Server, tmp_path: Pat
 
 
 def test_mistakes_are_told_in_a_sentence_and_an_exit_code(
-    todo: Todo, server: Server, monkeypatch: pytest.MonkeyPatch
+    todo: Todo, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert (todo("ls").code, "todo login" in todo("ls").err) == (3, True)
     assert todo("login", "--email", "nobody@example.com", stdin="wrong\n").code == 3
@@ -144,6 +144,8 @@ def test_mistakes_are_told_in_a_sentence_and_an_exit_code(
     assert todo("ls").code == 6
     monkeypatch.setenv("TODO_SERVER", "nowhere")
     assert todo("ls").code == 2
+    (tmp_path / "todo-client" / "config.json").write_text('{"logins": {"http://127.0.0.1": {}}}')
+    assert (todo("ls").code, "Mend" in todo("ls").err) == (2, True)
 
 
 def test_a_token_stays_at_its_server(dora: Todo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +153,13 @@ def test_a_token_stays_at_its_server(dora: Todo, monkeypatch: pytest.MonkeyPatch
     assert (dora("ls").code, "not logged in" in dora("ls").err) == (3, True)
 
 
-def test_logging_out_revokes_the_token(dora: Todo, server: Server, tmp_path: Path) -> None:
+def test_logging_out_revokes_the_token(
+    dora: Todo, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TODO_TOKEN", session_at(server.url)["token"])
+    assert (dora("logout").code, dora("ls").code) == (0, 3)
+    monkeypatch.delenv("TODO_TOKEN")
+    assert dora("ls").code == 0  # the login of the configuration is another one
     token = json.loads((tmp_path / "todo-client" / "config.json").read_text())["logins"][server.url]["token"]
     assert dora("logout").code == 0
     assert (dora("ls").code, dora("login", "--with-token", stdin=f"{token}\n").code) == (3, 3)
@@ -223,16 +231,14 @@ def test_the_wheel_brings_the_command_along(server: Server, tmp_path: Path) -> N
         assert finished.returncode == 0, finished.stderr
         return finished.stdout
 
-    assert todo("add", "Buy milk").startswith("Added 1")
-    assert "Buy milk" in todo("ls")
     assert {"ls", "lists"} <= set(todo(_TODO_COMPLETE="complete_bash", COMP_WORDS="todo l", COMP_CWORD="1").split())
     assert next((tmp_path / "venv").rglob("todo_client/py.typed")).is_file()
     command = [python.parent / "todo", "watch"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         assert watching.stdout.readline().startswith("Watching")
-        todo("done", "milk")
-        assert watching.stdout.readline().split()[1:] == ["done", "Buy", "milk"]
+        assert todo("add", "Buy milk").startswith("Added 1")
+        assert watching.stdout.readline().split()[1:] == ["new", "Buy", "milk"]
         watching.send_signal(signal.SIGINT)
         assert watching.wait(timeout=30) == 0
 
@@ -251,7 +257,7 @@ def test_the_programs_of_the_readme_run(server: Server, tmp_path: Path, monkeypa
     finished = subprocess.run(program, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert "It is called Buy oat milk now." in finished.stdout
-    assert "conflict {'title': 'Buy two bottles of milk'} precondition-failed" in finished.stdout
+    assert "conflict {'title': 'Buy two bottles of milk'} 412 precondition-failed" in finished.stdout
 
 
 def test_the_commands_of_the_readme_run(todo: Todo, server: Server) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from todo_client import AsyncClient, LocalCopy, Retries
+from todo_client import AsyncClient, Conflict, LocalCopy, Retries
 from todo_client.copy.local import NotInCopy
+from todo_client.errors import problem
 
 from tests.clients.test_todo_client import URL, Losing
 from tests.support.people import Person
@@ -96,13 +97,29 @@ async def test_a_conflict_is_told_and_waits_for_a_decision(todo: AsyncClient, co
     assert reason is not None
     assert (reason.code, reason.document["task"]["title"]) == ("precondition-failed", "Theirs")
     assert (await todo.tasks.get(other.id)).title == "No conflict"
-    assert (await todo.tasks.get(task.id)).title == "Theirs"
+    present = await todo.tasks.get(task.id)
+    assert (present.title, present.is_completed) == ("Theirs", False)
     with LocalCopy(tmp_path / "copy.sqlite") as reopened:
         assert [edit.data for edit in reopened.held()] == [{"title": "Mine"}]
         reopened.send_again(reopened.held()[0], title="Mine, knowing theirs")
         assert (await todo.sync(reopened)).held == []
     present = await todo.tasks.get(task.id)
     assert (present.title, present.is_completed) == ("Mine, knowing theirs", True)
+
+
+async def test_what_was_made_on_an_edit_conflicts_with_what_came_between(todo: AsyncClient, copy: LocalCopy) -> None:
+    task = await todo.tasks.create("Seen")
+    await todo.sync(copy)
+    copy.complete(task)
+    copy.update(task, title="Mine")
+    steps = copy.rounds()
+    page = await todo.run(next(steps))
+    results = await todo.run(steps.send(page))
+    await todo.tasks.update(task.id, title="Theirs")  # after the completion was sent, before the title is
+    await todo.run(steps.send(results))
+    steps.close()
+    report = await todo.sync(copy)
+    assert [(edit.state, edit.data) for edit in report.held] == [("conflict", {"title": "Mine"})]
 
 
 async def test_what_is_refused_waits_with_its_reason_and_can_be_discarded(todo: AsyncClient, copy: LocalCopy) -> None:
@@ -137,6 +154,30 @@ async def test_a_lost_answer_to_a_push_repeats_nothing(
         assert _here(copy) == await _there(todo)
 
 
+async def test_a_batch_that_another_program_is_sending_is_left_to_it(todo: AsyncClient, copy: LocalCopy) -> None:
+    copy.create("Once")
+    steps = copy.rounds()
+    sent = steps.send(await todo.run(next(steps)))
+    with pytest.raises(Conflict):
+        steps.throw(problem(409, {"code": "in-flight"}))
+    assert [edit.state for edit in copy.pending()] == ["pending"]
+    steps = copy.rounds()
+    again = steps.send(await todo.run(next(steps)))
+    assert again.request == sent.request  # key and all: whoever comes second is given the first one's answer
+
+
+async def test_an_edit_too_many_is_found_and_held(todo: AsyncClient, copy: LocalCopy) -> None:
+    copy.create("Good")
+    copy.create("Bad")
+    steps = copy.rounds()
+    step = steps.send(await todo.run(next(steps)))
+    step = steps.throw(problem(422, {"code": "too-many-changes"}))  # of both together
+    step = steps.send(await todo.run(step))
+    steps.throw(problem(422, {"code": "too-many-changes"}))
+    assert [(edit.data["title"], edit.state) for edit in copy.held()] == [("Bad", "refused")]
+    assert [task.title async for task in todo.tasks.list()] == ["Good"]
+
+
 async def test_an_edit_of_what_is_gone_is_told(todo: AsyncClient, copy: LocalCopy) -> None:
     edited, deleted = await todo.tasks.create("Edited here"), await todo.tasks.create("Deleted here")
     await todo.sync(copy)
@@ -167,7 +208,7 @@ async def test_a_copy_that_was_away_too_long_begins_anew(todo: AsyncClient, copy
     assert _here(copy) == await _there(todo)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_whatever_happens_on_both_sides_both_end_equal(todo: AsyncClient, copy: LocalCopy, seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(25):

@@ -117,8 +117,8 @@ class Changes(_Resource):
 class AsyncClient:
     """An asynchronous client of the task API; close it, or use it as a asynchronous context manager.
 
-    `server` is its address, without `/v1`. `change_no` is the number of the last change that was made with it: what
-    `changes.undo` takes.
+    `server` is its address, without `/v1`. `change_no` is the number of the last change that was made with it, 0 before
+    the first: what `changes.undo` takes.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class AsyncClient:
         self._http = httpx.AsyncClient(**connection.options(server, timeout), transport=transport)
         self.token = token
         self.retries = retries or Retries()
-        self.change_no: int | None = None
+        self.change_no = 0
         self.tasks, self.lists, self.labels = Tasks(self), Lists(self), Labels(self)
         self.changes = Changes(self)
 

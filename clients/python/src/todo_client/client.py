@@ -115,8 +115,8 @@ class Changes(_Resource):
 class Client:
     """A blocking client of the task API; close it, or use it as a context manager.
 
-    `server` is its address, without `/v1`. `change_no` is the number of the last change that was made with it: what
-    `changes.undo` takes.
+    `server` is its address, without `/v1`. `change_no` is the number of the last change that was made with it, 0 before
+    the first: what `changes.undo` takes.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Client:
         self._http = httpx.Client(**connection.options(server, timeout), transport=transport)
         self.token = token
         self.retries = retries or Retries()
-        self.change_no: int | None = None
+        self.change_no = 0
         self.tasks, self.lists, self.labels = Tasks(self), Lists(self), Labels(self)
         self.changes = Changes(self)
 

@@ -1,5 +1,6 @@
 """How both clients speak to the server over httpx."""
 
+import ssl
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypedDict
 
@@ -25,15 +26,19 @@ class Options(TypedDict):
     timeout: httpx.Timeout
     headers: dict[str, str]
     follow_redirects: bool
+    verify: ssl.SSLContext | bool
 
 
 def options(server: str, timeout: float) -> Options:
     """Return what an httpx client is made with. A redirect is not followed: it would carry the token elsewhere."""
+    # Without TLS the certificates need not be loaded, which takes longer than most requests. This context trusts none.
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if server.startswith("http://") else True
     return {
         "base_url": server.rstrip("/").removesuffix("/v1"),
         "timeout": httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
         "headers": {"User-Agent": f"todo-client/{VERSION}"},
         "follow_redirects": False,
+        "verify": trust,
     }
 
 
@@ -48,7 +53,7 @@ def arguments(request: Request, token: str | None, *, silence: float | None = No
     return given
 
 
-def change_no(response: httpx.Response, before: int | None) -> int | None:
+def change_no(response: httpx.Response, before: int) -> int:
     """Return the number that a write has taken; the one before where it has changed nothing."""
     number = response.headers.get("Change-No")
     return before if number is None else int(number)

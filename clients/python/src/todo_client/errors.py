@@ -101,9 +101,9 @@ class Changed(ProblemError):
     codes = ("precondition-failed",)
 
     @property
-    def current(self) -> dict[str, Any] | None:
-        """The task or list as it is now, if there is one."""
-        return self.document.get("task") or self.document.get("list")
+    def current(self) -> dict[str, Any]:
+        """The task or list as it is now, as JSON; empty where the server has not said."""
+        return self.document.get("task") or self.document.get("list") or {}
 
 
 class Invalid(ProblemError):

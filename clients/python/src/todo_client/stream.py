@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from todo_client.errors import ConnectionFailed, ProblemError, StreamEnded
 from todo_client.exchange import Retries
@@ -11,6 +11,8 @@ from todo_client.models import Change, Document, Task
 PATH = "/v1/changes/stream"
 # The server says every 15 seconds that it is there.
 SILENCE_SECONDS = 45.0
+# Whoever listens wants to go on listening: a server that is started anew, or a sleeping laptop, takes a minute or two.
+PATIENT = Retries(attempts=40, first_wait=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Following:
     retries: Retries
     cursor: str | None = None
     _buffer: bytes = b""
-    _failures: int = field(default=0)
+    _failures: int = 0
+    _has_begun: bool = False
     _pause: float = 1.0
 
     @property
@@ -45,7 +48,7 @@ class Following:
         """
         *blocks, self._buffer = (self._buffer + received).split(b"\n\n")
         for block in blocks:
-            self._failures = 0
+            self._failures, self._has_begun = 0, True
             if (event := self._read(block)) is not None:
                 yield event
 
@@ -63,6 +66,7 @@ class Following:
     def comes_back_after(self, failure: ProblemError | ConnectionFailed | None) -> float:
         """Return the seconds until the next connection. Raises the failure where it is not one that passes.
 
+        A stream that has been open once is given more time than one that never was: that may be a wrong address.
         Without a failure the server has ended the stream in order, as it does after an hour.
         """
         self._buffer = b""
@@ -71,7 +75,8 @@ class Following:
         if isinstance(failure, ProblemError) and failure.status not in {429, 502, 503, 504}:
             raise failure
         self._failures += 1
-        wait = self.retries.backoff(self._failures, getattr(failure, "retry_after", None))
+        retries = PATIENT if self._has_begun else self.retries
+        wait = retries.backoff(self._failures, getattr(failure, "retry_after", None))
         if wait is None:
             raise failure
         return wait

@@ -59,10 +59,12 @@ def register(context: typer.Context, email: Email = None, json: Json = False) ->
 def logout(context: typer.Context, json: Json = False) -> None:
     """Revoke the token, and forget it."""
     session = of(context, json)
+    kept = session.login
     with suppress(Unauthenticated):  # it may have ended already: that is what is wanted
         session.client.logout()
-    session.logins.logins.pop(session.server, None)
-    session.logins.save()
+    if kept is not None and session.token in {None, kept.token}:  # not where another one came from the environment
+        del session.logins.logins[session.server]
+        session.logins.save()
     session.say(f"Logged out of {session.server}")
     session.emit({"server": session.server})
 

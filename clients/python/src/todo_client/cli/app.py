@@ -1,5 +1,7 @@
 """The command `todo` as a whole: its options, its commands, and how it ends."""
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -55,6 +57,8 @@ for module in (tasks, viewing, account):
 def run() -> None:
     """Run the command; end with an exit code that means something, and never with a traceback for a user's mistake."""
     state = Run()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a title may have letters that the terminal has not
+        sys.stdout.reconfigure(errors="replace")
     try:
         app(obj=state, prog_name="todo")
     except TodoError as error:

@@ -28,8 +28,12 @@ def _read(name: str) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (ValueError, OSError) as error:
-        raise typer.BadParameter(f"{folder() / name} cannot be read ({error}). Mend it or remove it.") from error
+        raise _unreadable(name, error) from error
     return content if isinstance(content, dict) else {}
+
+
+def _unreadable(name: str, error: Exception) -> typer.BadParameter:
+    return typer.BadParameter(f"{folder() / name} cannot be read ({error!r}). Mend it or remove it.")
 
 
 def _write(name: str, content: dict[str, Any]) -> None:
@@ -60,7 +64,13 @@ class Logins:
     @classmethod
     def load(cls) -> "Logins":
         content = _read("config.json")
-        logins = {server: Login(**login) for server, login in content.get("logins", {}).items()}
+        try:
+            logins = {
+                server: Login(login["token"], login["email"], login.get("timezone"))
+                for server, login in content.get("logins", {}).items()
+            }
+        except (KeyError, TypeError, AttributeError) as error:
+            raise _unreadable("config.json", error) from error
         return cls(content.get("server", DEFAULT_SERVER), logins)
 
     def save(self) -> None:

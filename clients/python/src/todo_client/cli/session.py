@@ -38,7 +38,7 @@ class Session:
     _client: Client | None = None
     _memory: Memory | None = None
     _zone: ZoneInfo | None = None
-    console: Console = field(default_factory=lambda: Console(highlight=False, width=_width()))
+    console: Console = field(default_factory=lambda: Console(highlight=False, emoji=False, width=_width()))
 
     @property
     def client(self) -> Client:
@@ -82,7 +82,7 @@ class Session:
 
     def remember(self) -> None:
         """Remember the change just made, so that it can be undone, and the numbers that were given."""
-        if self.client.change_no is not None and self.client.change_no not in self.memory.changes:
+        if self.client.change_no and self.client.change_no not in self.memory.changes:
             self.memory.changes.append(self.client.change_no)
         self.memory.save()
 

@@ -70,8 +70,8 @@ class Rounds:
             try:
                 results = yield tasks.batch([edit.operation for edit in batch], is_atomic=False, key=batch[0].batch)
             except ProblemError as refused:
-                if refused.status not in {409, 413, 422}:
-                    raise
+                if refused.status not in {409, 413, 422} or refused.code == "in-flight":
+                    raise  # in flight: another program is sending the same batch, and its answer will be there
                 most = 1  # something in it is too much for one request: find out what
                 self._refuse(batch, refused)
                 continue
@@ -111,10 +111,8 @@ class Rounds:
         if body is None:
             self._store.drop(edit.kind, edit.id)
         elif "version" in body:
-            present = {
-                name: value for name, value in body.items() if name != "completed"
-            }  # of the answer, not the task
-            self._store.keep(edit.kind, present)
+            # `completed` is of the answer, and no member of the task.
+            self._store.keep(edit.kind, {name: value for name, value in body.items() if name != "completed"})
         self._edits.done(edit, body.get("version") if body else None)
 
     def _drop(self, edit: Edit) -> None:
