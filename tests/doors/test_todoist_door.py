@@ -227,6 +227,15 @@ async def test_wrong_paths_methods_and_parameters_are_told_in_its_words(alice: P
     assert (await alice.http.head(f"{API}/tasks")).status_code == 200
 
 
+async def test_a_token_in_the_clear_is_refused_here_too(app: httpx.ASGITransport, alice: Person, settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    far = httpx.ASGITransport(app.app, client=("203.0.113.9", 1))
+    async with httpx.AsyncClient(transport=far, base_url="http://testserver", headers=alice.http.headers) as http:
+        refused = await http.get(f"{API}/tasks")
+
+    assert _assert_refused(refused, 403)["error_tag"] == "HTTPS_REQUIRED"
+
+
 async def test_the_host_counts_here_too(alice: Person) -> None:
     _assert_refused(await alice.http.get(f"{API}/tasks", headers={"Host": "elsewhere.example"}), 400)
 
@@ -301,8 +310,35 @@ async def test_no_command_is_too_much(alice: Person) -> None:
 
 
 async def test_odd_parameters_are_refused(alice: Person) -> None:
-    for query in ("limit=0", "limit=x", "limit=201", "cursor=%00", "cursor=x", "ids=x", "project_id=x"):
+    for query in (
+        "limit=0",
+        "limit=x",
+        "limit=201",
+        "cursor=%00",
+        "cursor=x",
+        "ids=x",
+        "project_id=x",
+        "ids=a&label=b",
+    ):
         _assert_refused(await alice.http.get(f"{API}/tasks?{query}"), 400)
+    ids = ",".join(str(uuid.uuid4()) for _ in range(101))
+    _assert_refused(await alice.http.get(f"{API}/tasks", params={"ids": ids}), 400)
+    assert (await alice.http.get(f"{API}/tasks?ids=")).json()["results"] == []
+
+
+async def test_odd_paths_lead_nowhere(alice: Person) -> None:
+    for path in (
+        "tasks/x",
+        "projects/x",
+        "projects/%00",
+        "labels/%ff",
+        "labels/AA",
+        "labels/_-8",
+        "labels/a%2Fb",
+        "tasks/",
+    ):
+        _assert_refused(await alice.http.get(f"{API}/{path}"), 400, 404)
+        _assert_refused(await alice.http.delete(f"{API}/{path}"), 400, 404)
 
 
 # --- Where it stands ------------------------------------------------------------------------------
