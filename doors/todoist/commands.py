@@ -81,14 +81,26 @@ def _due(given: DueObject | None) -> str | None:
     return due
 
 
+def _checked(row: Row, due: DueObject | None) -> str:
+    """Return the task's id. Raises Problem, which undoes the write, where it does not recur as the client says it does.
+
+    A due is sent as it was given, or with words of the client's own, which are not read.
+    """
+    task = orjson.loads(row.json)
+    shown = dues.document(task) or {}
+    if due is not None and due.is_recurring and (not shown.get("is_recurring") or shown["string"] != due.string):
+        raise invalid("due", "plain_english", "How a task recurs is not read from words: set it by /v1/tasks.")
+    return str(task["id"])
+
+
 async def _add(request: "AuthenticatedRequest", new: _NewItem) -> str:
     due = _due(new.due) if new.due is not None else None
-    return _id(await tasks.create(request, new, due))
+    return _checked(await tasks.create(request, new, due), new.due)
 
 
 async def _update(request: "AuthenticatedRequest", changed: _ItemChange) -> str:
     due = _due(changed.due) if "due" in changed.model_fields_set else None
-    return _id(await tasks.change(request, places.identity("id", changed.id), changed, due))
+    return _checked(await tasks.change(request, places.identity("id", changed.id), changed, due), changed.due)
 
 
 async def _move(request: "AuthenticatedRequest", place: _ItemPlace) -> str:

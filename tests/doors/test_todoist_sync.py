@@ -160,6 +160,39 @@ async def test_every_command_does_what_it_says(alice: Person) -> None:
     assert (await alice.http.get(f"/v1/tasks/{task['id']}")).status_code == 404
 
 
+async def test_a_due_of_a_command_is_its_date_or_its_words(alice: Person) -> None:
+    dues = [
+        {"date": "2026-12-01", "string": "2026-12-01", "is_recurring": False},
+        {"date": "2026-12-01T09:00:00Z", "timezone": "Europe/Berlin"},
+        {"string": "2026-12-01"},
+        {"string": "no date"},
+        {"date": "2026-12-01T09:00:00", "timezone": "Europe/Berlin"},
+        {"string": "tomorrow"},
+        {"date": "2026-12-01", "string": "every day", "is_recurring": True},
+    ]
+    commands = [_command("item_add", content=str(number), due=due) for number, due in enumerate(dues)]
+
+    answer = await _sync(alice, None, *commands)
+
+    told = [answer["sync_status"][command["uuid"]] for command in commands]
+    assert [each if each == "ok" else each["http_code"] for each in told] == ["ok"] * 4 + [400] * 3
+    found = {item["content"]: item["due"] and item["due"]["date"] for item in answer["items"]}
+    assert found == {"0": "2026-12-01", "1": "2026-12-01T09:00:00Z", "2": "2026-12-01", "3": None}
+
+
+async def test_a_series_is_postponed_as_it_was_given_and_not_changed_by_words(alice: Person) -> None:
+    series = await alice.task(due_on="2026-12-01", recurrence={"rule": "FREQ=DAILY"})
+    (item,) = (await _sync(alice))["items"]
+    postponed = _command("item_update", id=series["id"], due={**item["due"], "date": "2026-12-03"})
+    changed = _command("item_update", id=series["id"], due={**item["due"], "string": "every week"})
+
+    answer = await _sync(alice, None, postponed, changed)
+
+    assert answer["sync_status"][postponed["uuid"]] == "ok"
+    assert answer["sync_status"][changed["uuid"]]["error_extra"]["errors"][0]["code"] == "plain_english"
+    assert answer["items"][0]["due"] == {**item["due"], "date": "2026-12-03"}
+
+
 async def test_a_form_is_taken_as_well(alice: Person) -> None:
     form = {
         "sync_token": "*",
