@@ -14,7 +14,10 @@ BATCH = 500  # tasks: their owners cannot write meanwhile
 _OWNERS = """
 SELECT id, (SELECT count(*) FROM tasks WHERE user_id = users.id) FROM users WHERE id > %s ORDER BY id LIMIT 50
 """
-_LOCK = "SELECT FROM users WHERE id = ANY (%s::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+# First the tasks, as whoever writes does in the release before, then their owners: in the other order one of the two
+# would be told of a deadlock.
+_LOCK_TASKS = "SELECT FROM tasks WHERE {} = ANY (%s::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+_LOCK_OWNERS = "SELECT FROM users WHERE id = ANY (%s::uuid[]) ORDER BY id FOR NO KEY UPDATE"
 # Those that were made meanwhile have a position already: they come last here, too.
 _FILL = """
 UPDATE tasks SET position = position_at(placed.number - 1)
@@ -42,7 +45,7 @@ def fill(apps: Any, schema_editor: Any) -> None:
             filled += _fill_one(alias, owners[0])
         else:
             with transaction.atomic(alias), connections[alias].cursor() as cursor:
-                _begin(cursor, owners)
+                _begin(cursor, owners, "user_id", owners)
                 cursor.execute(_FILL, [owners])
                 filled += cursor.rowcount
         print(f"\n    {filled:,} tasks have their positions", end="", flush=True)
@@ -73,8 +76,8 @@ def _fill_one(alias: str, owner: Any) -> int:
         keys = [key for (key,) in cursor.fetchall()]
     for begin in count(0, BATCH):
         with transaction.atomic(alias), connections[alias].cursor() as cursor:
-            _begin(cursor, [owner])
             piece = keys[begin : begin + BATCH]
+            _begin(cursor, [owner], "key", piece)
             if not piece and keys:
                 cursor.execute(_KEYS, [owner, keys, owner, True])
                 piece = [key for (key,) in cursor.fetchall()]
@@ -85,8 +88,9 @@ def _fill_one(alias: str, owner: Any) -> int:
     return len(keys)
 
 
-def _begin(cursor: Any, owners: list[Any]) -> None:
-    cursor.execute(_LOCK, [owners])
+def _begin(cursor: Any, owners: list[Any], column: str, values: list[Any]) -> None:
+    cursor.execute(_LOCK_TASKS.format(column), [values])
+    cursor.execute(_LOCK_OWNERS, [owners])
     cursor.execute("SELECT set_config('app.filling', 'on', true)")
 
 
