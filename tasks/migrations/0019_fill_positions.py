@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connections, migrations, transaction
 
 BATCH = 500  # tasks: their owners cannot write meanwhile
+_TELL_EVERY = 10_000
 
 _OWNERS = """
 SELECT id, (SELECT count(*) FROM tasks WHERE user_id = users.id) FROM users WHERE id > %s ORDER BY id LIMIT 50
@@ -39,7 +40,7 @@ UPDATE tasks SET position = position_at(%s + placed.number - 1)
 
 def fill(apps: Any, schema_editor: Any) -> None:
     alias = schema_editor.connection.alias
-    filled = 0
+    filled, told = 0, 0
     for owners, number in _batches(alias):
         if number > BATCH:
             filled += _fill_one(alias, owners[0])
@@ -48,7 +49,9 @@ def fill(apps: Any, schema_editor: Any) -> None:
                 _begin(cursor, owners, "user_id", owners)
                 cursor.execute(_FILL, [owners])
                 filled += cursor.rowcount
-        print(f"\n    {filled:,} tasks have their positions", end="", flush=True)
+        if filled >= told + _TELL_EVERY:
+            print(f"\n    {filled:,} tasks have their positions", end="", flush=True)
+            told = filled
 
 
 def _batches(alias: str) -> Iterator[tuple[list[Any], int]]:
