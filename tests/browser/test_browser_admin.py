@@ -51,11 +51,12 @@ SELECT key, key, owner.id, 'Task ' || number, is_done,
 """
 
 
-def test_every_page_looks_right_to_everybody(server: Server, thread: ThreadPoolExecutor) -> None:
-    thread.submit(look_around, server).result()
+@pytest.mark.parametrize("suffix", LOOKS, ids=["light", "dark", "phone"])
+def test_every_page_looks_right_to_everybody(server: Server, thread: ThreadPoolExecutor, suffix: str) -> None:
+    thread.submit(look_around, server, suffix).result()
 
 
-def look_around(server: Server) -> None:
+def look_around(server: Server, suffix: str) -> None:
     email = f"months-{uuid.uuid4().hex[:8]}@example.com"
     with register(server, email) as owner:
         furnish(owner)
@@ -63,18 +64,17 @@ def look_around(server: Server) -> None:
         connection.execute("ALTER TABLE todo.tasks DISABLE TRIGGER USER")
         connection.execute(MONTH, {"email": email})
         connection.execute("ALTER TABLE todo.tasks ENABLE TRIGGER USER")
-    for suffix, options in LOOKS.items():
-        with visit(server, **options) as visitor:
-            visitor.open("/admin/")
-            visitor.look(f"login{suffix}")
-            log_in(visitor, server)
-            for name, address in PAGES.items():
-                visitor.open(address)
-                visitor.look(f"{name}{suffix}")
-            if suffix == "-dark":  # scrollbars and what else the browser draws itself
-                scheme = visitor.page.evaluate("getComputedStyle(document.documentElement).colorScheme")
-                assert scheme == "dark"
-            look_at_one(visitor, email, suffix)
+    with visit(server, **LOOKS[suffix]) as visitor:
+        visitor.open("/admin/")
+        visitor.look(f"login{suffix}")
+        log_in(visitor, server)
+        for name, address in PAGES.items():
+            visitor.open(address)
+            visitor.look(f"{name}{suffix}")
+        if suffix == "-dark":  # scrollbars and what else the browser draws itself
+            scheme = visitor.page.evaluate("getComputedStyle(document.documentElement).colorScheme")
+            assert scheme == "dark"
+        look_at_one(visitor, email, suffix)
 
 
 def furnish(owner: httpx.Client) -> None:
