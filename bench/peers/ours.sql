@@ -17,9 +17,9 @@ SELECT gen_random_uuid(), id, 'session', 'login', digest, '{tasks:read,tasks:wri
   FROM bench.users;
 
 INSERT INTO todo.lists (key, id, user_id, name, position, is_archived, change_no)
-SELECT gen_random_uuid(), md5(concat(users.id, ' ', number))::uuid, users.id, 'List ' || number,
-       todo.position_at(number), false, 0
-  FROM mode, bench.users, generate_series(0, 3) AS number WHERE mode.name = 'lists';
+SELECT gen_random_uuid(), md5(concat(users.id, ' ', place))::uuid, users.id, 'List ' || place, todo.position_at(place),
+       false, 0
+  FROM mode, bench.users, generate_series(0, 3) AS place WHERE mode.name = 'lists';
 
 INSERT INTO todo.tasks (key, id, user_id, title, description, is_completed, completed_at, priority, due_on, due_at,
                         created_at, updated_at, deleted_at, version, change_no, sort_due, sort_title, position, list_id,

@@ -27,6 +27,8 @@ def value(model: type[Model], column: str, held: Any, names: Mapping[UUID, str])
     field = next(field for field in model._meta.concrete_fields if field.column == column)
     if column == "reminders" and held:
         return series.reminders(held)
+    if column == "occurrence":
+        return series.occurrence(held)
     if column == "recurrence" and held:
         return str(held["rule"])
     if column.endswith("_id") and held:

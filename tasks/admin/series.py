@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from tasks import recurrence
 from tasks.models import Task
+from todoproject.admin import words
 
 # What changes when a series moves on, for the audit.
 MOVED = ("occurrence", "due_on", "due_at", "starts_on")
@@ -50,7 +51,13 @@ def described(task: Task) -> str:
     how = task.recurrence
     begins = "counted from completion" if how["from"] == "completion" else "in its rhythm"
     missed = "what was missed is skipped" if how["missed"] == "skip" else "each is to be done"
-    return f"{how['rule']}, {begins}, {missed} ({how['timezone']}); now {task.occurrence}"
+    return f"{how['rule']}, {begins}, {missed} ({how['timezone']}); now {occurrence(task.occurrence)}"
+
+
+def occurrence(text: str | None) -> str:
+    """Return which occurrence is meant as staff read days and times: they are in UTC."""
+    field = Task._meta.get_field("due_at" if text and "T" in text else "due_on")
+    return words.value(field, text)
 
 
 def reminders(given: Iterable[dict[str, Any]]) -> str:

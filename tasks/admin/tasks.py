@@ -177,14 +177,17 @@ class TaskAdmin(TaskActions):
     @looked_up_once
     def copy_of(self, task: Task) -> str:
         found = Task.objects.filter(user_id=task.user_id, id=task.recurrence_of).first() if task.recurrence_of else None
-        return "–" if found is None else format_html("{}, {}", _links([found]), task.occurrence)
+        return "–" if found is None else format_html("{}, {}", _links([found]), series.occurrence(task.occurrence))
 
     @display(description="Completed occurrences")
     @looked_up_once
     def copies(self, task: Task) -> str:
         found = Task.objects.live().filter(user_id=task.user_id, recurrence_of=task.id).order_by("-occurrence")
-        links = ((reverse("admin:tasks_task_change", args=[copy.pk]), copy.occurrence) for copy in found[:MOST_COPIES])
-        return format_html_join(", ", '<a href="{}" class="text-link">{}</a>', links) or "–"
+        links = (
+            (reverse("admin:tasks_task_change", args=[copy.pk]), series.occurrence(copy.occurrence))
+            for copy in found[:MOST_COPIES]
+        )
+        return format_html_join("; ", '<a href="{}" class="text-link">{}</a>', links) or "–"
 
     @display(description="List")
     @looked_up_once

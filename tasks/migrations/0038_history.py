@@ -167,6 +167,9 @@ class Migration(migrations.Migration):
     dependencies = [("tasks", "0037_lists_by_change"), ("accounts", "0020_purged_no")]
 
     operations = [
+        # Triggers come to users first and to tasks then. Whoever writes a task has locked that before its owner: in
+        # the other order the two would wait for each other, and the one who writes would be told of a deadlock.
+        migrations.RunSQL("LOCK TABLE tasks, users IN SHARE ROW EXCLUSIVE MODE;", migrations.RunSQL.noop),
         migrations.CreateModel(
             name="Change",
             fields=[

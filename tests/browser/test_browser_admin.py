@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Download, Page, expect
 
@@ -24,6 +25,7 @@ LOOKS: dict[str, dict[str, Any]] = {"": {}, "-dark": {"color_scheme": "dark"}, "
 PAGES = {
     "dashboard": "/admin/",
     "list": "/admin/tasks/task/",
+    "lists": "/admin/tasks/tasklist/",
     "export": "/admin/tasks/task/export/",
     "users": "/admin/accounts/user/",
     "tokens": "/admin/accounts/accesstoken/",
@@ -49,29 +51,77 @@ SELECT key, key, owner.id, 'Task ' || number, is_done,
 """
 
 
-def test_every_page_looks_right_to_everybody(server: Server, thread: ThreadPoolExecutor) -> None:
-    thread.submit(look_around, server).result()
+@pytest.mark.parametrize("suffix", LOOKS, ids=["light", "dark", "phone"])
+def test_every_page_looks_right_to_everybody(server: Server, thread: ThreadPoolExecutor, suffix: str) -> None:
+    thread.submit(look_around, server, suffix).result()
 
 
-def look_around(server: Server) -> None:
+def look_around(server: Server, suffix: str) -> None:
     email = f"months-{uuid.uuid4().hex[:8]}@example.com"
-    register(server, email).close()
+    with register(server, email) as owner:
+        furnish(owner)
     with connect(embedded.DATABASE, autocommit=True) as connection:
         connection.execute("ALTER TABLE todo.tasks DISABLE TRIGGER USER")
         connection.execute(MONTH, {"email": email})
         connection.execute("ALTER TABLE todo.tasks ENABLE TRIGGER USER")
-    for suffix, options in LOOKS.items():
-        with visit(server, **options) as visitor:
-            visitor.open("/admin/")
-            visitor.look(f"login{suffix}")
-            log_in(visitor, server)
-            for name, address in PAGES.items():
-                visitor.open(address)
-                visitor.look(f"{name}{suffix}")
-            if suffix == "-dark":  # scrollbars and what else the browser draws itself
-                scheme = visitor.page.evaluate("getComputedStyle(document.documentElement).colorScheme")
-                assert scheme == "dark"
-            look_at_one(visitor, email, suffix)
+    with visit(server, **LOOKS[suffix]) as visitor:
+        visitor.open("/admin/")
+        visitor.look(f"login{suffix}")
+        log_in(visitor, server)
+        for name, address in PAGES.items():
+            visitor.open(address)
+            visitor.look(f"{name}{suffix}")
+        if suffix == "-dark":  # scrollbars and what else the browser draws itself
+            scheme = visitor.page.evaluate("getComputedStyle(document.documentElement).colorScheme")
+            assert scheme == "dark"
+        look_at_one(visitor, email, suffix)
+
+
+def furnish(owner: httpx.Client) -> None:
+    """Make something of all that a task can be, so that each part of a page has something to show."""
+
+    def made(path: str, **members: Any) -> dict[str, Any]:
+        answer = owner.post(path, json=members).raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    home, work = made("/v1/lists", name="Home", color="#3366cc"), made("/v1/lists", name="Work")
+    owner.patch(f"/v1/lists/{work['id']}", json={"is_archived": True}).raise_for_status()
+    flat = {"list_id": home["id"], "labels": ["moving", "for later"], "priority": "high", "starts_on": "2027-01-02"}
+    parent = made("/v1/tasks", title="Move to the new flat", due_on="2027-02-01", **flat)
+    for title in ("Measure the windows", "Order boxes", "Tell the landlord"):
+        child = made("/v1/tasks", title=title, parent_id=parent["id"])
+    made(f"/v1/tasks/{child['id']}/complete")
+    rule = {"rule": "FREQ=WEEKLY;BYDAY=MO,TH", "timezone": "Europe/Berlin", "missed": "keep"}
+    reminders = [{"minutes_before": 15}, {"at": "2027-01-04T05:00:00Z"}]
+    due = {"due_at": "2027-01-04T07:30:00Z", "recurrence": rule, "reminders": reminders}
+    series = made("/v1/tasks", title="Water the plants", external_id="garden/7", labels=["moving"], **due)
+    for _ in range(2):
+        series = made(f"/v1/tasks/{series['id']}/complete", occurrence=series["occurrence"])
+
+
+def look_at_all_of_it(visitor: Visit, email: str, suffix: str) -> None:
+    """Look at the pages of lists, subtasks, series and reminders, at the filters, and at editing many."""
+    page = visitor.page
+    for name, title in (("series", "Water the plants"), ("subtasks", "Move to the new flat")):
+        visitor.open(f"/admin/tasks/task/?q={email}+{title.replace(' ', '+')}&state=open")
+        page.locator("#result_list .field-title a").first.click()
+        page.wait_for_load_state("networkidle")
+        part = "Series and reminders" if name == "series" else "Details"
+        page.get_by_role("heading", name=part).first.evaluate("heading => heading.scrollIntoView()")
+        visitor.look(f"{name}{suffix}")
+        visitor.open(page.url.removeprefix(visitor.url).split("change/")[0] + "history/")
+        visitor.look(f"{name}-history{suffix}")
+    visitor.open("/admin/tasks/tasklist/")
+    page.get_by_role("link", name="Home", exact=True).first.click()
+    page.wait_for_load_state("networkidle")
+    visitor.look(f"one-list{suffix}")
+    visitor.open(f"/admin/tasks/task/?q={email}")
+    page.locator("#changelist a", has_text="Filters").first.click()
+    visitor.look(f"filters{suffix}")
+    visitor.open(f"/admin/tasks/task/?q={email}+boxes")
+    act(page, "Edit selected tasks…", "Change 1 task? What is left empty stays as it is.")
+    visitor.look(f"bulk{suffix}")
 
 
 def look_at_one(visitor: Visit, email: str, suffix: str) -> None:
@@ -87,6 +137,7 @@ def look_at_one(visitor: Visit, email: str, suffix: str) -> None:
     visitor.look(f"task{suffix}")
     visitor.open(page.url.removeprefix(visitor.url).split("change/")[0] + "history/")
     visitor.look()
+    look_at_all_of_it(visitor, email, suffix)
 
 
 def test_staff_find_edit_and_act_on_tasks(server: Server, thread: ThreadPoolExecutor) -> None:

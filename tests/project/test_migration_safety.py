@@ -73,6 +73,14 @@ OWNER = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, r
         ("drop-in-use", migrations.RunSQL("DROP FUNCTION todo.owner_today()", "SELECT 1")),
         ("drop-in-use", migrations.RunSQL("DROP POLICY tasks_own ON tasks", "SELECT 1")),
         ("ban-drop-default", migrations.AlterField("Task", "change_no", models.BigIntegerField())),
+        (
+            "lock-order",
+            migrations.RunSQL(
+                "CREATE TRIGGER one AFTER DELETE ON users EXECUTE FUNCTION f();"
+                "CREATE TRIGGER two AFTER UPDATE OF title ON tasks EXECUTE FUNCTION f();",
+                "SELECT 1",
+            ),
+        ),
         ("own-lock-timeout", migrations.RunSQL("SET LOCAL lock_timeout = 0", "SELECT 1")),
         (
             "adding-field-with-default",

@@ -35,6 +35,11 @@ NOT_OURS = (
 )
 # What the code of the last release calls by name, beside tables and columns, which squawk knows.
 _DROP = re.compile(r"^\s*DROP\s+(FUNCTION|TRIGGER|POLICY|VIEW|SCHEMA|ROLE|OWNED)\b", re.IGNORECASE | re.MULTILINE)
+# What takes a lock on a table that writers wait for; of two in one transaction the order matters.
+_LOCKS = re.compile(
+    r"(?:ALTER TABLE(?: ONLY)?|LOCK TABLE|CREATE (?:CONSTRAINT )?TRIGGER [^;]+? ON|REFERENCES)"
+    r"\s+(?:\w+\.)?\"?(tasks|users)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,9 @@ def _of_sql(text: str, *, in_transaction: bool) -> Iterator[Finding]:
         yield Finding(finding["rule_name"], f"{finding['message']} {finding['help'] or ''}".strip())
     if drop := _DROP.search(text):
         yield Finding("drop-in-use", f"{drop[0].strip()}: the code of the last release may use it still.")
+    locked = _LOCKS.findall(text)
+    if in_transaction and locked[:1] == ["users"] and "tasks" in locked and 'CREATE TABLE "tasks"' not in text:
+        yield Finding("lock-order", "Who writes a task locks tasks, then users. LOCK TABLE tasks first, or deadlock.")
     if "lock_timeout" in text:
         yield Finding("own-lock-timeout", "migrate sets lock_timeout, and tries again where it was too short.")
 

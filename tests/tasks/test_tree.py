@@ -455,12 +455,17 @@ async def test_parent_stays_while_something_refers_to_it(alice: Person, capsys: 
     assert (await purge(capsys))["tasks"] == 0
 
 
-async def test_positions_are_given_to_tasks_from_before_without_a_change(alice: Person) -> None:
+@pytest.mark.parametrize("batch", [500, 2])
+async def test_positions_are_given_to_tasks_from_before_without_a_change(
+    alice: Person, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
     from importlib import import_module
 
     from django.apps import apps
     from django.db import connection
 
+    migration = import_module("tasks.migrations.0019_fill_positions")
+    monkeypatch.setattr(migration, "BATCH", batch)
     tasks = [await alice.task(name) for name in "abc"]
     with connect(autocommit=True) as session:
         session.execute("SET app.filling = 'on'")
@@ -469,7 +474,7 @@ async def test_positions_are_given_to_tasks_from_before_without_a_change(alice: 
 
     def fill() -> None:
         with connection.schema_editor(atomic=False) as editor:
-            import_module("tasks.migrations.0019_fill_positions").fill(apps, editor)
+            migration.fill(apps, editor)
         connection.close()
 
     await asyncio.to_thread(fill)
