@@ -10,6 +10,8 @@ from django.utils.html import format_html
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
+from accounts.models import User
+from accounts.staff.rights import outranks
 from tasks.models import Webhook, WebhookDelivery
 from todoproject.admin import questions
 from todoproject.admin.change_list import DayRangeFilter, PersonFilter
@@ -73,8 +75,10 @@ class WebhookAdmin(ModelAdmin):
 
     @admin.action(description="Disable selected webhooks", permissions=["disable"])
     def disable(self, request: HttpRequest, queryset: "QuerySet[Webhook]") -> HttpResponse | None:
-        """Send nothing more, and have the owners told by mail; they may enable them again."""
-        enabled = queryset.filter(is_enabled=True)
+        """Send nothing more, and have the owners told, who may enable them again. Not of more powerful people."""
+        owners = User.objects.filter(webhooks__in=queryset).distinct()
+        theirs = [owner.pk for owner in owners if isinstance(request.user, User) and outranks(request.user, owner)]
+        enabled = queryset.filter(is_enabled=True, user__in=theirs)
         question = "Disable {rows}? Nothing more is sent, and the owners are told by mail."
         if (page := questions.ask_first(self, request, enabled, question, "Disable")) is not None:
             return page

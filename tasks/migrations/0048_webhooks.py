@@ -24,7 +24,7 @@ CREATE POLICY webhooks_own ON {schema}.webhooks TO todo_account
 GRANT SELECT (id, user_id, url, events, rotated_at, is_enabled, disabled_at, disabled_reason, created_at, updated_at,
               version, position),
       INSERT (id, user_id, url, events, secret),
-      UPDATE (url, events, is_enabled, secret, rotated_at), DELETE
+      UPDATE (url, events, is_enabled, secret, rotated_at)
    ON {schema}.webhooks TO todo_account;
 
 ALTER TABLE {schema}.webhooks_deliveries ENABLE ROW LEVEL SECURITY;
@@ -171,6 +171,19 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION {schema}.replay_webhook(uuid, bigint, bigint, integer, uuid[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION {schema}.replay_webhook(uuid, bigint, bigint, integer, uuid[]) TO todo_account;
+"""
+
+# No role may delete of its own, here as elsewhere. What was delivered goes along.
+DELETE = """
+CREATE FUNCTION {schema}.delete_webhook(hook uuid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, {schema}, pg_temp
+AS $$
+BEGIN
+    DELETE FROM webhooks WHERE user_id = current_user_id() AND id = hook;
+    RETURN FOUND;
+END $$;
+REVOKE EXECUTE ON FUNCTION {schema}.delete_webhook(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {schema}.delete_webhook(uuid) TO todo_account;
 """
 
 # For what ends everything that may be in wrong hands: a reset, a new password by staff, logout everywhere.
@@ -326,5 +339,6 @@ class Migration(migrations.Migration):
         run(GIVE_UP, "DROP FUNCTION {schema}.give_up_deliveries() CASCADE;"),
         run(ROOM, "DROP FUNCTION {schema}.has_room_in_queue();"),
         run(REPLAY, "DROP FUNCTION {schema}.replay_webhook(uuid, bigint, bigint, integer, uuid[]);"),
+        run(DELETE, "DROP FUNCTION {schema}.delete_webhook(uuid);"),
         run(DISABLE, "DROP FUNCTION {schema}.disable_webhooks(uuid, text);"),
     ]

@@ -173,7 +173,7 @@ def _written_if(write: str) -> Statement:
         f"""
         WITH current AS MATERIALIZED ({statements.select(_one().values(*_FIELDS))}),
              matching AS MATERIALIZED (SELECT FROM current WHERE {_CONDITION}),
-             written AS ({write})
+             written AS MATERIALIZED ({write})
         {statements.as_json(rows, Webhook, _FIELDS, ["version", "is_done"])}
         """,
         writes=True,
@@ -198,9 +198,8 @@ def _rotate() -> Statement:
 
 @lru_cache
 def _delete() -> Statement:
-    own = statements.select(_one().values("pk")).split(" WHERE ", 1)[1]
     names = statements.columns(Webhook, _FIELDS)
-    return _written_if(f"DELETE FROM webhooks WHERE {own} AND {_MATCHING} RETURNING {names}")  # noqa: S608 -- as above
+    return _written_if(f"SELECT {names} FROM current WHERE {_MATCHING} AND delete_webhook(id)")  # noqa: S608 -- as above
 
 
 async def change(

@@ -89,9 +89,9 @@ async def _exchange(url: str, headers: Mapping[str, str], body: bytes, answer: "
 async def _resolve(parts: SplitResult) -> Sequence[_Place]:
     """Return the places that a host means, all of which are public, or of a host that is exempt. Raises Refused."""
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    loop = asyncio.get_running_loop()
+    literal = webhook_urls.as_address(host)
     try:
-        found = await loop.run_in_executor(_resolvers(), _look_up, host, port)
+        found = [str(literal)] if literal else await _in_thread(host, port)
     except (socket.gaierror, UnicodeError):
         raise Refused("name") from None
     if not webhook_urls.is_exempt(host):
@@ -99,6 +99,10 @@ async def _resolve(parts: SplitResult) -> Sequence[_Place]:
             if not webhook_urls.is_public(ip_address(address)):
                 raise Refused("private")
     return [_Place(address, port) for address in found]
+
+
+async def _in_thread(host: str, port: int) -> list[str]:
+    return await asyncio.get_running_loop().run_in_executor(_resolvers(), _look_up, host, port)
 
 
 def _look_up(host: str, port: int) -> list[str]:

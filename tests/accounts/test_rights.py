@@ -16,7 +16,18 @@ from accounts import audit
 from accounts.admin.person_actions import DEEDS
 from accounts.models import User
 from tasks.models import Task
-from tests.support.staff import act, editor, logged_in, make_list, make_task, make_token, make_user, page, seen
+from tests.support.staff import (
+    act,
+    editor,
+    logged_in,
+    make_hook,
+    make_list,
+    make_task,
+    make_token,
+    make_user,
+    page,
+    seen,
+)
 
 pytestmark = pytest.mark.usefixtures("orm")
 
@@ -27,6 +38,7 @@ _OF_TASKS = {"nobody": "", "Viewer": "LVH", "Support": "LVCDH", "Administrator":
 PAGES = {
     "tasks_task": _OF_TASKS,
     "tasks_tasklist": _OF_TASKS,
+    "tasks_webhook": dict.fromkeys(GROUPS, "LVH") | {"nobody": ""},
     "accounts_user": {"nobody": "", "Viewer": "LVH", "Support": "LVCH", "Administrator": "LAVCH", "superuser": "LAVCH"},
     "accounts_accesstoken": dict.fromkeys(GROUPS, "LVH") | {"nobody": ""},
     "accounts_auditevent": {"nobody": "", "Viewer": "", "Support": "", "Administrator": "LVH", "superuser": "LVH"},
@@ -54,6 +66,7 @@ def rows() -> dict[str, Any]:
     return {
         "tasks_task": make_task(user),
         "tasks_tasklist": make_list(user),
+        "tasks_webhook": make_hook(user),
         "accounts_user": user,
         "accounts_accesstoken": make_token(user),
         "accounts_auditevent": audit.events_for(user).latest("id"),

@@ -11,7 +11,8 @@ from django.urls import reverse
 
 from accounts.models import AccessToken, Scope, User
 from accounts.staff import session_limits
-from tasks.models import Task, TaskList
+from tasks import webhook_secrets
+from tasks.models import Task, TaskList, Webhook
 from todoproject.admin.edit_conflicts import field_name
 
 
@@ -31,6 +32,11 @@ def make_list(user: User, name: str = "Groceries", **fields: Any) -> TaskList:
     row = TaskList.objects.create(user=user, name=name, **fields)
     row.refresh_from_db()
     return row
+
+
+def make_hook(user: User, **fields: Any) -> Webhook:
+    url = "https://hooks.example.com/todo?key=s3cret"
+    return Webhook.objects.create(user=user, url=url, events=["task.*"], secret=webhook_secrets.seal(b"s"), **fields)
 
 
 def make_token(user: User, **fields: Any) -> AccessToken:

@@ -1,24 +1,16 @@
 """Webhooks in the admin: seen without what is secret, and disabled."""
 
-from typing import Any
-
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import User
-from tasks import webhook_secrets
 from tasks.admin import statistics
 from tasks.models import Task, Webhook
-from tests.support.staff import editor, make_user, page, seen
+from tests.support.staff import editor, logged_in, make_hook, make_user, page, seen
 
 pytestmark = pytest.mark.usefixtures("orm")
-
-
-def make_hook(owner: User, **fields: Any) -> Webhook:
-    url = "https://hooks.example.com/todo?key=s3cret"
-    return Webhook.objects.create(user=owner, url=url, events=["task.*"], secret=webhook_secrets.seal(b"s"), **fields)
 
 
 def test_they_are_listed_and_shown_without_what_may_be_secret(staff: Client) -> None:
@@ -39,6 +31,18 @@ def test_staff_disable_one_and_its_owner_is_told(staff: Client) -> None:
     assert "1 webhook disabled." in page(staff.post(address, {**form, "confirmed": "1"}, follow=True))
     hook.refresh_from_db()
     assert (hook.is_enabled, hook.disabled_reason, hook.notice) == (False, "staff", "staff")
+
+
+def test_nobody_disables_those_of_more_powerful_people() -> None:
+    support = make_user("support", is_staff=True)
+    support.groups.add(Group.objects.get(name="Support"))
+    theirs, ones_own = make_hook(make_user("root", is_staff=True, is_superuser=True)), make_hook(make_user())
+    client, address = logged_in(support), reverse("admin:tasks_webhook_changelist")
+    form = {"action": "disable", "index": "0", "confirmed": "1"}
+    page(client.post(address, {**form, "_selected_action": [str(theirs.pk), str(ones_own.pk)]}, follow=True))
+    theirs.refresh_from_db()
+    ones_own.refresh_from_db()
+    assert (theirs.is_enabled, ones_own.is_enabled) == (True, False)
 
 
 def test_who_may_only_look_disables_none() -> None:
