@@ -16,20 +16,16 @@ Address = IPv4Address | IPv6Address
 _URL = re.compile(r"[!#-;=?-Z\[\]_a-z~]+")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|\[[0-9a-f:.]+\]")
 _NAT64 = ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST = ip_network("2000::/3")  # all of IPv6 that is given out (IANA)
 # Not for everybody, though `is_global` of some Python that we run on says so.
 _NOT_PUBLIC = tuple(
     ip_network(text)
     for text in (
         "192.0.0.0/24",  # assignments of the IETF
         "192.88.99.0/24",  # relays of 6to4
-        "::/96",  # IPv4-compatible
-        "64:ff9b:1::/48",  # NAT64 of a network's own
-        "100::/64",  # discarded
         "2001::/23",  # Teredo, and other assignments of the IETF
         "2002::/16",  # 6to4
         "3fff::/20",  # documentation
-        "5f00::/16",  # segment routing
-        "fec0::/10",  # site-local, of old
     )
 )
 
@@ -45,7 +41,7 @@ def is_public(address: Address) -> bool:
             return is_public(address.ipv4_mapped)
         if address in _NAT64:
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
-        if address.is_site_local:
+        if address not in _GLOBAL_UNICAST:
             return False
     of_family = (network for network in _NOT_PUBLIC if network.version == address.version)
     return address.is_global and not address.is_multicast and not any(address in network for network in of_family)

@@ -66,11 +66,13 @@ _NOTE = Statement.unfenced(
     """,  # noqa: S608 -- ours
     writes=True,
 )
+# Where the hook goes elsewhere now, its old address has answered: that says nothing of the new one, which is tried when
+# the lease has ended.
 _NOTE_QUEUED = Statement.unfenced(
     f"""
     WITH hook AS (
         UPDATE webhooks SET {_HEALTH}
-         WHERE id = %(hook)s AND user_id = %(user)s
+         WHERE id = %(hook)s AND user_id = %(user)s AND url = %(url)s
         RETURNING id, is_enabled)
     UPDATE webhooks_deliveries
        SET state = CASE WHEN hook.is_enabled OR %(delivered)s THEN %(state)s::text ELSE 'failed' END,
@@ -116,12 +118,12 @@ async def note(lease: Lease, event: Event, outcome: Outcome) -> bool:
     return bool(rows) and rows.text(0, 0) == "t" and is_over
 
 
-async def note_queued(leased: Queued, event: Event, outcome: Outcome) -> None:
-    """Note what became of a delivery by itself; a test is not repeated."""
+async def note_queued(leased: Queued, url: str, event: Event, outcome: Outcome) -> None:
+    """Note what became of a delivery by itself at this URL; a test is not repeated."""
     is_last = event.change_no is None or wait_after(leased.tries) is None
     state = "delivered" if outcome.is_delivered else "failed" if is_last else "set_aside"
     values = _values(event, outcome, state)
-    await pool.execute(_NOTE_QUEUED, {"hook": leased.hook, "user": leased.user, **values})
+    await pool.execute(_NOTE_QUEUED, {"hook": leased.hook, "user": leased.user, "url": url, **values})
 
 
 def _values(event: Event, outcome: Outcome, state: str) -> dict[str, object]:

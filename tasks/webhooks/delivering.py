@@ -117,7 +117,7 @@ async def _deliver_queued(queued: Queued) -> None:
     if event is None:
         await outcomes.give_up(queued, "purged")
         return
-    await outcomes.note_queued(queued, event, await send(queued.hook, target, event))
+    await outcomes.note_queued(queued, target.url, event, await send(queued.hook, target, event))
 
 
 async def send(hook: UUID, target: Target, event: Event) -> Outcome:

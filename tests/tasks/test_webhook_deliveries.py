@@ -442,3 +442,24 @@ async def test_the_history_is_kept_as_far_as_an_enabled_hook_has_not_come(alice:
     await alice.http.patch(f"/v1/webhooks/{made['id']}", json={"is_enabled": False})
     await asyncio.to_thread(in_thread, call_command, "purge", "-v0")
     assert left() == 0
+
+
+@pytest.mark.parametrize("answer", [GONE, OK], ids=["gone", "ok"])
+async def test_what_the_old_address_answers_is_not_the_new_ones(alice: Person, hook: Receiver, answer: bytes) -> None:
+    """An event by itself is on its way while the hook is sent elsewhere: then it goes there, too."""
+    await alice.task("Buy milk")
+    made = await make(alice, url=hook.url)
+    await alice.http.post(f"/v1/webhooks/{made['id']}/replay", json={"from": 1, "to": 1})
+    async with receiver() as other:
+
+        async def move(writer: asyncio.StreamWriter) -> None:
+            await alice.http.patch(f"/v1/webhooks/{made['id']}", json={"url": other.url})
+            writer.write(answer)
+            await writer.drain()
+
+        hook.answers = [move]
+        await deliver()
+        assert (await alice.http.get(f"/v1/webhooks/{made['id']}")).json()["is_enabled"]
+        try_again_now(alice)
+        await deliver()
+        assert (hook.numbers, other.numbers) == ([1], [1])

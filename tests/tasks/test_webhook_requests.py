@@ -1,7 +1,9 @@
 """One request to a receiver: what is an answer, what is none, and that no request reaches a private place."""
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -112,6 +114,35 @@ async def test_one_that_does_not_answer_has_its_time_and_no_more(
     assert 190 <= first.milliseconds < 2000
 
 
+async def test_a_place_that_no_way_leads_to_leaves_the_next_one(
+    hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an address of IPv6 is where the network has none: the system says so at once, with no refusal."""
+    monkeypatch.setattr(posting, "_look_up", lambda host, port: ["255.255.255.255", "127.0.0.1"])
+    assert (await post(hook.url)).status == 200
+
+
+async def test_names_that_hang_hold_up_no_other(hook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that asks for a name is not to be cut off: it is held for longer than a delivery has."""
+    is_over = threading.Event()
+    look_up = posting._look_up
+
+    def hang(host: str, port: int) -> list[str]:
+        if host != "127.0.0.1":
+            is_over.wait(20)
+            raise socket.gaierror
+        return look_up(host, port)
+
+    monkeypatch.setattr(posting, "_look_up", hang)
+    monkeypatch.setattr(posting, "TIMEOUT_SECONDS", 1.0)
+    hanging = [asyncio.create_task(post(f"http://{number}.hangs.example/")) for number in range(100)]
+    await asyncio.sleep(0)
+    outcome = await post(hook.url)
+    is_over.set()
+    await asyncio.gather(*hanging)
+    assert outcome.status == 200
+
+
 async def test_where_nobody_listens_is_no_answer(hook: Receiver) -> None:
     async with receiver() as closed:
         pass
@@ -134,6 +165,7 @@ async def test_where_nobody_listens_is_no_answer(hook: Receiver) -> None:
         *((address, False) for address in ("fe80::1", "fe80::1%eth0", "fd00:ec2::254", "fec0::1", "ff02::1")),
         *((address, False) for address in ("64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "2002:7f00:1::")),
         *((address, False) for address in ("2001::1", "2001:db8::1", "100::1", "3fff::1", "5f00::1")),
+        *((address, False) for address in ("::ffff:0:127.0.0.1", "1::1", "4000::1", "fe00::1")),
     ],
 )
 def test_an_address_is_public_or_not(address: str, is_public: bool) -> None:
