@@ -33,7 +33,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0050_webhooks_end")]
+    dependencies = [("tasks", "0051_staff_see_webhooks")]
 
     operations = [
         run(TASK_BOOKS, _TREE.TASK_BOOKS),
