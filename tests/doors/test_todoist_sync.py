@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from doors.todoist import sync
 from tasks.queries import cursors
 from tasks.queries.cursors import Position
 from tests.support.people import Person
@@ -222,3 +223,18 @@ async def test_a_label_that_is_not_there_is_not_changed(alice: Person) -> None:
     await alice.task(labels=["a"])
     again = _command("label_update", id="YQ")
     assert (await _sync(alice, None, again))["sync_status"] == {again["uuid"]: "ok"}
+
+
+async def test_an_answer_has_so_many_bytes(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = (await _sync(alice))["sync_token"]
+    for number in range(3):
+        await alice.task(str(number), description="d" * 5000)
+    monkeypatch.setattr(sync, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(sync, "_FEWER", 2)
+
+    whole = await alice.http.post(SYNC, json={"sync_token": "*", "resource_types": ["all"]})
+    first = await _sync(alice, token)
+    second = await _sync(alice, first["sync_token"])
+
+    assert whole.status_code == 413
+    assert [[item["content"] for item in each["items"]] for each in (first, second)] == [["0", "1"], ["2"]]
