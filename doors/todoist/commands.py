@@ -69,7 +69,7 @@ class _LabelRenaming(Strict):
     name_new: Text
 
 
-def _due(given: DueObject | None) -> str | None:
+def _due(given: DueObject | None) -> str:
     """Return a due object as `dues.members` takes it; null clears it."""
     if given is None:
         return ""
@@ -79,6 +79,13 @@ def _due(given: DueObject | None) -> str | None:
     if given.timezone is not None and "T" in due and dues.is_by_the_clock(due):
         raise invalid("due", "due", "A time in a time zone of its own is sent in UTC, with Z.")
     return due
+
+
+def _one_due(given: "_NewItem | _ItemChange") -> str:
+    """Return the due of a command, which names it in one way. Raises Problem."""
+    if dues.asked(given) is not None:
+        raise invalid("due", "one_due", "Give due, or one of due_string, due_date and due_datetime.")
+    return _due(given.due)
 
 
 def _checked(row: Row, due: DueObject | None) -> str:
@@ -94,12 +101,12 @@ def _checked(row: Row, due: DueObject | None) -> str:
 
 
 async def _add(request: "AuthenticatedRequest", new: _NewItem) -> str:
-    due = _due(new.due) if new.due is not None else None
+    due = _one_due(new) if new.due is not None else None
     return _checked(await tasks.create(request, new, due), new.due)
 
 
 async def _update(request: "AuthenticatedRequest", changed: _ItemChange) -> str:
-    due = _due(changed.due) if "due" in changed.model_fields_set else None
+    due = _one_due(changed) if "due" in changed.model_fields_set else None
     return _checked(await tasks.change(request, places.identity("id", changed.id), changed, due), changed.due)
 
 
@@ -145,7 +152,7 @@ async def _unarchive_project(request: "AuthenticatedRequest", what: _OnOne) -> s
 
 async def _update_label(request: "AuthenticatedRequest", changed: _LabelChange) -> str:
     if changed.name is None:
-        return changed.id
+        return documents.label_id(await labels.present(request, changed.id))
     return documents.label_id(await labels.rename(request, labels.named(changed.id), changed.name))
 
 

@@ -69,6 +69,14 @@ async def get(request: "AuthenticatedRequest", *, label_id: str) -> HttpResponse
     raise LabelNotFound
 
 
+async def present(request: "AuthenticatedRequest", label_id: str) -> str:
+    """Return the name of a label that a task bears. Raises LabelNotFound."""
+    for name in await names(request):
+        if documents.label_id(name) == label_id:
+            return name
+    raise LabelNotFound
+
+
 async def update(request: "AuthenticatedRequest", *, label_id: str, body: LabelChange) -> HttpResponse:
     """Rename a label everywhere. Its id is made of its name, so it has another one then."""
     if body.name is None:

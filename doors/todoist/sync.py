@@ -6,12 +6,14 @@ account in one answer, as its owner would see it.
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl
 
 import orjson
 from django.http import HttpResponse
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from accounts.queries import verify
 from doors.todoist import documents, labels
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from accounts.authentication import AuthenticatedRequest
 
 MOST = 20_000  # things in one answer
+MOST_BYTES = 32 * 1024 * 1024  # of our own documents; reading that many holds others up for half a second
+_FEWER = 500  # things in one answer that would be larger
 _MOST_FIELDS = 10
 _AT_ONCE = 500  # documents that are made before others have their turn: about three milliseconds
 _FORM = "application/x-www-form-urlencoded"
@@ -43,12 +47,19 @@ _NONE = (
 _SOME = ("items", "projects", "labels")
 
 
+def _distinct(commands: list[Command]) -> list[Command]:
+    """Refuse a `uuid` that stands there twice: what becomes of commands is told by it."""
+    if len({command.uuid for command in commands}) < len(commands):
+        raise PydanticCustomError("distinct", "Each command has a uuid of its own.")
+    return commands
+
+
 class SyncRequest(Strict):
     """From where on, what of it, and what is to be done before."""
 
     sync_token: Cursor | None = None
     resource_types: Annotated[list[Text], Field(max_length=50)] = []
-    commands: Annotated[list[Command], Field(max_length=MOST_COMMANDS)] = []
+    commands: Annotated[list[Command], Field(max_length=MOST_COMMANDS), AfterValidator(_distinct)] = []
 
 
 def read_body(request: ApiRequest) -> Any:
@@ -70,14 +81,22 @@ async def synchronize(request: "AuthenticatedRequest", *, body: SyncRequest) -> 
 
     Who asks for no kind of thing is told nothing and keeps the token: with a newer one something would be missed.
     """
-    done = await carry_out(request, body.commands)
     wanted = _wanted(body.resource_types)
     token = body.sync_token or _BEGINNING
+    if wanted and body.commands:
+        await _refuse_unread(request, token)
+    done = await carry_out(request, body.commands)
     if not wanted:
         await verify(request.auth)
         return answer({"full_sync": False, "sync_token": token} | done)
     found = await (_whole(request, wanted) if token == _BEGINNING else _since(request, token, wanted))
     return answer(found | done)
+
+
+async def _refuse_unread(request: "AuthenticatedRequest", token: str) -> None:
+    """Raise what reading will raise, before anything is done: an error is no place to say what became of commands."""
+    with suppress(SyncExpired):
+        await _page(request, None if token == _BEGINNING else token, 1)
 
 
 def _wanted(types: Sequence[str]) -> set[str]:
@@ -88,9 +107,9 @@ def _wanted(types: Sequence[str]) -> set[str]:
 
 async def _whole(request: "AuthenticatedRequest", wanted: Collection[str]) -> dict[str, Any]:
     """Return the account as it is: its active projects and tasks. Raises Problem where that is too much."""
-    page = await _page(request, None)
+    page = await _page(request, None, MOST)
     if page["has_more"]:
-        raise Problem(TOO_LARGE, f"The account holds more than {MOST:,} things: follow GET /v1/changes instead.")
+        raise _too_large()
     user_id = str(request.auth.user_id)
     lists = [item["list"] for item in page["items"] if item.get("list") and not item["list"]["is_archived"]]
     there = {None, *(each["id"] for each in lists)}
@@ -104,7 +123,7 @@ async def _whole(request: "AuthenticatedRequest", wanted: Collection[str]) -> di
 async def _since(request: "AuthenticatedRequest", token: str, wanted: Collection[str]) -> dict[str, Any]:
     """Return what has changed since the token; the whole account where something was purged meanwhile."""
     try:
-        page = await _page(request, token)
+        page = await _page(request, token, MOST)
     except SyncExpired:
         return await _whole(request, wanted)
     user_id = str(request.auth.user_id)
@@ -125,11 +144,21 @@ async def _each(
     return made
 
 
-async def _page(request: "AuthenticatedRequest", cursor: str | None) -> dict[str, Any]:
+async def _page(request: "AuthenticatedRequest", cursor: str | None, limit: int) -> dict[str, Any]:
     # In one answer: not a page at a time, as our API has it.
-    query = ChangesQuery.model_construct(limit=MOST, cursor=cursor)
-    page: dict[str, Any] = orjson.loads(await feed.changes_page(request.auth, query))
+    query = ChangesQuery.model_construct(limit=limit, cursor=cursor)
+    found = await feed.changes_page(request.auth, query)
+    if len(found) > MOST_BYTES and limit > _FEWER:
+        if cursor is None:
+            raise _too_large()
+        return await _page(request, cursor, _FEWER)  # the next token gives the rest
+    page: dict[str, Any] = orjson.loads(found)
     return page
+
+
+def _too_large() -> Problem:
+    detail = f"The account holds more than {MOST:,} things or 32 MiB: follow GET /v1/changes instead."
+    return Problem(TOO_LARGE, detail)
 
 
 def _item(item: Mapping[str, Any], user_id: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ _SENTENCES = {
     "made": ("A webhook was made", "Changes of your tasks are now sent to {}."),
     "changed": ("A webhook was changed", "A webhook of your account was changed; it is now {}."),
     "gone": ("A webhook is disabled", "{} has answered that it is gone (410), so the webhook is disabled."),
+    "staff": ("A webhook is disabled", "The staff of this server have disabled the webhook to {}."),
     "failing": ("A webhook is disabled", "{} has taken nothing for three days, so the webhook is disabled."),
 }
 _OTHERWISE = ("A webhook is disabled", "The webhook to {} is disabled, as the logins of your account were ended.")

@@ -79,6 +79,8 @@ class Queued(NamedTuple):
 
 # --- Who delivers what ----------------------------------------------------------------------------
 
+# `busy` holds the owner of each request that is under way.
+_HAS_PLACE = f"place + cardinality(array_positions(%(busy)s::uuid[], user_id)) <= {MOST_OF_OWNER}"
 # Of the hooks that have something behind their position, those that have waited for longest.
 _CLAIM = Statement.unfenced(
     f"""
@@ -88,15 +90,15 @@ _CLAIM = Statement.unfenced(
            SELECT id FROM webhooks
             WHERE coalesce(leased_until, begun_at) <= statement_timestamp() AND id IN (
                   SELECT id FROM (
-                      SELECT hook.id, coalesce(hook.next_try_at, hook.leased_until, hook.begun_at) AS since,
+                      SELECT hook.id, hook.user_id,
+                             coalesce(hook.next_try_at, hook.leased_until, hook.begun_at) AS since,
                              row_number() OVER (PARTITION BY hook.user_id ORDER BY coalesce(
                                  hook.next_try_at, hook.leased_until, hook.begun_at)) AS place
                         FROM webhooks AS hook JOIN users ON users.id = hook.user_id
                        WHERE hook.is_enabled AND users.is_active AND users.change_no > hook.position
                          AND coalesce(hook.next_try_at, hook.begun_at) <= statement_timestamp()
-                         AND coalesce(hook.leased_until, hook.begun_at) <= statement_timestamp()
-                         AND hook.user_id <> ALL (%(busy)s::uuid[])) AS due
-                   WHERE place <= {MOST_OF_OWNER} ORDER BY since LIMIT %(most)s)
+                         AND coalesce(hook.leased_until, hook.begun_at) <= statement_timestamp()) AS due
+                   WHERE {_HAS_PLACE} ORDER BY since LIMIT %(most)s)
               FOR UPDATE SKIP LOCKED)
     RETURNING id, user_id, lease_no
     """,  # noqa: S608 -- ours
@@ -110,12 +112,12 @@ _CLAIM_QUEUED = Statement.unfenced(
            SELECT id FROM webhooks_deliveries
             WHERE next_try_at <= statement_timestamp() AND id IN (
                   SELECT id FROM (
-                      SELECT delivery.id, next_try_at,
+                      SELECT delivery.id, user_id, next_try_at,
                              row_number() OVER (PARTITION BY user_id ORDER BY next_try_at, delivery.id) AS place
                         FROM webhooks_deliveries AS delivery JOIN users ON users.id = user_id
                        WHERE state IN ('queued', 'set_aside') AND next_try_at <= statement_timestamp()
-                         AND user_id <> ALL (%(busy)s::uuid[]) AND is_active) AS due
-                   WHERE place <= {MOST_OF_OWNER} ORDER BY next_try_at LIMIT %(most)s)
+                         AND is_active) AS due
+                   WHERE {_HAS_PLACE} ORDER BY next_try_at LIMIT %(most)s)
               FOR UPDATE SKIP LOCKED)
     RETURNING id, user_id, webhook_id, tries
     """,  # noqa: S608 -- ours
@@ -136,13 +138,13 @@ _NEXT = Statement.unfenced(
 
 
 async def claim(most: int, busy: Collection[UUID]) -> list[Lease]:
-    """Lease up to so many hooks that have something behind their position, none of these owners."""
+    """Lease up to so many hooks that have something behind their position; of an owner, with these, a few at a time."""
     rows = await pool.execute(_CLAIM, {"most": most, "busy": list(busy)})
     return [Lease(UUID(rows.text(row, 0)), UUID(rows.text(row, 1)), int(rows.text(row, 2))) for row in range(len(rows))]
 
 
 async def claim_queued(most: int, busy: Collection[UUID]) -> list[Queued]:
-    """Lease up to so many deliveries that go by themselves, none of these owners."""
+    """Lease up to so many deliveries that go by themselves; of an owner, with these, a few at a time."""
     rows = await pool.execute(_CLAIM_QUEUED, {"most": most, "busy": list(busy)})
     found = []
     for row in range(len(rows)):

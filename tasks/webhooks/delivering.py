@@ -7,14 +7,13 @@ a few places only. What was cut off between sending and noting is sent again.
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Coroutine
 from uuid import UUID
 
 from tasks import webhook_secrets
 from tasks.queries import webhook_events as events
 from tasks.queries import webhook_outcomes as outcomes
-from tasks.queries.webhook_events import MOST_OF_OWNER, Event, Lease, Queued, Target
+from tasks.queries.webhook_events import Event, Lease, Queued, Target
 from tasks.queries.webhook_outcomes import Outcome
 from tasks.webhooks import posting
 from todoproject.background.runner import is_ending
@@ -60,15 +59,11 @@ class Deliveries:
                 del self._running[task]
 
     async def _claim(self) -> None:
-        room = MOST - len(self._running)
-        owners = Counter(self._running.values())
-        busy = [owner for owner, count in owners.items() if count >= MOST_OF_OWNER]
-        if room <= 0:
-            return
-        for queued in await events.claim_queued(room, busy):
-            self._begin(queued.user, _deliver_queued(queued))
         if (room := MOST - len(self._running)) > 0:
-            for lease in await events.claim(room, busy):
+            for queued in await events.claim_queued(room, self._running.values()):
+                self._begin(queued.user, _deliver_queued(queued))
+        if (room := MOST - len(self._running)) > 0:
+            for lease in await events.claim(room, self._running.values()):
                 self._begin(lease.user, _follow(lease))
 
     def _begin(self, owner: UUID, work: Coroutine[None, None, None]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from doors.todoist import sync
 from tasks.queries import cursors
 from tasks.queries.cursors import Position
 from tests.support.people import Person
@@ -222,3 +223,51 @@ async def test_an_account_that_is_too_large_is_refused_with_the_reason(
     refused = await alice.http.post(SYNC, json={"sync_token": "*", "resource_types": ["items"]})
 
     assert (refused.status_code, refused.json()["error_tag"]) == (413, "TOO_LARGE")
+
+
+async def _titles(person: Person) -> list[str]:
+    return [task["title"] for task in (await person.http.get("/v1/tasks")).json()["items"]]
+
+
+async def test_what_cannot_be_answered_is_refused_before_anything_is_done(alice: Person) -> None:
+    add = _command("item_add", content="Buy milk")
+    asked = {"resource_types": ["all"], "commands": [add]}
+    blind = await alice.token_for("tasks:write")
+
+    forged = await alice.http.post(SYNC, json=asked | {"sync_token": "garbage"})
+    unread = await alice.http.post(SYNC, json=asked | {"sync_token": "*"}, headers=blind)
+    twice = await alice.http.post(SYNC, json={"commands": [add, add | {"args": {"content": "Buy oats"}}]})
+
+    assert [each.status_code for each in (forged, unread, twice)] == [400, 403, 400]
+    assert await _titles(alice) == []
+
+
+async def test_a_command_says_when_a_task_is_due_in_one_way(alice: Person) -> None:
+    add = _command("item_add", content="Buy milk", due={"date": "2026-12-01"}, due_date="2026-12-02")
+    refused = (await _sync(alice, None, add))["sync_status"][add["uuid"]]
+    assert (refused["http_code"], refused["error_extra"]["errors"][0]["code"]) == (400, "one_due")
+    assert await _titles(alice) == []
+
+
+async def test_a_label_that_is_not_there_is_not_changed(alice: Person) -> None:
+    changes = [_command("label_update", id="YQ"), _command("label_update", id="nothing!")]
+    status = (await _sync(alice, None, *changes))["sync_status"]
+    assert [status[change["uuid"]]["http_code"] for change in changes] == [404, 404]
+    await alice.task(labels=["a"])
+    again = _command("label_update", id="YQ")
+    assert (await _sync(alice, None, again))["sync_status"] == {again["uuid"]: "ok"}
+
+
+async def test_an_answer_has_so_many_bytes(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = (await _sync(alice))["sync_token"]
+    for number in range(3):
+        await alice.task(str(number), description="d" * 5000)
+    monkeypatch.setattr(sync, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(sync, "_FEWER", 2)
+
+    whole = await alice.http.post(SYNC, json={"sync_token": "*", "resource_types": ["all"]})
+    first = await _sync(alice, token)
+    second = await _sync(alice, first["sync_token"])
+
+    assert whole.status_code == 413
+    assert [[item["content"] for item in each["items"]] for each in (first, second)] == [["0", "1"], ["2"]]

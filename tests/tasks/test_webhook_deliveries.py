@@ -21,8 +21,10 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from tasks import webhook_secrets
+from tasks.background import webhooks
 from tasks.background.webhooks import tell_owners
 from tasks.queries import reminders, webhook_events, webhook_outcomes
+from tasks.queries.webhook_notices import Notice
 from tasks.queries.webhook_outcomes import Outcome
 from tasks.webhooks import delivering
 from tasks.webhooks.delivering import Deliveries
@@ -463,3 +465,20 @@ async def test_what_the_old_address_answers_is_not_the_new_ones(alice: Person, h
         try_again_now(alice)
         await deliver()
         assert (hook.numbers, other.numbers) == ([1], [1])
+
+
+async def test_an_account_has_a_few_places_whatever_it_sends(alice: Person, hook: Receiver) -> None:
+    hooks = [await make(alice, url=hook.url) for _ in range(5)]
+    await alice.task("Buy milk")
+    for _ in range(5):
+        await alice.http.post(f"/v1/webhooks/{hooks[0]['id']}/test")
+    owner = uuid.UUID(alice.id)
+    assert len(await webhook_events.claim_queued(9, [owner] * 3)) == 1
+    assert await webhook_events.claim(9, [owner] * 4) == []
+    assert len(await webhook_events.claim(9, [owner, uuid.uuid4()])) == 3
+
+
+def test_what_staff_have_disabled_is_not_told_to_be_the_end_of_logins() -> None:
+    told = webhooks.letter(Notice("1", "2", "alice@example.com", "https://hooks.example.com/", "staff", None))
+    assert "staff" in told.text
+    assert "logins of your account were ended" not in told.text
