@@ -74,7 +74,7 @@ def _distinct(events: list[str]) -> list[str]:
 
 Url = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=URL_MAX_LENGTH),
+    StringConstraints(min_length=len("http://a"), max_length=URL_MAX_LENGTH),
     Storable,
     AfterValidator(_permitted),
     Field(examples=[_EXAMPLE["url"]], json_schema_extra={"format": "uri"}),

@@ -61,7 +61,7 @@ def edges(name: str, schema: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
 
 def text(name: str, length: int) -> str:
     if name == "url":
-        return "https://example.com/".ljust(length, "a")[:length]
+        return "http://a/".ljust(length, "a")[:length]
     if not name.endswith("email"):
         return "a" * length
     domain = "b" * (length - len(f"{'a' * 64}@.com"))
