@@ -55,6 +55,10 @@ def of_the_rest(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]:
         found += _members(results["members"]["cells"])
     if "owner" in results:
         found += _owner(results["owner"])
+    if "feed" in results:
+        found += _feed(results["feed"])
+    if "streams" in results:
+        found += _streams(results["streams"])
     if "scale" in results:
         found += _scale(results["scale"]["cells"])
     if "login" in results:
@@ -125,6 +129,27 @@ def _owner(found: dict[str, Any]) -> Iterator[Goal]:
         rounds = series(cells, "owner", kind.name, 1, "database_cpu_us").rounds.values()
         goal = f"{f'sort={kind.name}' if is_sort else kind.title} of {found['tasks']:,} tasks: database CPU, ms"
         yield Goal(goal, 30 if is_sort else 10, False, spread(us / 1000 for us in rounds))
+
+
+def _feed(found: dict[str, Any]) -> Iterator[Goal]:
+    yield Goal(f"sync of {found['tasks']:,} tasks from nothing, s", 1.5, False, spread(found["sync_seconds"]))
+    for one, other, bound, words in (
+        ("changes", "rows", 2.5, "a page of changes to a list of the same rows"),
+        ("poll", "get", 1, "a poll that finds nothing to one task"),
+    ):
+        for name, title in (("server_cpu_us", "CPU"), ("database_cpu_us", "database CPU")):
+            over, under = (series(found["cells"], "owner", kind, 1, name) for kind in (one, other))
+            yield Goal(f"{words}: {title}", bound, False, over.over(under))
+
+
+def _streams(found: dict[str, Any]) -> Iterator[Goal]:
+    for name, bound, words in (
+        (("told", "p99_ms"), 50, "write to event at 1,000 open streams, 200 writes a second: p99, ms"),
+        (("idle", "kib_each"), 20, "10,000 streams that are told nothing: KiB each"),
+        (("idle", "server_cpu_share"), 0.02, "10,000 streams that are told nothing: share of one processor"),
+    ):
+        value = found[name[0]][name[1]]
+        yield Goal(words, bound, False, Spread(value, value, value))
 
 
 def _migrate(found: dict[str, Any]) -> Iterator[Goal]:

@@ -14,6 +14,7 @@ from bench import (
     admin,
     check,
     compare,
+    feed,
     load,
     login,
     machine,
@@ -29,6 +30,7 @@ from bench import (
     report,
     scale,
     start,
+    streams,
     tables,
 )
 from bench.dataset import Sizes
@@ -43,6 +45,8 @@ _PARTS: Mapping[str, Callable[[Postgres, Plan, Progress], dict[str, Any]]] = {
     "login": login.run,
     "members": members.run,
     "owner": owner.run,
+    "feed": feed.run,
+    "streams": streams.run,
     "scale": scale.run,
     "admin": admin.run,
     "migrate": migrate.run,
@@ -115,7 +119,9 @@ def _run(chosen: Any) -> int:
             _save(results, chosen.json)  # what is measured is not lost with what fails later
     tables.show(results, Console())
     cells = [
-        cell for part in ("compare", "members", "owner", "scale") for cell in results.get(part, {}).get("cells", [])
+        cell
+        for part in ("compare", "members", "owner", "feed", "scale")
+        for cell in results.get(part, {}).get("cells", [])
     ]
     return int(len(ratios.good(cells)) < len(cells))
 

@@ -15,22 +15,22 @@ from bench.progress import Progress
 from bench.servers import Server
 
 TASKS = 10_000
-_OWNERS = 20
-_PEER = replace(LISTS, name="owner")
+OWNERS = 20
+PEER = replace(LISTS, name="owner")
 
 
 def run(postgres: Postgres, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Ask as one after the other of some such owners, one request at a time."""
     progress.begin(f"preparing owners of {TASKS:,} tasks")
-    fill.prepare(postgres, _PEER, Sizes(_OWNERS, _OWNERS * TASKS), progress.tell)
-    targets = operations.targets(postgres, _PEER.name)
+    fill.prepare(postgres, PEER, Sizes(OWNERS, OWNERS * TASKS), progress.tell)
+    targets = operations.targets(postgres, PEER.name)
     found = []
     with (
         tempfile.TemporaryDirectory(prefix="todo-bench-") as name,
-        Server(_PEER, postgres.url(_PEER.name), 1, plan.logs / "owner.log") as server,
+        Server(PEER, postgres.url(PEER.name), 1, plan.logs / "owner.log") as server,
     ):
         for kind in operations.MANY.values():
-            write_requests(Path(name) / kind.name, kind.requests(_PEER, targets))
+            write_requests(Path(name) / kind.name, kind.requests(PEER, targets))
         steps = [(turn, kind) for turn in range(-1, plan.rounds) for kind in operations.MANY.values()]
         for turn, kind in progress.track(steps, "an owner with many tasks"):  # the first is for warming up
             progress.note(f"{kind.title}, {kind.name}")

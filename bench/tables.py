@@ -37,6 +37,10 @@ def show(results: dict[str, Any], console: Console) -> None:
         console.print(_members(results["members"]["cells"]))
     if "owner" in results:
         console.print(_owner(results["owner"]))
+    if "feed" in results:
+        console.print(_feed(results["feed"]))
+    if "streams" in results:
+        console.print(_streams(results["streams"]))
     if "scale" in results:
         console.print(_scale(results["scale"]["cells"]))
     if "admin" in results:
@@ -152,6 +156,32 @@ def _owner(found: dict[str, Any]) -> Table:
     for operation, connections in ratios.rows(cells):
         values = [series(cells, "owner", operation, connections, name) for name in ("p50_ms", "database_cpu_us")]
         table.add_row(operation, number(values[0].spread(), 1), number(values[1].spread(), 0))
+    return table
+
+
+def _feed(found: dict[str, Any]) -> Table:
+    table = _table(
+        f"following an account of {found['tasks']:,} tasks: {min(found['sync_seconds']):.2f} s from nothing",
+        ["p50, ms", "server CPU, µs", "database CPU, µs"],
+    )
+    for operation, connections in ratios.rows(found["cells"]):
+        names = (("p50_ms", 1), ("server_cpu_us", 0), ("database_cpu_us", 0))
+        values = [(series(found["cells"], "owner", operation, connections, name), digits) for name, digits in names]
+        table.add_row(operation, *(number(value.spread(), digits) for value, digits in values))
+    return table
+
+
+def _streams(found: dict[str, Any]) -> Table:
+    told, idle = found["told"], found["idle"]
+    table = _table("open streams", ["figure"], "what")
+    table.add_row(
+        f"{told['streams']:,} streams, {told['writes_per_second']} writes a second: p50, ms", f"{told['p50_ms']:.1f}"
+    )
+    table.add_row("p99, ms", f"{told['p99_ms']:.1f}")
+    table.add_row("server CPU, of one processor", f"{told['server_cpu_share']:.0%}")
+    table.add_row(f"{idle['streams']:,} streams that are told nothing: KiB each", f"{idle['kib_each']:.1f}")
+    table.add_row("server CPU, of one processor", f"{idle['server_cpu_share']:.1%}")
+    table.add_row("transactions a second", f"{idle['transactions_per_second']:.1f}")
     return table
 
 
