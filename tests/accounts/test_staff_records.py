@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from accounts.models import AccessToken, AuditEvent
 from tasks.models import Task, TaskList
-from tests.support.staff import act, logged_in, make_list, make_task, make_token, make_user, page, seen
+from tests.support.staff import act, logged_in, make_hook, make_list, make_task, make_token, make_user, page, seen
 
 pytestmark = pytest.mark.usefixtures("orm")
 
@@ -29,9 +29,15 @@ ACTIONS: dict[tuple[str, str], tuple[dict[str, Any], str, str, str]] = {
     ("tasks_tasklist", "empty_and_remove"): ({}, "delete", "deleted", "deleted_at"),
     ("tasks_tasklist", "remove_with_tasks"): ({}, "delete", "deleted", "deleted_at"),
     ("tasks_tasklist", "restore"): ({"deleted_at": LONG_AGO}, "change", "restored", "deleted_at"),
+    ("tasks_webhook", "disable"): ({}, "change", "disabled", "is_enabled"),
 }
 FILLED_IN = {"edit": {"edit-priority": "3"}}  # what an action asks for
-MAKE = {"accounts_accesstoken": make_token, "tasks_task": make_task, "tasks_tasklist": make_list}
+MAKE = {
+    "accounts_accesstoken": make_token,
+    "tasks_task": make_task,
+    "tasks_tasklist": make_list,
+    "tasks_webhook": make_hook,
+}
 
 
 def make(model: str, **fields: Any) -> Any:
@@ -77,6 +83,7 @@ def test_an_action_that_changes_nothing_records_nothing(model: str, action: str)
         "complete": {"is_completed": True},
         "reopen": {},
         "restore": {},
+        "disable": {"is_enabled": False, "disabled_at": LONG_AGO, "disabled_reason": "staff"},
     }
     row = make(model, **done_already.get(action, {"deleted_at": LONG_AGO}))
     assert before != done_already.get(action)

@@ -240,7 +240,12 @@ async def test_production_asks_for_https_from_now_on(app: httpx.ASGITransport, s
 
 
 async def test_head_works_on_every_get(alice: Person, client: httpx.AsyncClient) -> None:
-    ids = {"{task_id}": (await alice.task())["id"], "{list_id}": (await alice.list())["id"]}
+    hook = await alice.http.post("/v1/webhooks", json={"url": "https://hooks.example.com/todo", "events": ["task.*"]})
+    ids = {
+        "{task_id}": (await alice.task())["id"],
+        "{list_id}": (await alice.list())["id"],
+        "{webhook_id}": hook.json()["id"],
+    }
     document = (await client.get("/v1/openapi.json")).json()
     paths = [
         re.sub(r"{\w+}", lambda place: ids[place[0]], path)

@@ -76,11 +76,8 @@ def act(client: Client, model: str, action: str, *rows: Any, **more: Any) -> str
         **seen(*rows),
         **more,
     }
-    return page(
-        client.post(
-            reverse(f"admin:{model}_changelist") + "?deleted=all" * model.startswith("tasks_"), form, follow=True
-        )
-    )
+    query = "?deleted=all" if model in ("tasks_task", "tasks_tasklist") else ""
+    return page(client.post(reverse(f"admin:{model}_changelist") + query, form, follow=True))
 
 
 def editor(*rights: str) -> Client:

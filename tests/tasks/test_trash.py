@@ -101,6 +101,7 @@ def done(tasks: int, *, dry_run: bool = False) -> dict[str, Any]:
         "stored_answers": 0,
         "stream_tickets": 0,
         "reminders": 0,
+        "webhook_deliveries": 0,
         "sessions": 0,
         "audit_events": 0,
         "changes": 0,
@@ -184,7 +185,8 @@ async def test_purge_tells_how_far_it_is(alice: Person, capsys: pytest.CaptureFi
     age(alice, 31)
 
     kinds = (
-        "0 lists, 0 tokens, 0 mail codes, 0 email changes, 0 stored answers, 0 stream tickets, 0 reminders, 0 sessions"
+        "0 lists, 0 tokens, 0 mail codes, 0 email changes, 0 stored answers, 0 stream tickets, 0 reminders,"
+        " 0 webhook deliveries, 0 sessions"
     )
     assert await run_purge(capsys) == f"  tasks: 1\nRemoved 1 tasks, {kinds}, 0 audit events, 0 changes.\n"
 
