@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("orm")
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
-# By list and action: how a row is before, what is recorded, what has become of it, and which member has changed.
+# By list and action: how a row is before, what is recorded, what has become of it, and which members have changed.
 ACTIONS: dict[tuple[str, str], tuple[dict[str, Any], str, str, str]] = {
     ("accounts_accesstoken", "revoke"): ({}, "change", "revoked", "revoked_at"),
     ("tasks_task", "complete"): ({}, "change", "completed", "is_completed"),
@@ -29,7 +29,7 @@ ACTIONS: dict[tuple[str, str], tuple[dict[str, Any], str, str, str]] = {
     ("tasks_tasklist", "empty_and_remove"): ({}, "delete", "deleted", "deleted_at"),
     ("tasks_tasklist", "remove_with_tasks"): ({}, "delete", "deleted", "deleted_at"),
     ("tasks_tasklist", "restore"): ({"deleted_at": LONG_AGO}, "change", "restored", "deleted_at"),
-    ("tasks_webhook", "disable"): ({}, "change", "disabled", "is_enabled"),
+    ("tasks_webhook", "disable"): ({}, "change", "disabled", "is_enabled disabled_reason"),
 }
 FILLED_IN = {"edit": {"edit-priority": "3"}}  # what an action asks for
 MAKE = {
@@ -71,7 +71,7 @@ def test_each_action_leaves_one_event_for_each_row_that_it_has_changed(model: st
         (event,) = events_of(row)
         assert (event.action, event.actor_id, event.door) == (recorded, root.pk, "admin")
         assert event.facts.items() >= {"done": done}.items()
-        assert list(event.detail.changes) == [member]
+        assert list(event.detail.changes) == member.split()
     assert events_of(beside) == []
 
 
