@@ -211,15 +211,29 @@ def test_what_is_no_due_is_refused(text: str) -> None:
         dues.parse(text, BERLIN, SATURDAY)
 
 
+def installed(folder: Path) -> Path:
+    """Build the wheel and install it; return the Python that has it.
+
+    By uv, which takes a tenth of the time, or by pip where uv does not reach the index: it knows nothing of pip's
+    configuration. The Makefile does the same.
+    """
+    source, python = ROOT / "clients" / "python", folder / "venv" / "bin" / "python"
+    uv = [sys.executable, "-m", "uv", "--no-config", "--system-certs", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True, timeout=60)
+    build = [*uv, "build", "--wheel", "--out-dir", folder, source]
+    is_built_by_uv = subprocess.run(build, check=False, timeout=200).returncode == 0
+    if not is_built_by_uv:
+        subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, source], check=True, timeout=200)
+    (wheel,) = folder.glob("todo_client-*.whl")
+    by_uv, by_pip = [*uv, "pip", "install", "--python", python], [*pip, "--python", python, "install"]
+    subprocess.run([*(by_uv if is_built_by_uv else by_pip), f"{wheel}[cli]"], check=True, timeout=200)
+    return python
+
+
 def test_the_wheel_brings_the_command_along(server: Server, tmp_path: Path) -> None:
     """Built, and installed into an environment that has nothing else."""
-    uv = [sys.executable, "-m", "uv", "--no-config", "--quiet"]
-    source = ROOT / "clients" / "python"
-    subprocess.run([*uv, "build", "--wheel", "--out-dir", tmp_path, source], check=True, timeout=200)
-    (wheel,) = tmp_path.glob("todo_client-*.whl")
-    subprocess.run([*uv, "venv", "--python", sys.executable, tmp_path / "venv"], check=True, timeout=60)
-    python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([*uv, "pip", "install", "--python", python, f"{wheel}[cli]"], check=True, timeout=200)
+    python = installed(tmp_path)
     token = session_at(server.url)["token"]
     environment = {"PATH": os.environ["PATH"], "TODO_SERVER": server.url, "TODO_TOKEN": token, "HOME": str(tmp_path)}
 
