@@ -38,7 +38,7 @@ def fuzz(server: Server, folder: Path, headers: dict[str, str], *options: str) -
             "--checks=all",
             *(f"--header={name}: {value}" for name, value in headers.items()),
             *options,
-            "--max-examples=12",
+            "--max-examples=8",
             "--workers=2",
             "--no-color",
         ],
