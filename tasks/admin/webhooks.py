@@ -20,6 +20,17 @@ from todoproject.admin.model_admin import ModelAdmin
 _SHOWN = 10  # deliveries on a hook's page
 
 
+def _in_words(event: str) -> str:
+    """Say an event's type to people: `task.occurrence_completed` is "task occurrence completed"."""
+    kind, _, what = event.partition(".")
+    return f"any of a {kind}" if what == "*" else f"{kind} {what.replace('_', ' ')}"
+
+
+def _told(delivery: WebhookDelivery) -> str:
+    outcome = delivery.status or delivery.error or "–"
+    return f"{_in_words(delivery.type)}: {delivery.get_state_display()} ({outcome})"
+
+
 @admin.register(Webhook)
 class WebhookAdmin(ModelAdmin):
     """Everybody's webhooks, to look at and to disable; only their owners make and change them."""
@@ -57,7 +68,7 @@ class WebhookAdmin(ModelAdmin):
 
     @display(description="Events")
     def types(self, hook: Webhook) -> str:
-        return ", ".join(hook.events)
+        return ", ".join(map(_in_words, hook.events))
 
     @display(description="State", label={"enabled": "success", "failing": "warning"})
     def state(self, hook: Webhook) -> str:
@@ -68,10 +79,7 @@ class WebhookAdmin(ModelAdmin):
     @display(description="Newest deliveries")
     def newest(self, hook: Webhook) -> str:
         rows = WebhookDelivery.objects.filter(user=hook.user_id, webhook_id=hook.pk).order_by("-id")[:_SHOWN]
-        return (
-            "; ".join(f"{row.type}: {row.get_state_display()} ({row.status or row.error or '–'})" for row in rows)
-            or "–"
-        )
+        return "; ".join(map(_told, rows)) or "–"
 
     @admin.action(description="Disable selected webhooks", permissions=["disable"])
     def disable(self, request: HttpRequest, queryset: "QuerySet[Webhook]") -> HttpResponse | None:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from tasks.admin import statistics
 from tasks.models import Task, Webhook
-from tests.support.staff import editor, logged_in, make_hook, make_user, page, seen
+from tests.support.staff import editor, logged_in, make_hook, make_user, page, root_client, seen
 
 pytestmark = pytest.mark.usefixtures("orm")
 
@@ -66,3 +66,13 @@ def test_the_first_page_tells_how_many_fail_and_since_when_an_event_waits() -> N
     assert (found.webhooks, found.failing_webhooks, found.oldest_undelivered) == (2, 1, task.updated_at)
     statistics.kept._figures = None
     assert "1 of 2" in page(editor("view_webhook").get("/admin/"))
+
+
+def test_events_are_told_in_words() -> None:
+    hook = make_hook(make_user())
+    hook.events = ["task.occurrence_completed", "list.*"]
+    hook.save(update_fields=["events"])
+    for address in ("admin:tasks_webhook_changelist", "admin:tasks_webhook_change"):
+        shown = page(root_client().get(reverse(address, args=[hook.pk] if address.endswith("change") else [])))
+        assert "task occurrence completed, any of a list" in shown
+        assert "occurrence_completed" not in shown
