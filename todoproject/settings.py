@@ -150,8 +150,8 @@ _APP_ORIGIN = r"(?!(?:https?|ftps?|wss?|file|data|blob|about|javascript):)[a-z][
 def _doors(text: str) -> list[str]:
     if text == "off":
         return []
-    if unknown := [name for name in _list(text) if name not in _KNOWN_DOORS]:
-        raise ValueError(f"holds {len(unknown)} that is none of {', '.join(_KNOWN_DOORS)}; or the word off for none")
+    if not set(_list(text)) <= {*_KNOWN_DOORS}:
+        raise ValueError(f"names a door that there is not; say {', '.join(_KNOWN_DOORS)}, or off for none")
     return _list(text)
 
 

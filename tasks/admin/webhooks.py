@@ -23,7 +23,7 @@ _SHOWN = 10  # deliveries on a hook's page
 def _in_words(event: str) -> str:
     """Say an event's type to people: `task.occurrence_completed` is "task occurrence completed"."""
     kind, _, what = event.partition(".")
-    return f"any of a {kind}" if what == "*" else f"{kind} {what.replace('_', ' ')}"
+    return f"all {kind} events" if what == "*" else f"{kind} {what.replace('_', ' ')}"
 
 
 def _told(delivery: WebhookDelivery) -> str:

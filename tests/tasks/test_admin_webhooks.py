@@ -74,5 +74,5 @@ def test_events_are_told_in_words() -> None:
     hook.save(update_fields=["events"])
     for address in ("admin:tasks_webhook_changelist", "admin:tasks_webhook_change"):
         shown = page(root_client().get(reverse(address, args=[hook.pk] if address.endswith("change") else [])))
-        assert "task occurrence completed, any of a list" in shown
+        assert "task occurrence completed, all list events" in shown
         assert "occurrence_completed" not in shown
