@@ -190,7 +190,8 @@ class WebhookDelivery(Output):
     status: int | None = Field(description="Of the last answer.")
     error: str | None = Field(
         description="Why there was none: `timeout`, `private` (the address is none of the public network), `name`,"
-        " `connection`, `tls`, `malformed`, `url`, `secret`, `disabled`, `changed`, `purged`; there may be more."
+        " `connection`, `tls`, `malformed`, `url`, `secret`, `disabled`, `changed`, `purged`,"
+        " `internal`; there may be more."
     )
     duration_ms: int | None
     created_at: str = Field(json_schema_extra={"format": "date-time"})

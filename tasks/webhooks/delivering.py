@@ -7,7 +7,7 @@ a few places only. What was cut off between sending and noting is sent again.
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from uuid import UUID
 
 from tasks import webhook_secrets
@@ -127,7 +127,16 @@ async def send(hook: UUID, target: Target, event: Event) -> Outcome:
         "webhook-timestamp": str(now),
         "webhook-signature": webhook_secrets.signature(keys, message, now, content),
     }
-    return _counted(hook, event, await posting.post(target.url, headers, content))
+    return _counted(hook, event, await _posted(target.url, headers, content))
+
+
+async def _posted(url: str, headers: Mapping[str, str], content: bytes) -> Outcome:
+    """Post it. A defect of ours is a try that has failed: uncounted, the event would block its hook for ever."""
+    try:
+        return await posting.post(url, headers, content)
+    except Exception as error:
+        logger.error("unhandled error at a webhook", exc_info=error)
+        return Outcome(None, "internal", 0)
 
 
 def body(event: Event) -> bytes:

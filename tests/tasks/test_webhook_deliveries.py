@@ -176,6 +176,30 @@ async def test_it_waits_for_what_fails_and_goes_on_without_it_after_four_tries(a
     assert len({request.headers["webhook-id"] for request in hook.requests}) == 2
 
 
+async def test_a_defect_of_ours_holds_up_no_hook_for_ever(
+    alice: Person, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a try that has failed; uncounted, the lease would end and the same event come again, and no other."""
+    made = await make(alice, url=hook.url)
+    await alice.task("broken")
+    post = delivering.posting.post
+
+    async def break_once(url: str, headers: Any, content: bytes) -> Outcome:
+        if b'"broken"' in content:
+            raise ValueError("a defect")
+        return await post(url, headers, content)
+
+    monkeypatch.setattr(delivering.posting, "post", break_once)
+    await alice.task("whole")
+    for _ in range(webhook_outcomes.TRIES_IN_ORDER):
+        await deliver()
+        try_again_now(alice)
+
+    newest, *_, broken = await listed(alice, made)
+    assert (broken["state"], broken["error"]) == ("set_aside", "internal")
+    assert (newest["state"], len(hook.requests)) == ("delivered", 1)
+
+
 async def test_what_fails_to_the_end_of_the_schedule_is_given_up(alice: Person, hook: Receiver) -> None:
     made = await make(alice, url=hook.url)
     hook.otherwise = BROKEN
