@@ -33,7 +33,7 @@ _AT_ONCE = 50
 
 
 def _environment(url: str) -> dict[str, str]:
-    return OURS.family.environment(url) | {"MAX_STREAMS": str(2 * IDLE)}
+    return OURS.family.environment(url) | {"MAX_STREAMS": str(2 * IDLE), "MAX_CONNECTIONS": str(IDLE + 500)}
 
 
 PEER: Peer = replace(OURS, name="streams", family=replace(OURS.family, environment=_environment))
@@ -128,6 +128,7 @@ async def _told(server: Server, bearers: Sequence[str]) -> dict[str, Any]:
         task.cancel()
     for _, writer in (*streams, *writers):
         writer.close()
+    await asyncio.sleep(1)  # they are closed in the loop's next turns
     expected = count * OF_ACCOUNT
     if len(latencies) != expected:
         raise BenchError(f"{expected} events were to come, and {len(latencies)} have")

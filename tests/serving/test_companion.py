@@ -112,7 +112,7 @@ def test_a_stream_does_not_count_against_its_address(monkeypatch: pytest.MonkeyP
     first, second = Held(1), Held(2)
     try:
         assert admission.enter(first) is None  # type: ignore[arg-type]  # what is asked of one
-        admission.exempt(first.client)
+        admission.exempt(first)
         assert admission.enter(second) is None  # type: ignore[arg-type]
     finally:
         for connection in (first, second):

@@ -55,7 +55,7 @@ class ApiHandler(ASGIHandler):
             return  # the client left before it had sent its request
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         if answer.stream is not None and scope["method"] != "HEAD":
-            await streams.write(answer.stream, scope.get("client"), receive, send)
+            await streams.write(answer.stream, scope, receive, send)
             return
         if answer.stream is not None:
             answer.stream.forget()

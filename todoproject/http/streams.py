@@ -34,14 +34,15 @@ def block(event: str, data: bytes, cursor: bytes | None = None) -> bytes:
     return b"event: %b\n%bdata: %b\n\n" % (event.encode(), identity, data)
 
 
-# Told of the client of each stream that begins.
+# Told of the connection of each stream that begins.
 beginnings: list[Callable[[Any], None]] = []
 
 
-async def write(stream: EventStream, client: Any, receive: Any, send: Any) -> None:
+async def write(stream: EventStream, scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Write the blocks of a stream as an ASGI body. Whoever reads slowly is waited for: nothing is gathered here."""
-    for begin in beginnings:
-        begin(client)
+    connection = scope.get("extensions", {}).get("connection")  # another server than ours has none
+    for begin in beginnings if connection is not None else ():
+        begin(connection)
     leaving = asyncio.create_task(_leaving(receive, stream.end))
     try:
         async with aclosing(stream.blocks) as blocks:

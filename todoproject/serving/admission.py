@@ -31,6 +31,7 @@ class Connection(Protocol):
     transport: asyncio.Transport
     address: str  # what it is counted under; empty: a trusted proxy's
     is_reserved: bool
+    is_streaming: bool
     held_bytes: int
     unread_since: float
 
@@ -93,16 +94,15 @@ def leave(connection: Connection) -> None:
             del _by_address[connection.address]
 
 
-def exempt(client: tuple[str, int] | None) -> None:
-    """Count a connection no longer against its address: what it holds open is counted by account and by process."""
-    for connection in _connections:
-        if connection.client == client and connection.address:
-            _by_address[connection.address] -= 1
-            if not _by_address[connection.address]:
-                del _by_address[connection.address]
-            connection.address = ""
-            _by_address[""] += 1
-            return
+def exempt(connection: Connection) -> None:
+    """Count a stream's connection no longer against its address: the stream is counted by account and by process."""
+    connection.is_streaming = True
+    if connection.address:
+        _by_address[connection.address] -= 1
+        if not _by_address[connection.address]:
+            del _by_address[connection.address]
+        connection.address = ""
+        _by_address[""] += 1
 
 
 def hold(connection: Connection, size: int) -> None:

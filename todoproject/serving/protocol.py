@@ -94,6 +94,7 @@ class Protocol(HttpToolsProtocol):
         self.held_bytes = 0  # of an unfinished body
         self.address = ""
         self.is_reserved = False  # one more than there should be: for health only
+        self.is_streaming = False  # an answer without an end is under way
 
     def connection_made(self, transport: Any) -> None:
         """Begin with a new client, or turn it away."""
@@ -183,10 +184,14 @@ class Protocol(HttpToolsProtocol):
         self._read()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio.Protocol allows both
-        """Tell whether the connection stays: a client that says no more may wait for its answer still."""
+        """Tell whether the connection stays: a client that says no more may wait for its answer still.
+
+        Not for a stream, which has no end to wait for: who says no more has left, and counts no longer.
+        """
         self._is_half_closed = True
         self._gathering.flush()
-        if self._gathering.is_lingering or self._unread is not None or not self._is_answering:
+        can_complete = self._is_answering and self._unread is None and not self.is_streaming
+        if self._gathering.is_lingering or not can_complete:
             return False  # nothing that was begun can be completed
         if not self._input:
             self.cycle.keep_alive = False
@@ -293,6 +298,7 @@ class Protocol(HttpToolsProtocol):
             "query_string": head.query,
             "headers": head.headers,
             "state": self.app_state.copy(),
+            "extensions": {"connection": self},  # for whom a stream begins: todoproject/http/streams.py
         }
 
     # --- Limits of time ---
