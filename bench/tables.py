@@ -7,12 +7,14 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import goals, peers, ratios
+from bench.goal import Goal
 from bench.ratios import Cells, Spread, series, spread
 
 _FIGURES = (
     ("requests/s", "requests_per_second", 0),
     ("server CPU per request, µs", "server_cpu_us", 0),
     ("database CPU per request, µs", "database_cpu_us", 0),
+    ("server and database CPU per request, µs", "all_cpu_us", 0),
     ("p50, ms", "p50_ms", 1),
     ("p99, ms", "p99_ms", 1),
 )
@@ -23,6 +25,8 @@ _GENERATOR = ("generator_cpu_us", "requests_per_second")
 def show(results: dict[str, Any], console: Console) -> None:
     """Print what was measured."""
     if "compare" in results:
+        mix = [cell for cell in results["compare"]["cells"] if cell["operation"] == "mix"]
+        console.print(_figures(mix, "what a user would look at: requests/s of the mix", "requests_per_second", 0))
         for title, name, digits in _FIGURES:
             console.print(_figures(results["compare"]["cells"], title, name, digits))
         console.print(_limits(results["compare"]["limits"]))
@@ -219,7 +223,7 @@ def _pages(pages: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _goals(found: list[goals.Goal]) -> Table:
+def _goals(found: list[Goal]) -> Table:
     table = _table("goals", ["wanted", "measured", ""], "ratio")
     for goal in found:
         if goal.measured is not None:
