@@ -56,21 +56,25 @@ def scripts(postgres: Postgres, plan: Plan, targets: Targets, folder: Path) -> d
         for operation in chosen:
             before = len(entries())
             answers = [server.ask(request)[1] for request in islice(operation.requests(OURS, targets), _SCRIPTS)]
-            messages = _messages(entries()[before:])
-            if len(messages) != len(answers):
-                raise BenchError(f"{len(answers)} requests were {len(messages)} messages in PostgreSQL's log")
-            found[operation.name] = list(_write(folder, operation, messages, answers))
+            sent = messages(entries()[before:])
+            if len(sent) != len(answers):
+                raise BenchError(f"{len(answers)} requests were {len(sent)} messages in PostgreSQL's log")
+            found[operation.name] = list(_write(folder, operation, sent, answers))
     fill.restore(postgres, OURS)
     return found
 
 
-def _messages(entries: Sequence[str]) -> list[list[str]]:
-    """Return the statements of each request, parameters written in: a request begins with the token check."""
+def messages(entries: Sequence[str]) -> list[list[str]]:
+    """Return the statements of each request, parameters written in.
+
+    A request begins with the token check, a write with BEGIN right before it.
+    """
     found: list[list[str]] = []
     for entry in entries:
         if match := _STATEMENT.match(entry):
             text = match["text"].strip().rstrip(";")
-            found += [[]] if "open_request" in text else []
+            has_begun = bool(found) and len(found[-1]) == 1 and found[-1][0].startswith("BEGIN")
+            found += [[]] if text.startswith("BEGIN") or ("open_request" in text and not has_begun) else []
             found[-1:] = [[*last, text] for last in found[-1:]]
         elif found and entry.startswith(_PARAMETERS):
             found[-1][-1] = _bound(found[-1][-1], entry.removeprefix(_PARAMETERS))

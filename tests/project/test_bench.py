@@ -15,6 +15,7 @@ from bench import (
     check,
     dataset,
     goals,
+    limit,
     load,
     migrate,
     operations,
@@ -153,6 +154,23 @@ def test_the_data_is_as_large_as_asked_and_spread_over_all_owners() -> None:
     assert 0.02 < sum(row["deleted_at"] != r"\N" for row in rows) / 1000 < 0.08, "some are deleted"
     assert all((row["is_completed"] == "True") == (row["completed_at"] != r"\N") for row in rows)
     assert not any(row["due_on"] != r"\N" and row["due_at"] != r"\N" for row in rows), "one due date at most"
+
+
+def test_write_is_taken_from_the_log_with_its_begin_and_commit() -> None:
+    """With the BEGIN of the next one at its end, pgbench would stop."""
+    write = [
+        "LOG:  execute <unnamed>: BEGIN ISOLATION LEVEL READ COMMITTED",
+        "LOG:  execute a: SELECT todo.open_request($1, '{}', true)",
+        "DETAIL:  Parameters: $1 = 'digest'",
+        "LOG:  execute b: INSERT INTO tasks DEFAULT VALUES",
+        "LOG:  execute <unnamed>: COMMIT",
+    ]
+    read = ["LOG:  execute c: SELECT todo.open_request('x', '{}', false)", "LOG:  execute d: SELECT 1"]
+    found = limit.messages([*write, *read, *write])
+
+    assert [len(message) for message in found] == [4, 2, 4]
+    assert found[0] == found[2]
+    assert found[0][:2] == ["BEGIN ISOLATION LEVEL READ COMMITTED", "SELECT todo.open_request('digest', '{}', true)"]
 
 
 # --- Ratios ---------------------------------------------------------------------------------------
