@@ -15,6 +15,7 @@ from bench import (
     building,
     check,
     compare,
+    database,
     feed,
     load,
     login,
@@ -42,6 +43,7 @@ from bench.progress import Progress
 
 _PARTS: Mapping[str, Callable[[Postgres, Plan, Progress], dict[str, Any]]] = {
     "compare": compare.run,
+    "database": database.run,
     "start": start.run,
     "login": login.run,
     "members": members.run,

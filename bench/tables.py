@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import goals, peers, ratios
+from bench import database, goals, peers, ratios
 from bench.goal import Goal
 from bench.ratios import Cells, Spread, series, spread
 
@@ -33,6 +33,8 @@ def show(results: dict[str, Any], console: Console) -> None:
         console.print(_memory("memory after load, MiB", results["compare"]["memory"]))
         console.print(_memory("memory at the end, after batches as well, MiB", results["compare"]["memory_at_end"]))
         console.print(generator(results["compare"]["cells"]), highlight=False)
+    if "database" in results:
+        console.print(_parts(results["database"]))
     if "start" in results:
         console.print(_starts(results["start"]["starts"]))
     if "login" in results:
@@ -106,6 +108,14 @@ def _limits(limits: list[dict[str, Any]]) -> Table:
         own = [limit for limit in limits if (limit["operation"], limit["connections"]) == (operation, connections)]
         rate, cpu = (spread(limit[name] for limit in own) for name in ("transactions_per_second", "database_cpu_us"))
         table.add_row(operation, str(connections), number(rate, 0), number(cpu, 0))
+    return table
+
+
+def _parts(found: dict[str, Any]) -> Table:
+    table = _table("parts of PostgreSQL's time, µs: median and middle half", [*found["microseconds"]], "part")
+    for part, values in database.rows(found):
+        cells = ((values[name], 0) if name in values else None for name in found["microseconds"])
+        table.add_row(part, *("–" if cell is None else number(Spread(*cell[0]), cell[1]) for cell in cells))
     return table
 
 

@@ -29,6 +29,7 @@ from bench import (
 from bench.dataset import Sizes
 from bench.errors import BenchError
 from bench.goal import Goal
+from bench.limit import Sent
 from bench.load import Load
 from bench.operations import Target, Targets
 from bench.peers import Credentials
@@ -161,7 +162,7 @@ def test_write_is_taken_from_the_log_with_its_begin_and_commit() -> None:
     write = [
         "LOG:  execute <unnamed>: BEGIN ISOLATION LEVEL READ COMMITTED",
         "LOG:  execute a: SELECT todo.open_request($1, '{}', true)",
-        "DETAIL:  Parameters: $1 = 'digest'",
+        "DETAIL:  Parameters: $1 = 'it''s', $2 = NULL",
         "LOG:  execute b: INSERT INTO tasks DEFAULT VALUES",
         "LOG:  execute <unnamed>: COMMIT",
     ]
@@ -170,7 +171,10 @@ def test_write_is_taken_from_the_log_with_its_begin_and_commit() -> None:
 
     assert [len(message) for message in found] == [4, 2, 4]
     assert found[0] == found[2]
-    assert found[0][:2] == ["BEGIN ISOLATION LEVEL READ COMMITTED", "SELECT todo.open_request('digest', '{}', true)"]
+    assert found[0][:2] == [
+        Sent("BEGIN ISOLATION LEVEL READ COMMITTED"),
+        Sent("SELECT todo.open_request($1, '{}', true)", ["it's", None]),
+    ]
 
 
 # --- Ratios ---------------------------------------------------------------------------------------
