@@ -77,7 +77,8 @@ class Slot:
             _write(path, text)
 
     def _run(self, tests: Sequence[str], seconds: float, *, is_migration: bool) -> int | None:
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:cov", *tests]
+        quiet = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:cov", "-m", "not long"]
+        command = [sys.executable, "-m", "pytest", *quiet, *tests]
         environment = self._environment() | ({} if is_migration else {"TESTS_TEMPLATE": TEMPLATE})
         with subprocess.Popen(
             command,
