@@ -41,6 +41,7 @@ def main() -> int:
         Path(folder).chmod(0o755)
         slots = [stack.enter_context(Slot(Path(folder) / str(number))) for number in range(options.jobs)]
         coverage = _coverage(slots[0].project, options)
+        slots[0].check()
         Trial(report, coverage, options.seconds, options.minutes).run(slots)
     report.show()
     return 1 if report.outcomes & {"survived", "not in time"} else 0

@@ -12,6 +12,7 @@ from tests.mutation.__main__ import find, sample
 from tests.mutation.coverage import MIGRATIONS_TESTS, Coverage
 from tests.mutation.python import Mutant
 from tests.mutation.report import NOT_TRIED, Report
+from tests.mutation.slot import Slot
 from tests.support.processes.servers import ROOT
 
 
@@ -127,6 +128,17 @@ def test_line_that_nobody_seems_to_reach_has_the_tests_that_name_its_file(tmp_pa
     assert "tests/accounts/test_secret_keys.py" in nobody.tests_of(command, line_of(command, "def handle"))
     assert "tests/openapi/test_openapi.py" in nobody.tests_of("todoproject/openapi/document.py", 1)
     assert nobody.tests_of("todoproject/database/client/pool.py", 1)[0] == "tests/database/test_pool.py"
+
+
+@pytest.mark.slow
+def test_unbroken_copy_passes_and_a_broken_one_does_not(tmp_path: Path) -> None:
+    """Whatever keeps tests from running at all would be taken for breaks that were noticed."""
+    tmp_path.chmod(0o755)
+    path = ROOT / "accounts/addresses.py"
+    broken = [it for it in python.mutants(path) if it.rule == "not left out"]
+    with Slot(tmp_path / "slot") as slot:
+        slot.check()
+        assert [slot.try_tests(mutant, ["tests/accounts/test_addresses.py"], 60) for mutant in broken[:1]] == [1]
 
 
 def test_run_that_was_ended_goes_on(tmp_path: Path) -> None:
