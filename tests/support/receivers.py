@@ -76,7 +76,7 @@ class Receiver:
         writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = await _request(reader)
+        request = await read_request(reader)
         behaviour = self.answers.pop(0) if self.answers else self.otherwise
         self.requests.append(request)
         async with self.arrived:
@@ -88,7 +88,8 @@ class Receiver:
             await behaviour(writer)
 
 
-async def _request(reader: asyncio.StreamReader) -> Received:
+async def read_request(reader: asyncio.StreamReader) -> Received:
+    """Return the next request. Raises IncompleteReadError where there is none."""
     head, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     body = await reader.readexactly(int(headers["content-length"]))
