@@ -21,6 +21,8 @@ _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 _BROKEN = b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n"
 # A first try that is answered 500 is repeated after five seconds, and holds up its hook for so long.
 _BROKEN_SHARE = 0.01
+# So long it takes for an answer, at most: whoever delivers is killed with something under way.
+_SLOWEST_SECONDS = 0.1
 # A request that was on its way when its hook was deleted.
 _GRACE_SECONDS = 0.5
 
@@ -104,6 +106,7 @@ class Ears:
                 self._seen.add(request.headers["webhook-id"])
                 is_taken = not is_first or random.random() >= _BROKEN_SHARE
                 hook.arrivals.append(_arrival(request, hook.secret, is_taken=is_taken))
+                await asyncio.sleep(random.uniform(0, _SLOWEST_SECONDS))
                 writer.write(_OK if is_taken else _BROKEN)
                 await writer.drain()
         writer.close()
