@@ -47,6 +47,9 @@ _WRITING = (OUTCOME_UNKNOWN,)
 _WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, TOO_MANY_ANSWERS, CONFLICT, KEY_REUSED)
 _CHANGING = {"tasks", "lists", "labels", "changes"}  # tags of the operations whose writes take change numbers
 
+# What reads its parameter for a dry run itself, because it does more than one transaction.
+TRIED_BY_ITSELF = {"import_tasks"}
+
 # What a key is refused for: what it makes is for one use, so there is nothing to be repeated.
 UNKEYED = {"create_stream_ticket"}
 
@@ -83,9 +86,13 @@ _HEADERS = {
         "The last of your change numbers that this took; absent where nothing was changed.",
         {"type": "integer"},
     ),
+    "Dry-Run": ("Only there, and `true`, where this is what would happen, and nothing did.", _TEXT),
+    "Preference-Applied": ("Only there where a preference was applied: `dry-run`.", _TEXT),
     "Idempotency-Replayed": ("Only there, and `true`, where this answer was stored under the key before.", _TEXT),
 }
-_OPTIONAL_HEADERS = {"Change-No", "Idempotency-Replayed", "RateLimit", "RateLimit-Policy"}
+_OPTIONAL_HEADERS = {
+    *("Change-No", "Idempotency-Replayed", "RateLimit", "RateLimit-Policy", "Dry-Run", "Preference-Applied"),
+}
 _HEADERS_OF_STATUS = {
     304: ("ETag",),
     401: ("WWW-Authenticate",),
@@ -94,6 +101,10 @@ _HEADERS_OF_STATUS = {
     503: ("Retry-After",),
 }
 _PARAMETERS = {
+    "Prefer": {
+        "description": "`dry-run` is the same as `dry_run=true` (RFC 7240); where there is no dry run it is refused.",
+        "schema": {"type": "string", "examples": ["dry-run"]},
+    },
     "X-Request-ID": {
         "description": "An id of yours for this request, 1 to 128 printable ASCII characters; any other is replaced.",
         "schema": _TEXT,
@@ -104,6 +115,15 @@ _PARAMETERS = {
         " Kept for 24 hours.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
     },
+}
+
+_DRY_RUN = {
+    "in": "query",
+    "name": "dry_run",
+    "required": False,
+    "description": "`true`: answer what would happen, with `Dry-Run: true`, and do nothing. Ids, times, versions and"
+    " change numbers in it are provisional. It neither reads nor stores an `Idempotency-Key`.",
+    "schema": {"type": "boolean", "default": False},
 }
 
 Operation = dict[str, Any]
@@ -211,7 +231,9 @@ def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> Non
     takes_key = method in ("post", "patch") and "security" in operation and operation["operationId"] not in UNKEYED
     is_change = method != "get" and bool(_CHANGING & {*operation["tags"]})
     _complete_parameters(operation["parameters"], schemas)
-    names = ["X-Request-ID", *(["Idempotency-Key"] if takes_key else [])]
+    if is_tried := is_change and operation["operationId"] not in TRIED_BY_ITSELF:
+        operation["parameters"].append(_DRY_RUN)
+    names = ["X-Request-ID", *(["Idempotency-Key"] if takes_key else []), *(["Prefer"] if is_tried else [])]
     operation["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in names]
     if "requestBody" in operation:
         _complete_body(method, operation["requestBody"], schemas)
@@ -229,7 +251,8 @@ def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> Non
         changes = (
             ["Affected", "Change-No"] if status < 300 and method != "get" and _CHANGING & {*operation["tags"]} else []
         )
-        names = [*always, *changes, *_header_names(status, response, schemas, takes_key=takes_key)]
+        tried = ["Dry-Run", "Preference-Applied"] if is_tried else []
+        names = [*always, *tried, *changes, *_header_names(status, response, schemas, takes_key=takes_key)]
         headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
         response["headers"] = headers | response.get("headers", {})
 
