@@ -41,7 +41,7 @@ def dump(*, but: tuple[str, ...] = ()) -> dict[str, list[Any]]:
 
 
 def _rows(connection: "psycopg.Connection[tuple[Any, ...]]", table: str) -> list[Any]:
-    return sorted(str(row) for row in connection.execute(f"SELECT xmin, t.* FROM {table} t").fetchall())  # noqa: S608
+    return sorted(str(row) for row in connection.execute(f"SELECT xmin, t.* FROM {table} t").fetchall())
 
 
 class Things:

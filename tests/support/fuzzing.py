@@ -11,7 +11,7 @@ from schemathesis.openapi.checks import AuthScenario, EnsureResourceAvailability
 _TICKET = re.compile(r"[\w-]{43}", re.ASCII)
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-# Of dry runs: the cases, and the ids in their answers. A new one of them is nobody's, and what they delete is still there.
+# Of dry runs: the cases, and the ids in their answers. What they made is not there, and what they deleted is.
 _tried: set[str] = set()
 _provisional: set[str] = set()
 
@@ -31,8 +31,8 @@ def filter_failure(context: HookContext, failure: Failure, case: Case, response:
     `/v1/tasks/{task_id}` with `batch` for an id is `/v1/tasks/batch`, and OpenAPI matches paths without parameters
     first (3.1, 4.8.8.2): it is that path's answer, which takes no GET, and no answer of the operation under test.
 
-    And drop `made-up credentials are let in` where they are a ticket that the fuzzer was given itself; and, where it was
-    a dry run that did so, that what was made is not there, or that what was deleted is.
+    And drop `made-up credentials are let in` where they are a ticket that the fuzzer was given itself; and that what was
+    made is not there, or what was deleted is, where it was a dry run that did so.
     """
     if has_only_been_tried(failure, case):
         return False
