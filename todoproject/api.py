@@ -153,13 +153,13 @@ def _run_once_for_a_key(run: View) -> View:
         key = request.META.get("HTTP_IDEMPOTENCY_KEY")
         # Without an account there is nobody whose key it could be, even if a token is sent: the header is ignored.
         is_keyed = key is not None and request.method in ("POST", "PATCH") and operation.auth_callbacks
-        # A dry run is nothing to be repeated, and must not use up the key of the write that it is tried for.
-        is_keyed = is_keyed and not dry_runs.is_asked(request)
         if is_keyed and operation.operation_id in UNKEYED:
             return api.on_exception(request, Problem(problems.MALFORMED_REQUEST, "This takes no Idempotency-Key."))
         credentials = await bearer(request) if is_keyed else None
         if key is None or credentials is None:
             return await run(request, **path)
+        if dry_runs.is_asked(request):  # which must not use up the key of the write that it is tried for
+            return await _run_with_good_key(run, request, key, path)
 
         async def run_in(work: Work) -> HttpResponse:
             request.work = work
@@ -175,6 +175,14 @@ def _run_once_for_a_key(run: View) -> View:
             return api.on_exception(request, error)
 
     return run_once
+
+
+async def _run_with_good_key(run: View, request: ApiRequest, key: str, path: dict[str, Any]) -> HttpResponse:
+    try:
+        idempotency.check(key)
+    except idempotency.MalformedKey as error:
+        return api.on_exception(request, error)
+    return await run(request, **path)
 
 
 # They hash a password before they write, and hold no connection meanwhile.

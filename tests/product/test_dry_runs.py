@@ -224,6 +224,10 @@ async def test_dry_run_neither_reads_nor_stores_a_key(alice: Person) -> None:
 
     done = await alice.http.post("/v1/tasks?dry_run=false", json={"title": "x"}, headers=key)
     assert (done.status_code, done.headers.get("Idempotency-Replayed"), "Dry-Run" in done.headers) == (201, None, False)
+    malformed = await alice.http.post(
+        "/v1/tasks?dry_run=true", json={"title": "x"}, headers={"Idempotency-Key": "x" * 256}
+    )
+    assert malformed.status_code == 400
     again = await alice.http.post("/v1/tasks", json={"title": "y"}, headers={**key, "Prefer": "dry-run"})
     assert (again.status_code, again.json()["title"]) == (201, "y")
     assert [task["title"] for task in (await alice.http.get("/v1/tasks")).json()["items"]] == ["x"]

@@ -31,8 +31,8 @@ def filter_failure(context: HookContext, failure: Failure, case: Case, response:
     `/v1/tasks/{task_id}` with `batch` for an id is `/v1/tasks/batch`, and OpenAPI matches paths without parameters
     first (3.1, 4.8.8.2): it is that path's answer, which takes no GET, and no answer of the operation under test.
 
-    And drop `made-up credentials are let in` where they are a ticket that the fuzzer was given itself; and that what was
-    made is not there, or what was deleted is, where it was a dry run that did so.
+    And drop `made-up credentials are let in` where they are a ticket that the fuzzer was given itself; and that what
+    was made is not there, or what was deleted is, where it was a dry run that did so.
     """
     if has_only_been_tried(failure, case):
         return False

@@ -103,7 +103,7 @@ _HEADERS_OF_STATUS = {
 _PARAMETERS = {
     "Prefer": {
         "description": "`dry-run` is the same as `dry_run=true` (RFC 7240); where there is no dry run it is refused.",
-        "schema": {"type": "string", "examples": ["dry-run"]},
+        "schema": _TEXT,
     },
     "X-Request-ID": {
         "description": "An id of yours for this request, 1 to 128 printable ASCII characters; any other is replaced.",
