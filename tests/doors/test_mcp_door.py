@@ -106,7 +106,8 @@ async def test_an_outsider_gets_the_same_for_anothers_thing_as_for_none(alice: P
     before = (await alice.http.get(f"/v1/tasks/{task['id']}")).json()
 
     for tool in TOOLS.keys() - READING - {"add_task", "undo"}:
-        told = [await call(charlie, tool, expects_error=True, **_works(tool, id)) for id in (task["id"], _nobodys())]
+        tried = (_works(tool, task_id) for task_id in (task["id"], _nobodys()))
+        told = [await call(charlie, tool, expects_error=True, **arguments) for arguments in tried]
         assert told[0] == told[1], tool
         assert told[0]["code"] == "not-found"
     undone = await call(charlie, "undo", expects_error=True, change_no=number)
