@@ -5,6 +5,7 @@ from uuid import UUID
 
 import orjson
 
+from doors.mcp.input import read
 from tasks.list_schemas import ListsQuery
 from tasks.queries import lists
 from todoproject.http import validation
@@ -35,6 +36,6 @@ async def list_id(request: "AuthenticatedRequest", called: str) -> str | None:
 
 async def active(request: "AuthenticatedRequest") -> list[dict[str, Any]]:
     """Return the lists that are not archived, by position."""
-    page = await lists.list_page(request.auth, ListsQuery(limit=_MOST, is_archived=False))
+    page = await lists.list_page(request.auth, read(ListsQuery, {"limit": _MOST, "is_archived": False}))
     found: list[dict[str, Any]] = orjson.loads(page)["items"]
     return found
