@@ -141,7 +141,9 @@ try {
     seen.push(event.change.task.title);
   }
 } catch (error) { seen.push(error instanceof SyncExpired); }
-try { for await (const _ of follow(options)); } catch (error) { seen.push(error instanceof StreamRefused && error.code); }
+try {
+  for await (const _ of follow(options));
+} catch (error) { seen.push(error instanceof StreamRefused && error.code); }
 console.log(JSON.stringify({ asked, seen, failures: failures.length }));
 server.close(); server.closeAllConnections();
 """
