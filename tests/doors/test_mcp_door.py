@@ -54,12 +54,16 @@ def envelope(**params: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("method", ["initialize", "server/discover", "tools/list", "tools/call", "ping", "nonsense"])
 async def test_nobody_comes_in_without_a_good_token(client: httpx.AsyncClient, method: str) -> None:
     for headers in ({}, {"Authorization": f"Bearer {tokens.generate()}"}):
-        for params in ({"name": "agenda", "arguments": {}}, {"name": "cellar"}, envelope(name="agenda")):
+        invalid = {"name": "add_task", "arguments": {"titel": "x"}}
+        for params in ({"name": "agenda", "arguments": {}}, invalid, {"name": "cellar"}, envelope(name="agenda")):
             refused = await send(client, method, params, **headers)
             assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
             assert refused.headers["WWW-Authenticate"].startswith("Bearer")
         noted = await client.post(PATH, json={"jsonrpc": "2.0", "method": "notifications/initialized"}, headers=headers)
         assert noted.status_code == 401
+        for odd in ({"params": {"a": "1"}}, {"content": b"{}", "headers": {"Content-Type": "text/plain"}}):
+            given = {**odd, "headers": {**headers, **odd.get("headers", {})}}
+            assert (await client.post(PATH, **given)).status_code == 401
 
 
 async def test_a_token_that_may_only_read_sees_only_tools_that_read(alice: Person) -> None:
@@ -255,6 +259,9 @@ async def test_headers_of_the_present_version_must_say_what_the_message_says(ali
         for headers in ({**good, name: value}, {other: good[other] for other in good if other != name}):
             refused = await send(alice, "tools/call", params, **headers)
             assert (refused.status_code, refused.json()["error"]["code"]) == (400, -32020), (name, headers)
+    newer = {**params, "_meta": {**params["_meta"], "io.modelcontextprotocol/protocolVersion": "2027-01-01"}}
+    unknown = await send(alice, "tools/call", newer, **{**good, "MCP-Protocol-Version": "2027-01-01"})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (400, -32022)
     bare = await send(alice, "tools/call", {"name": "agenda"}, **good)
     assert (bare.status_code, bare.json()["error"]["code"]) == (400, -32602)
 
@@ -276,6 +283,7 @@ async def test_what_only_reads_is_no_write_for_those_who_are_told(
     await call(alice, "agenda")
     await call(alice, "add_task", title="x", dry_run=True)
     await call(alice, "add_task", expects_error=True, title="")
+    await call(alice, "complete_task", expects_error=True, task_id=_nobodys())
     assert {*told} == {(False, None)}
     told.clear()
 

@@ -76,6 +76,11 @@ async def test_agenda_tells_the_owners_days(alice: Person) -> None:
         await alice.task("Never"),
     )
 
+    archived = await alice.list("Archived")
+    await alice.task("Out of sight", list_id=archived["id"], due_on=today)
+    await alice.http.patch(f"/v1/lists/{archived['id']}", json={"is_archived": True})
+    await alice.task("Done", due_on=today, is_completed=True)
+
     told = await call(alice, "agenda", days=1)
 
     assert [task["id"] for task in told["overdue"]] == [late["id"]]
