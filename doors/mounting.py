@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from django.urls import URLPattern, URLResolver
 
+from doors.mcp import routes as mcp
 from doors.todoist import errors, routes
 
 
@@ -23,6 +24,7 @@ class Door(NamedTuple):
 
 DOORS: Mapping[str, Door] = {
     "todoist": Door(f"/{routes.ROOT}", routes.patterns, routes.parameters, errors.in_todoists_words),
+    "mcp": Door(f"/{mcp.ROOT}", mcp.patterns, mcp.parameters, lambda app: app),
 }
 
 

@@ -71,13 +71,13 @@ from todoproject.database.errors import (
     ScopeMissing,
     one_line,
 )
-from todoproject.http import preconditions, problems, validation
+from todoproject.http import dry_runs, preconditions, problems, validation
 from todoproject.http.body import StrictParser
 from todoproject.http.problems import Problem
 from todoproject.http.request import ApiRequest, has_sent_token
 from todoproject.monitoring.health import router as health_router
 from todoproject.openapi import document as openapi
-from todoproject.openapi.document import UNKEYED
+from todoproject.openapi.document import TRIED_BY_ITSELF, UNKEYED
 from todoproject.version import VERSION
 
 logger = logging.getLogger("todoproject.api")
@@ -105,6 +105,8 @@ class API(NinjaAPI):
         validation.refuse_odd_parameters(asked, asked.known_parameters)
         if asked.body and not asked.takes_body:
             validation.refuse_body(_bodies.parse_any(asked))
+        if not asked.tries_by_itself:
+            dry_runs.begin(asked)
         return _UNUSED
 
 
@@ -125,11 +127,13 @@ def _verify_before_complaining(run: View) -> View:
 
     operation = inspect.unwrap(run).__self__
     takes_body = any(model.__ninja_param_source__ == "body" for model in operation.models)
+    tries_by_itself = operation.operation_id in TRIED_BY_ITSELF
 
     @functools.wraps(run)
     async def run_then_verify(request: ApiRequest, **path: Any) -> HttpResponse:
-        request.takes_body = takes_body
+        request.takes_body, request.tries_by_itself = takes_body, tries_by_itself
         response = await run(request, **path)
+        dry_runs.tell(request, response)
         if response.status_code in (400, 415, 422, 428) and request.credentials and not request.is_accepted:
             try:
                 await verify(request.credentials)
@@ -154,6 +158,8 @@ def _run_once_for_a_key(run: View) -> View:
         credentials = await bearer(request) if is_keyed else None
         if key is None or credentials is None:
             return await run(request, **path)
+        if dry_runs.is_asked(request):  # which must not use up the key of the write that it is tried for
+            return await _run_with_good_key(run, request, key, path)
 
         async def run_in(work: Work) -> HttpResponse:
             request.work = work
@@ -169,6 +175,14 @@ def _run_once_for_a_key(run: View) -> View:
             return api.on_exception(request, error)
 
     return run_once
+
+
+async def _run_with_good_key(run: View, request: ApiRequest, key: str, path: dict[str, Any]) -> HttpResponse:
+    try:
+        idempotency.check(key)
+    except idempotency.MalformedKey as error:
+        return api.on_exception(request, error)
+    return await run(request, **path)
 
 
 # They hash a password before they write, and hold no connection meanwhile.

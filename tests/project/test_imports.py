@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("todoproject.apps", "todoproject.api", "accounts.apps", "tasks.apps"),
     ("todoproject.urls", "todoproject.templatetags", "todoproject.formats"),
     # Nothing but the composition root knows a door; a door knows the operations that it leads to.
-    ("doors.todoist",),
+    ("doors.todoist", "doors.mcp"),
     ("doors",),
     ("todoproject.asgi",),
     ("manage",),
@@ -60,6 +60,7 @@ SPEAKS_HTTP = {
     "todoproject.api",
     "todoproject.pages",
     "doors.todoist",
+    "doors.mcp",
 }
 SPEAKS_HTTP |= {f"{app}{room}" for app in ("accounts", "tasks") for room in ("", ".api", ".queries")}
 # What all other rooms may import besides the standard library and Django's admin.

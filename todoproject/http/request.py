@@ -48,6 +48,10 @@ class ApiRequest(Request):
     # Each with whether it may be given more than once.
     known_parameters: Mapping[str, bool] = MappingProxyType({})
     takes_body: bool = True
+    # Whatever its method says, it changes nothing: nobody is told of it as of a write.
+    only_reads: bool = False
+    is_dry_run: bool = False
+    tries_by_itself: bool = False  # a dry run is the operation's own matter
 
     @property
     def is_accepted(self) -> bool:

@@ -8,7 +8,7 @@ isolation level must not be whatever the role's default is, and because COMMIT s
 
 import builtins
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import cast
 
@@ -42,6 +42,7 @@ class Statement:
     `writes` says that it changes something: it is sent between BEGIN and COMMIT.
     `counts` says that it is asked behind it how much it has changed.
     `is_fenced` says that it begins with the token check, which returns the user.
+    `is_trial` says that what it does is to be undone: it is sent between BEGIN and ROLLBACK.
     """
 
     preamble: Command | None
@@ -52,6 +53,11 @@ class Statement:
     role: str | None = None  # that it is run in
     scope: str | None = None  # that its token must have
     counts: bool = False
+    is_trial: bool = False
+
+    def tried(self) -> "Statement":
+        """Return the statement as a dry run sends it; nothing happens, so sending it twice does no harm."""
+        return replace(self, is_trial=True, repeatable=True)
 
     @classmethod
     def fenced(
