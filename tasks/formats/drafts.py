@@ -49,7 +49,8 @@ class Draft:
 
     def tell(self, member: str, code: str, detail: str) -> None:
         """Say what could not be kept as it was."""
-        self._told.append((member, code, detail))
+        if (member, code, detail) not in self._told:
+            self._told.append((member, code, detail))
 
     def keep_as_text(self, member: str, code: str, note: str, detail: str) -> None:
         """Put into the description what has no place of its own, and say so."""

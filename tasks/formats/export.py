@@ -16,7 +16,12 @@ from tasks.formats.items import Contents, FileRefused, Item, NamedList, Notice, 
 
 # What an older export, or one edited by hand, may leave out.
 _DEFAULTS: Mapping[str, Any] = {
-    **{"description": "", "is_completed": False, "priority": "none", "labels": [], "reminders": [], "id": None},
+    "description": "",
+    "is_completed": False,
+    "priority": "none",
+    "labels": [],
+    "reminders": [],
+    "id": None,
     **dict.fromkeys(("completed_at", "created_at", "list_id", "due_on", "due_at", "starts_on", "recurrence")),
     **dict.fromkeys(("occurrence", "parent_id", "external_id", "deleted_at", "recurrence_of")),
 }

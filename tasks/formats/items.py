@@ -39,7 +39,7 @@ class Item:
     recurrence only what the file says; `occurrence` is there where its due was postponed. `uuid` and `parent` are ids
     of the file, not of the account that it goes to; `external_id` is what it is called in a third place. A file without
     ids has a `key` for each item instead, which only its own `parent`s know. An instant, where there is one, counts
-    before its day.
+    before its day. `is_due_reckoned`: its due counts from the day of reading: none of a task that has one.
     """
 
     title: str
@@ -61,6 +61,7 @@ class Item:
     external_id: str | None = None
     completed_at: datetime | None = None
     created_at: datetime | None = None
+    is_due_reckoned: bool = field(default=False, compare=False)
     key: str | None = field(default=None, compare=False)
     line: int = field(default=0, compare=False)
 

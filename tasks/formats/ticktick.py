@@ -82,7 +82,9 @@ class _Reader:
     def _read_times(self, draft: Draft, row: Row) -> None:
         zone = zone_named(row["timezone"]) or draft.zone
         is_all_day, is_floating = row["is all day"].lower() == "true", row["is floating"].lower() == "true"
-        start, due = (_moment(row[name], zone, draft.zone, is_all_day, is_floating) for name in ("start date", "due date"))
+        start, due = (
+            _moment(row[name], zone, draft.zone, is_all_day, is_floating) for name in ("start date", "due date")
+        )
         for name, found in (("start date", start), ("due date", due)):
             if found is None and row[name]:
                 draft.keep_as_text("due_on", "date", f"{name.capitalize()}: {row[name]}", "A date was not understood.")

@@ -1,7 +1,7 @@
 """Requests: Django's, but their `Content-Type` can neither break them nor change how their URL is read."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -48,6 +48,8 @@ class ApiRequest(Request):
     # Each with whether it may be given more than once.
     known_parameters: Mapping[str, bool] = MappingProxyType({})
     takes_body: bool = True
+    # Reads a body that the operation reads itself, up to so many bytes. Raises Problem, RequestAborted.
+    read_body: Callable[[int], Awaitable[bytes]]
 
     @property
     def is_accepted(self) -> bool:

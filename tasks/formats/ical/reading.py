@@ -126,7 +126,9 @@ class _Members:
         if "recurrence" in self._draft.members and "OCCURS" in self._ours:
             self._draft.members["occurrence"] = self._ours["OCCURS"]
         if "EXDATE" in self._todo or "RDATE" in self._todo:
-            self._draft.tell("recurrence", "exceptions", "Single days that the series leaves out or adds were left out.")
+            self._draft.tell(
+                "recurrence", "exceptions", "Single days that the series leaves out or adds were left out."
+            )
 
     def _moment(self, name: str) -> date | None:
         """Return a day, or an instant; a time without a zone is in the owner's."""

@@ -146,7 +146,8 @@ def _recurring(words: str, today: date) -> When | None:
         return None
     rule, part_of_day = found
     begin = start or late or today
-    day = next(iter(_first(rule, begin)), None)
+    # `every other mon` begins on the next Monday, not on that of the week after.
+    day = next(iter(_first(re.sub(r";INTERVAL=\d+(?=.*BYDAY)", "", rule), begin)), None)
     if day is None:
         return None
     if until is not None:
@@ -197,7 +198,9 @@ def _of_units(words: str) -> str | None:
         return "FREQ=WEEKLY;BYDAY=SA"
     if words in ("last day", "last day of the month", "last day of month"):
         return "FREQ=MONTHLY;BYMONTHDAY=-1"
-    match = re.fullmatch(r"(?:(\d{1,3}|other|second|third|fourth)(?:st|nd|rd|th)? )?(day|week|month|year|quarter)s?", words)
+    match = re.fullmatch(
+        r"(?:(\d{1,3}|other|second|third|fourth)(?:st|nd|rd|th)? )?(day|week|month|year|quarter)s?", words
+    )
     if match is None:
         return None
     number, unit = _number(match[1]), match[2]

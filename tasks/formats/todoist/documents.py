@@ -20,10 +20,26 @@ from tasks.recurrence import written
 _PRIORITIES = {4: "urgent", 3: "high", 2: "medium", 1: "none", None: "none"}
 # The colours of its palette, by the names that its API has for them.
 _COLORS = {
-    **{"berry_red": "#b8255f", "red": "#dc4c3e", "orange": "#c77100", "yellow": "#b29104", "olive_green": "#949c31"},
-    **{"lime_green": "#65a33a", "green": "#369307", "mint_green": "#42a393", "teal": "#148fad", "sky_blue": "#319dc0"},
-    **{"light_blue": "#6988a4", "blue": "#4180ff", "grape": "#692ec2", "violet": "#ca3fee", "lavender": "#a4698c"},
-    **{"magenta": "#e05095", "salmon": "#c9766f", "charcoal": "#808080", "grey": "#999999", "taupe": "#8f7a69"},
+    "berry_red": "#b8255f",
+    "red": "#dc4c3e",
+    "orange": "#c77100",
+    "yellow": "#b29104",
+    "olive_green": "#949c31",
+    "lime_green": "#65a33a",
+    "green": "#369307",
+    "mint_green": "#42a393",
+    "teal": "#148fad",
+    "sky_blue": "#319dc0",
+    "light_blue": "#6988a4",
+    "blue": "#4180ff",
+    "grape": "#692ec2",
+    "violet": "#ca3fee",
+    "lavender": "#a4698c",
+    "magenta": "#e05095",
+    "salmon": "#c9766f",
+    "charcoal": "#808080",
+    "grey": "#999999",
+    "taupe": "#8f7a69",
 }
 
 

@@ -78,7 +78,9 @@ class _Reader:
             text = f"Duration: {row['duration']} {row['duration_unit']}".strip()
             draft.keep_as_text("description", "duration", text, "A task has no duration here.")
         if row["deadline"]:
-            draft.keep_as_text("description", "deadline", f"Deadline: {row['deadline']}", "There are no deadlines here.")
+            draft.keep_as_text(
+                "description", "deadline", f"Deadline: {row['deadline']}", "There are no deadlines here."
+            )
         if row["responsible"]:
             detail = "Nobody else can be responsible here."
             draft.keep_as_text("description", "responsible", f"Responsible: {row['responsible']}", detail)

@@ -33,6 +33,7 @@ def understand(draft: Draft, text: str, language: str, today: date, zone: ZoneIn
     zone = zone or draft.zone
     draft.due(_due(found, zone), zone)
     if found.is_reckoned:
+        draft.members["is_due_reckoned"] = True
         draft.tell("due_on", "reckoned", f"The day was reckoned from that of the import: {found.day}.")
     if found.rule is not None:
         draft.recur(found.rule, counts_from=found.counts_from, timezone=zone.key if found.at else None)
