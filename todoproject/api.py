@@ -33,6 +33,7 @@ from accounts.queries.stream_tickets import InvalidTicket
 from accounts.throttling import TooManyAttempts
 from tasks.api.changes import router as changes_router
 from tasks.api.external_ids import router as external_ids_router
+from tasks.api.files import router as files_router
 from tasks.api.history import router as history_router
 from tasks.api.labels import router as labels_router
 from tasks.api.lists import router as lists_router
@@ -41,6 +42,7 @@ from tasks.api.streams import router as streams_router
 from tasks.api.tasks import router as tasks_router
 from tasks.api.webhooks import router as webhooks_router
 from tasks.batch_schemas import OPERATIONS
+from tasks.formats.items import FileRefused
 from tasks.models import MOST_LABELS
 from tasks.queries import (
     BatchFailed,
@@ -53,6 +55,7 @@ from tasks.queries import (
 )
 from tasks.queries import account_export as tasks_exports
 from tasks.queries.feed import SyncExpired
+from tasks.queries.import_account import ImportRunning
 from tasks.queries.lists import ListDeleted
 from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound
 from tasks.queries.webhooks import MOST_REPLAYED
@@ -202,6 +205,7 @@ api.add_decorator(_run_once_for_a_key, mode="view")
 api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
 api.add_router("/v1", sessions_router)
+api.add_router("/v1", files_router)
 api.add_router("/v1/tasks/by-external-id", external_ids_router)
 api.add_router("/v1/tasks", tasks_router)
 api.add_router("/v1/lists", lists_router)
@@ -264,6 +268,7 @@ for _error, _handler in {
     OccurrenceAhead: _fixed(problems.OCCURRENCE_AHEAD, "The series has not come to this occurrence yet."),
     OccurrenceRequired: _fixed(problems.PRECONDITION_REQUIRED, "The task recurs: send its occurrence, or If-Match."),
     NotRecurring: _fixed(problems.CONFLICT, "The task does not recur, so there is nothing to be skipped."),
+    ImportRunning: _fixed(problems.IMPORT_RUNNING, "Another import into this account is under way.", Retry_After="5"),
     InvalidTicket: _fixed(problems.INVALID_TICKET, "The ticket is not ours, used or too old."),
     InFlight: _fixed(problems.IN_FLIGHT, "A request with this Idempotency-Key is being worked on."),
     idempotency.AnswerWithheld: _fixed(
@@ -323,6 +328,12 @@ def _rule_refused(request: HttpRequest, error: RuleRefused) -> HttpResponse:
     return _answer(
         request, validation.invalid([{"pointer": "#/recurrence/rule", "code": "rule", "detail": str(error)}])
     )
+
+
+@api.exception_handler(FileRefused)
+def _file_refused(request: HttpRequest, error: FileRefused) -> HttpResponse:
+    line = {} if error.line is None else {"line": error.line}
+    return _answer(request, validation.invalid([{"pointer": "#", "code": error.code, "detail": str(error)}], **line))
 
 
 @api.exception_handler(OperationUnreadable)

@@ -1,7 +1,7 @@
 """Requests: Django's, but their `Content-Type` can neither break them nor change how their URL is read."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -52,6 +52,8 @@ class ApiRequest(Request):
     only_reads: bool = False
     is_dry_run: bool = False
     tries_by_itself: bool = False  # a dry run is the operation's own matter
+    # Reads a body that the operation reads itself, up to so many bytes. Raises Problem, RequestAborted.
+    read_body: Callable[[int], Awaitable[bytes]]
 
     @property
     def is_accepted(self) -> bool:

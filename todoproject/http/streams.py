@@ -23,9 +23,26 @@ class EventStream(HttpResponse):
     `end` is called when the client has gone, after which no block should come; `forget` when it is over, however.
     """
 
+    is_endless = True
+
     def __init__(self, blocks: Blocks, end: Callable[[], None], forget: Callable[[], None]) -> None:
         super().__init__(content_type=MEDIA_TYPE, headers=_HEADERS)
         self.blocks, self.end, self.forget = blocks, end, forget
+
+
+class FileStream(EventStream):
+    """A file, sent as it is made. It has an end: where that cannot be reached, the connection breaks before it."""
+
+    is_endless = False
+
+    def __init__(self, pieces: Blocks, content_type: str, name: str) -> None:
+        HttpResponse.__init__(self, content_type=content_type, headers={"Cache-Control": "no-store"})
+        self.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        self.blocks, self.end, self.forget = pieces, _do_nothing, _do_nothing
+
+
+def _do_nothing() -> None:
+    """Do nothing: a file is given up when writing it fails."""
 
 
 def block(event: str, data: bytes, cursor: bytes | None = None) -> bytes:
@@ -41,7 +58,7 @@ beginnings: list[Callable[[Any], None]] = []
 async def write(stream: EventStream, scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Write the blocks of a stream as an ASGI body. Whoever reads slowly is waited for: nothing is gathered here."""
     connection = scope.get("extensions", {}).get("connection")  # another server than ours has none
-    for begin in beginnings if connection is not None else ():
+    for begin in beginnings if connection is not None and stream.is_endless else ():
         begin(connection)
     leaving = asyncio.create_task(_leaving(receive, stream.end))
     try:

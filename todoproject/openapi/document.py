@@ -44,13 +44,13 @@ _ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, HEAD_TOO_LA
 _WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
 _WRITING = (OUTCOME_UNKNOWN,)
 _WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, TOO_MANY_ANSWERS, CONFLICT, KEY_REUSED)
-_CHANGING = {"tasks", "lists", "labels", "changes"}  # tags of the operations whose writes take change numbers
+_CHANGING = {"tasks", "lists", "labels", "changes", "files"}  # tags of the operations whose writes take change numbers
 
 # What reads its parameter for a dry run itself, because it does more than one transaction.
 TRIED_BY_ITSELF = {"import_tasks"}
 
-# What a key is refused for: what it makes is for one use, so there is nothing to be repeated.
-UNKEYED = {"create_stream_ticket"}
+# What a key is refused for: what it makes is for one use, or it can be repeated as it is.
+UNKEYED = {"create_stream_ticket", "import_tasks"}
 
 _TAGS = {
     "accounts": "Registering, logging in and out, and the account itself.",
@@ -60,6 +60,7 @@ _TAGS = {
     "lists": "The lists that tasks are kept in. A task in none of them is in the inbox.",
     "labels": "The labels on tasks: the same whatever their case and width.",
     "changes": "What has changed, in order: for clients that keep a copy.",
+    "files": "Tasks from other programs, and for them.",
     "webhooks": "Addresses that are told of changes, signed by the Standard Webhooks specification.",
     "streams": "What happens, as it happens: server-sent events.",
     "health": "For monitors and load balancers; no token needed.",

@@ -23,6 +23,7 @@ from todoproject.serving import admission
 
 HEAD_SECONDS = 15.0  # from the connection, or the first byte, to the end of a head
 BODY_SECONDS = 120.0  # for a whole body
+LONG_BODY_SECONDS = 600.0  # for one that is a file
 PROGRESS_SECONDS = 30.0  # for its next byte
 WRITE_SECONDS = 60.0  # for a client to take so much of an answer, or all of it; the system's buffers empty in leaps
 WRITE_BYTES = 64 * 1024
@@ -86,6 +87,7 @@ class Protocol(HttpToolsProtocol):
         self._input = b""  # what has come in and belongs to no request yet
         self._looked_at = 0  # how much of it has been searched for the end of a head
         self._unread: Body | None = None  # what is still to come of the present request
+        self._body_seconds = BODY_SECONDS
         self._is_half_closed = False
         self._is_refused = False
         self._since = self._progress_at = self.loop.time()  # of the head, the body, or the silence between requests
@@ -260,6 +262,7 @@ class Protocol(HttpToolsProtocol):
     def _begin(self, head: Head) -> None:
         """Hand a request to the application; its body follows."""
         body = Body(head.length)
+        self._body_seconds = LONG_BODY_SECONDS if head.path == framing.LONG_BODY.encode() else BODY_SECONDS
         self._since = self.loop.time()
         self._unread = None if body.is_complete else body
         self.cycle = RequestResponseCycle(
@@ -313,7 +316,7 @@ class Protocol(HttpToolsProtocol):
         elif self.flow.read_paused:
             self._progress_at = now  # it is we who do not read
         elif self._unread is not None:
-            if now - self._since > BODY_SECONDS or now - self._progress_at > PROGRESS_SECONDS:
+            if now - self._since > self._body_seconds or now - self._progress_at > PROGRESS_SECONDS:
                 self.refuse(Problem(REQUEST_TIMEOUT, REQUEST_TIMEOUT.description))
         elif not self._is_answering:
             self._check_silence(now)
