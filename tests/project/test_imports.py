@@ -45,7 +45,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("todoproject.apps", "todoproject.api", "accounts.apps", "tasks.apps"),
     ("todoproject.urls", "todoproject.templatetags", "todoproject.formats"),
     # Nothing but the composition root knows a door; a door knows the operations that it leads to.
-    ("doors.todoist",),
+    ("doors.addresses",),
+    ("doors.todoist", "doors.calendar", "doors.todobackend"),
     ("doors",),
     ("todoproject.asgi",),
     ("manage",),
@@ -59,7 +60,10 @@ SPEAKS_HTTP = {
     "todoproject.monitoring",
     "todoproject.api",
     "todoproject.pages",
+    "doors.addresses",
     "doors.todoist",
+    "doors.calendar",
+    "doors.todobackend",
 }
 SPEAKS_HTTP |= {f"{app}{room}" for app in ("accounts", "tasks") for room in ("", ".api", ".queries")}
 # What all other rooms may import besides the standard library and Django's admin.

@@ -48,6 +48,8 @@ class ApiRequest(Request):
     # Each with whether it may be given more than once.
     known_parameters: Mapping[str, bool] = MappingProxyType({})
     takes_body: bool = True
+    # Whether PostgreSQL has refused the secret in its path, which is answered as if there were no such path.
+    is_refused: bool = False
 
     @property
     def is_accepted(self) -> bool:
