@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from django.urls import URLPattern, URLResolver
 
 from doors.calendar import routes as calendar_routes
+from doors.todobackend import cors, place
+from doors.todobackend import routes as todobackend_routes
 from doors.todoist import errors
 from doors.todoist import routes as todoist_routes
 
@@ -46,6 +48,13 @@ DOORS: Mapping[str, Door] = {
         calendar_routes.patterns,
         calendar_routes.parameters,
         secret_of=calendar_routes.secret_of,
+    ),
+    "todo-backend": Door(
+        f"/{place.ROOT}",
+        todobackend_routes.patterns,
+        todobackend_routes.parameters,
+        cors.opened,
+        place.secret_of,
     ),
 }
 
