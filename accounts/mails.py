@@ -79,6 +79,15 @@ def email_change_asked(to: str, secret: str, user_id: str) -> Mail:
     return _mail("email-change-asked", to, "Another e-mail address?", f"{text}\n\n{lifetime} {if_not}\n", user_id)
 
 
+def calendar_made(to: str, name: str, user_id: str) -> Mail:
+    """Tell somebody that there is an address at which their tasks can be read."""
+    text = (
+        f"A calendar, “{name}”, was just made for your account. Whoever knows its address can read your tasks.\n\n"
+        "If this was not you, end all logins and set a new password at once: that ends all calendars, too.\n"
+    )
+    return _mail("calendar-made", to, "A calendar of your tasks was made", text, user_id)
+
+
 def second_factor_locked(to: str, user_id: str) -> Mail:
     """Tell staff that somebody has their password and tries codes."""
     text = (

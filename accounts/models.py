@@ -209,6 +209,10 @@ class AccessToken(models.Model):
     class Kind(models.TextChoices):
         SESSION = "session", "login"
         PERSONAL = "personal", "personal access token"
+        # Secrets that stand in an address: each is good for its door (doors/) and as no bearer token.
+        TODOS = "todos", "calendar of tasks"
+        EVENTS = "events", "calendar of events"
+        BACKEND = "backend", "Todo-Backend address"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
@@ -222,6 +226,9 @@ class AccessToken(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     # Since when it has a successor; it stays alive for an overlap, and can be rotated no second time.
     rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Behind which list's tasks an address is; null is all of them, of a Todo-Backend address the inbox. No reference:
+    # when the list is gone there is nothing behind it.
+    list_id = models.UUIDField("list", null=True, blank=True, editable=False)
 
     class Meta:
         db_table = "access_tokens"
@@ -235,7 +242,15 @@ class AccessToken(models.Model):
                 condition=Q(scopes__contained_by=Scope.values) & ~Q(scopes=[]),
                 name="access_tokens_scopes_known",
             ),
-            models.CheckConstraint(condition=Q(kind__in=["session", "personal"]), name="access_tokens_kind_known"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["session", "personal"])
+                | Q(kind="backend", scopes__contained_by=["tasks:read", "tasks:write"])
+                | Q(kind__in=["todos", "events"], scopes=["tasks:read"]),
+                name="access_tokens_kind_fits",
+            ),
+            models.CheckConstraint(
+                condition=Q(list_id=None) | ~Q(kind__in=["session", "personal"]), name="access_tokens_list_of_address"
+            ),
         ]
 
     def __str__(self) -> str:

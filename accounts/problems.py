@@ -40,3 +40,7 @@ class ScopeNotHeld(Exception):
         super().__init__(f"required {required}, held {held}")
         self.required = required
         self.held = held
+
+
+class TooManyCalendars(Exception):
+    """The account has as many calendars as it may have, or has made as many today."""

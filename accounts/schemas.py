@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils import timezone
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from accounts import addresses
@@ -182,13 +182,28 @@ Expiry = Annotated[Instant, Field(le=LAST_EXPIRY), AfterValidator(_future)]
 
 
 class TokenCreate(Strict):
-    """A personal access token to be made."""
+    """A personal access token to be made, or with `kind` the secret of an address for other clients."""
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Storable] = Field(
         examples=["backup script"]
     )
     scopes: Annotated[list[Annotated[Scope, Field(strict=False)]], Field(min_length=1, max_length=len(Scope))]
     expires_at: Expiry | None = None
+    kind: Literal["personal", "backend"] = Field(
+        "personal",
+        description="`backend`: no bearer token but the secret of an address for clients of Todo-Backend.",
+    )
+    list_id: Annotated[UUID, Field(strict=False)] | None = Field(
+        None, description="Of a `backend`, the list whose tasks are behind the address; null is the inbox."
+    )
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.kind == "personal" and self.list_id is not None:
+            raise PydanticCustomError("list_of_personal", "Only a backend has a list.")
+        if self.kind == "backend" and Scope.ACCOUNT in self.scopes:
+            raise PydanticCustomError("scope_of_backend", "A backend has the scopes tasks:read and tasks:write only.")
+        return self
 
 
 class Token(Output):
@@ -205,6 +220,7 @@ class Token(Output):
     rotated_at: str | None = Field(
         json_schema_extra={"format": "date-time"}, description="Since when it has a successor."
     )
+    list_id: UUID | None = Field(description="Of a `backend`, its list; null is the inbox.")
 
 
 class NewToken(Token):

@@ -29,7 +29,6 @@ for _name in (
     "DEBUG",
     "TRUSTED_PROXIES",
     "CORS_ALLOWED_ORIGINS",
-    "DOORS",
     "EMAIL_VERIFICATION",
     "EMAIL_URL",
     "PUBLIC_URL",
@@ -57,6 +56,7 @@ for _name in (
     os.environ.pop(_name, None)
 os.environ |= {
     "ENV_FILE": os.devnull,
+    "DOORS": "todoist,calendar,todo-backend",
     "ENVIRONMENT": "development",
     "SECRET_KEY": secrets.token_urlsafe(48),
     "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",

@@ -13,9 +13,11 @@ from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
 
 from accounts import idempotency
 from accounts.api.accounts import router as accounts_router
+from accounts.api.calendars import router as calendars_router
 from accounts.api.sessions import router as sessions_router
 from accounts.authentication import Bearer
 from accounts.passwords import PasswordRefused, TooManyLogins
+from accounts.problems import TooManyCalendars
 from accounts.queries import (
     EmailTaken,
     LinkInvalid,
@@ -206,6 +208,7 @@ api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
 api.add_router("/v1", sessions_router)
 api.add_router("/v1", files_router)
+api.add_router("/v1/calendars", calendars_router)
 api.add_router("/v1/tasks/by-external-id", external_ids_router)
 api.add_router("/v1/tasks", tasks_router)
 api.add_router("/v1/lists", lists_router)
@@ -260,6 +263,7 @@ for _error, _handler in {
     SyncExpired: _fixed(problems.SYNC_EXPIRED, "What was missed is purged. Begin without a cursor."),
     TokenRotated: _fixed(problems.TOKEN_ROTATED, "The token has a successor already."),
     TooManyTokens: _fixed(problems.TOO_MANY_TOKENS, "The account has as many live tokens as it may. Revoke one first."),
+    TooManyCalendars: _fixed(problems.TOO_MANY_CALENDARS, problems.TOO_MANY_CALENDARS.description),
     LinkInvalid: _fixed(problems.INVALID_LINK, "The code is unknown, used or too old."),
     WrongPassword: _fixed(problems.WRONG_PASSWORD, "The password is wrong."),
     TooManyLogins: _fixed(problems.OVERLOADED, "Too many logins wait already.", Retry_After="2"),
@@ -451,6 +455,7 @@ _RULES = {
         "too_many_events",
         f"The range holds more than {MOST_REPLAYED:,} events that the webhook wants: ask for it in parts.",
     ),
+    "access_tokens_list_live": ("#/list_id", "no-such-place", "There is no such list."),
     "users_email_shape": ("#/email", "email", "This is not an e-mail address."),
 }
 

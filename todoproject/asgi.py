@@ -16,7 +16,7 @@ except ImproperlyConfigured as error:
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 
-from doors.mounting import opened
+from doors.mounting import opened, secrets_behind
 from todoproject.api import api, query_parameters
 from todoproject.http.client_address import ProxiedScopes
 from todoproject.http.handler import ApiHandler
@@ -35,7 +35,7 @@ _doors = opened(settings.DOORS)
 # One handler for all, so that a client's requests count together, whichever way they come.
 _patterns = [*api_patterns, *(pattern for door in _doors for pattern in door.patterns)]
 _operations = query_parameters() | {route: known for door in _doors for route, known in door.parameters.items()}
-_api = telemetry.traced(ApiHandler(_patterns, _operations, api.on_exception))
+_api = telemetry.traced(ApiHandler(_patterns, _operations, api.on_exception, secrets_behind(_doors)))
 _behind = [(door, door.words(_api)) for door in _doors]
 
 

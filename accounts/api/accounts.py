@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpResponse
 from ninja import Router
 
@@ -28,6 +29,7 @@ from accounts.schemas import (
 )
 from todoproject.http import client_address
 from todoproject.http.problems import (
+    CONFLICT,
     EMAIL_TAKEN,
     INVALID,
     INVALID_LINK,
@@ -39,6 +41,7 @@ from todoproject.http.problems import (
     UNAUTHENTICATED,
     WRONG_CREDENTIALS,
     WRONG_PASSWORD,
+    Problem,
 )
 from todoproject.http.responses import json_response, no_content
 from todoproject.openapi.document import answers
@@ -254,9 +257,11 @@ async def list_tokens(request: "AuthenticatedRequest") -> HttpResponse:
     tags=["tokens"],
     operation_id="create_token",
     summary="Make a personal access token; the secret is shown once",
-    response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, TOKEN_ROTATED, TOO_MANY_TOKENS, INVALID),
+    response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, CONFLICT, TOKEN_ROTATED, TOO_MANY_TOKENS, INVALID),
 )
 async def create_token(request: "AuthenticatedRequest", token: TokenCreate) -> HttpResponse:
+    if token.kind == "backend" and "todo-backend" not in settings.DOORS:
+        raise Problem(CONFLICT, "This server lets no Todo-Backend client in: its setting DOORS leaves them out.")
     return _new_token(*await queries.create_token(request.work, request.auth, token))
 
 

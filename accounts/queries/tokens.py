@@ -24,10 +24,12 @@ from todoproject.database.client.sql import CurrentToken, CurrentUser, Parameter
 from todoproject.database.client.statement import Credentials, Statement
 from todoproject.database.errors import InvalidToken
 
-# Of personal tokens without a successor, far beyond what people make; and of all that live, those in their overlap and
+# Of personal tokens and of addresses for other clients, without a successor, far beyond what people make; and of all that live, those in their overlap and
 # logins too. Whoever has a token must not fill the table with it.
 MOST_PERSONAL, MOST_ALIVE = 100, 300
-PERSONAL = "kind = 'personal' AND rotated_at IS NULL"
+PERSONAL = "kind IN ('personal', 'backend') AND rotated_at IS NULL"
+# Calendars have a path of their own.
+_SHOWN = (AccessToken.Kind.SESSION, AccessToken.Kind.PERSONAL, AccessToken.Kind.BACKEND)
 
 
 def live() -> "QuerySet[AccessToken]":
@@ -35,9 +37,13 @@ def live() -> "QuerySet[AccessToken]":
     return AccessToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), user=CurrentUser(), revoked_at=None)
 
 
+def _shown() -> "QuerySet[AccessToken]":
+    return live().filter(kind__in=_SHOWN)
+
+
 @lru_cache
 def _list_tokens() -> Statement:
-    rows = statements.select(live().order_by("-created_at", "-id").values(*TOKEN_FIELDS))
+    rows = statements.select(_shown().order_by("-created_at", "-id").values(*TOKEN_FIELDS))
     return fenced(statements.as_json(rows, AccessToken, TOKEN_FIELDS), repeatable=True)
 
 
@@ -61,7 +67,7 @@ async def current_token(work: Work, credentials: Credentials) -> bytes:
     return rows.bytes(0, 0)
 
 
-def _maker() -> str:
+def maker() -> str:
     """Return the token in use as the CTE `maker`, unless it has a successor: then it makes nothing any more.
 
     Locked until the new token is there: whoever ends this one must find that one too.
@@ -71,7 +77,7 @@ def _maker() -> str:
 
 
 # A login may make what lives longer than itself: somebody has given a password for it, and it is how they begin.
-_MAKERS_END = "(SELECT expires_at FROM maker WHERE kind = 'personal')"
+MAKERS_END = "(SELECT expires_at FROM maker WHERE kind = 'personal')"
 
 
 def _room(most: int, condition: str) -> str:
@@ -83,22 +89,22 @@ def _room(most: int, condition: str) -> str:
 @lru_cache
 def _create_token() -> Statement:
     # Nothing is inserted where the token in use is not up to it; see _why_not_created.
-    end = sql.SQL(f"least(%(new_expires_at)s, {_MAKERS_END})")
-    values = {name: sql.Placeholder(f"new_{name}") for name in NEW_TOKEN}
+    end = sql.SQL(f"least(%(new_expires_at)s, {MAKERS_END})")
+    values = {name: sql.Placeholder(f"new_{name}") for name in (*NEW_TOKEN, "list_id")}
     write = statements.insert(
         AccessToken,
         values | {"user": statements.CURRENT_USER, "expires_at": end},
         TOKEN_FIELDS,
         condition="%(new_scopes)s::varchar[] <@ (SELECT scopes FROM maker)::varchar[]"  # noqa: S608 -- ours
-        f" AND (%(new_expires_at)s <= {_MAKERS_END}) IS NOT FALSE"
+        f" AND (%(new_expires_at)s <= {MAKERS_END}) IS NOT FALSE"
         f" AND {_room(MOST_PERSONAL, PERSONAL)}",
     )
     document = statements.as_json("SELECT * FROM new", AccessToken, TOKEN_FIELDS)
-    return fenced(f"WITH {_maker()}, new AS ({write}) {document}", writes=True)
+    return fenced(f"WITH {maker()}, new AS ({write}) {document}", writes=True)
 
 
 async def create_token(work: Work, credentials: Credentials, new: TokenCreate) -> tuple[str, bytes]:
-    """Make a personal token; return the token, shown once, and the rest as JSON.
+    """Make a personal token, or an address for other clients; return the token, shown once, and the rest as JSON.
 
     One without an end that is made by a personal token ends with that. Raises TokenRotated, ScopeNotHeld,
     OutlivesMaker, TooManyTokens.
@@ -106,11 +112,12 @@ async def create_token(work: Work, credentials: Credentials, new: TokenCreate) -
     token = tokens.generate()
     parameters = {
         "new_id": uuid7(),
-        "new_kind": AccessToken.Kind.PERSONAL.value,
+        "new_kind": new.kind,
         "new_name": new.name,
         "new_digest": tokens.digest(token),
         "new_scopes": [scope.value for scope in dict.fromkeys(new.scopes)],
         "new_expires_at": new.expires_at,
+        "new_list_id": new.list_id,
     }
     rows = await work.execute(_create_token(), parameters, credentials)
     if not rows:
@@ -129,7 +136,7 @@ def _why_not_created(new: TokenCreate, maker: dict[str, Any]) -> Exception:
     return TooManyTokens()
 
 
-_COPIED = ("id", "kind", "name", "scopes", "created_at", "expires_at")
+_COPIED = ("id", "kind", "name", "scopes", "created_at", "expires_at", "list_id")
 # As long as its predecessor was to live, but to no date that Python could not read.
 _SAME_LIFETIME = sql.SQL(
     "(SELECT CASE WHEN expires_at IS NOT NULL"
@@ -145,22 +152,22 @@ _END_OF_OVERLAP = sql.SQL("least(expires_at, statement_timestamp() + %(overlap)s
 @lru_cache
 def _rotate() -> Statement:
     """Give a token a successor and, when the overlap is over at the latest, its end."""
-    chosen = live().filter(id=Parameter("id"), rotated_at=None).values(*_COPIED)
+    chosen = _shown().filter(id=Parameter("id"), rotated_at=None).values(*_COPIED)
     # A login can do more than it says: what it makes may outlive it. So only a login rotates one.
-    fits = "scopes <@ (SELECT scopes FROM maker) AND (kind = 'personal' OR (SELECT kind FROM maker) = 'session')"
+    fits = "scopes <@ (SELECT scopes FROM maker) AND (kind <> 'session' OR (SELECT kind FROM maker) = 'session')"
     old = f"{statements.select(chosen)} AND {fits} AND {_room(MOST_ALIVE, 'true')} FOR UPDATE"
     cut = AccessToken.objects.filter(id=RawSQL("SELECT id FROM old", ()))
     values = {
         "id": sql.Placeholder("new_id"),
         "digest": sql.Placeholder("new_digest"),
         "user": statements.CURRENT_USER,
-        **{name: sql.SQL(f"(SELECT {name} FROM old)") for name in ("kind", "name", "scopes")},  # noqa: S608 -- ours
+        **{name: sql.SQL(f"(SELECT {name} FROM old)") for name in ("kind", "name", "scopes", "list_id")},  # noqa: S608 -- ours
         "expires_at": _NEW_END,
     }
     new = statements.insert(AccessToken, values, TOKEN_FIELDS, condition="EXISTS (SELECT FROM old)")
     ended = statements.update(cut, {"rotated_at": NOW, "expires_at": _END_OF_OVERLAP}, ["id"])
     document = statements.as_json("SELECT * FROM new", AccessToken, TOKEN_FIELDS)
-    return fenced(f"WITH {_maker()}, old AS ({old}), ended AS ({ended}), new AS ({new}) {document}", writes=True)
+    return fenced(f"WITH {maker()}, old AS ({old}), ended AS ({ended}), new AS ({new}) {document}", writes=True)
 
 
 async def rotate_token(work: Work, credentials: Credentials, token_id: UUID) -> tuple[str, bytes]:
@@ -184,7 +191,7 @@ async def rotate_token(work: Work, credentials: Credentials, token_id: UUID) -> 
 
 @lru_cache
 def _get_token() -> Statement:
-    rows = statements.select(live().filter(id=Parameter("id")).values(*TOKEN_FIELDS))
+    rows = statements.select(_shown().filter(id=Parameter("id")).values(*TOKEN_FIELDS))
     return fenced(statements.as_json(rows, AccessToken, TOKEN_FIELDS), repeatable=True)
 
 
@@ -202,7 +209,7 @@ async def _why_not_rotated(work: Work, credentials: Credentials, token_id: UUID)
 
 @lru_cache
 def _revoke() -> Statement:
-    return fenced(statements.update(live().filter(id=Parameter("id")), {"revoked_at": NOW}, ["id"]), writes=True)
+    return fenced(statements.update(_shown().filter(id=Parameter("id")), {"revoked_at": NOW}, ["id"]), writes=True)
 
 
 async def revoke_token(work: Work, credentials: Credentials, token_id: UUID) -> None:

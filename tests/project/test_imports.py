@@ -45,7 +45,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("todoproject.apps", "todoproject.api", "accounts.apps", "tasks.apps"),
     ("todoproject.urls", "todoproject.templatetags", "todoproject.formats"),
     # Nothing but the composition root knows a door; a door knows the operations that it leads to.
-    ("doors.todoist", "doors.mcp"),
+    ("doors.addresses",),
+    ("doors.todoist", "doors.mcp", "doors.calendar", "doors.todobackend"),
     ("doors",),
     ("todoproject.asgi",),
     ("manage",),
@@ -59,8 +60,11 @@ SPEAKS_HTTP = {
     "todoproject.monitoring",
     "todoproject.api",
     "todoproject.pages",
+    "doors.addresses",
     "doors.todoist",
     "doors.mcp",
+    "doors.calendar",
+    "doors.todobackend",
 }
 SPEAKS_HTTP |= {f"{app}{room}" for app in ("accounts", "tasks") for room in ("", ".api", ".queries")}
 # What all other rooms may import besides the standard library and Django's admin.

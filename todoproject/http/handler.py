@@ -19,7 +19,7 @@ from django.urls import URLPattern, URLResolver
 
 from todoproject.database.client.pool import pool
 from todoproject.http import body, framing, problems, streams
-from todoproject.http.middleware import ApiMiddleware, is_probe
+from todoproject.http.middleware import ApiMiddleware, SecretOf, is_probe, no_secret
 from todoproject.http.problems import HTTPS_REQUIRED, MALFORMED_REQUEST, METHOD_NOT_ALLOWED, WRONG_HOST, Problem
 from todoproject.http.request import ApiRequest, RespondTo
 from todoproject.http.routing import Routes, path_of
@@ -40,13 +40,18 @@ class ApiHandler(ASGIHandler):
     """
 
     def __init__(
-        self, patterns: Sequence[URLPattern | URLResolver], operations: Operations, respond_to: RespondTo
+        self,
+        patterns: Sequence[URLPattern | URLResolver],
+        operations: Operations,
+        respond_to: RespondTo,
+        secret_of: SecretOf = no_secret,
     ) -> None:
         # Not super().__init__(): it would load Django's middleware.
         self._routes = Routes(patterns)
         self._operations = operations
         self._respond_to = respond_to
-        self._respond = ApiMiddleware(self._get_response)
+        self._respond = ApiMiddleware(self._get_response, secret_of)
+        self._secret_of = secret_of
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         try:
@@ -95,7 +100,7 @@ class ApiHandler(ASGIHandler):
             raise Problem(METHOD_NOT_ALLOWED, detail, headers={"Allow": _allow(methods)})
         request.known_parameters = methods[request.method]
         request.respond_to = self._respond_to
-        async with _turn(request, content):
+        async with self._turn(request, content):
             response: HttpResponse = await view(request, **arguments)
         return response
 
@@ -109,11 +114,12 @@ class ApiHandler(ASGIHandler):
         logs.note_route(request.route)
         return view, arguments, self._operations[request.route]
 
-
-def _turn(request: ApiRequest, content: bytes) -> AbstractAsyncContextManager[None]:
-    # Without a token a large body is refused soon, and must not be kept waiting before that.
-    needs_turn = len(content) > _LARGE_BYTES and "HTTP_AUTHORIZATION" in request.META
-    return pool.turn() if needs_turn else nullcontext()
+    def _turn(self, request: ApiRequest, content: bytes) -> AbstractAsyncContextManager[None]:
+        # Without a token a large body is refused soon, and must not be kept waiting before that.
+        if len(content) <= _LARGE_BYTES:
+            return nullcontext()
+        has_token = "HTTP_AUTHORIZATION" in request.META or self._secret_of(request.path) is not None
+        return pool.turn() if has_token else nullcontext()
 
 
 def _refuse_misdirected(request: ApiRequest) -> None:

@@ -26,6 +26,12 @@ logger = logging.getLogger("todoproject.access")
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")  # printable ASCII, no spaces
 
 GetResponse = Callable[[ApiRequest, Any], Awaitable[HttpResponse]]
+SecretOf = Callable[[str], str | None]  # what a path holds in place of a bearer token
+
+
+def no_secret(path: str) -> str | None:
+    """Return no secret: of paths that hold none."""
+    return None
 
 
 class Answer(NamedTuple):
@@ -40,8 +46,9 @@ class Answer(NamedTuple):
 class ApiMiddleware:
     """Run one request of the API and log it. Every answer has a request id; every error is a problem document."""
 
-    def __init__(self, get_response: GetResponse) -> None:
+    def __init__(self, get_response: GetResponse, secret_of: SecretOf = no_secret) -> None:
         self._get_response = get_response
+        self._secret_of = secret_of
         self._headers = _constant_headers()
         self._limiter = limiter()
         self._origins = AllowedOrigins(settings.CORS_ALLOWED_ORIGINS, settings.CORS_ALLOWS_LOCALHOST)
@@ -78,13 +85,14 @@ class ApiMiddleware:
         if self._limiter is None or _is_free(scope):
             response, request = await self._answer(scope, receive)
         else:
-            charge = self._limiter.charge(_counted_as(scope), _token(headers), time.monotonic())
+            token = self._secret_of(scope["path"]) or _token(headers)
+            charge = self._limiter.charge(_counted_as(scope), token, time.monotonic())
             if charge.is_refused:
                 return problems.respond(charge.refusal(), scope["path"]), None
             response, request = await self._answer(scope, receive)
             if (owner := None if request is None else request.owner) is not None:
                 charge = self._limiter.accept(charge, owner, time.monotonic())
-            elif response.status_code == 401:
+            elif response.status_code == 401 or (request is not None and request.is_refused):
                 self._limiter.refuse(charge)
             _tell(charge, response)
         return response, request

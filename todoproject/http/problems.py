@@ -124,6 +124,12 @@ TOO_MANY_TOKENS = _define(
 TOO_MANY_WEBHOOKS = _define(
     "too-many-webhooks", 409, "Too many webhooks", "The account has as many webhooks as it may. Delete one first."
 )
+TOO_MANY_CALENDARS = _define(
+    "too-many-calendars",
+    409,
+    "Too many calendars",
+    "The account has as many calendars as it may, or has made as many today. Revoke one, or try again tomorrow.",
+)
 ANSWER_WITHHELD = _define(
     "answer-withheld",
     409,

@@ -54,6 +54,8 @@ class ApiRequest(Request):
     tries_by_itself: bool = False  # a dry run is the operation's own matter
     # Reads a body that the operation reads itself, up to so many bytes. Raises Problem, RequestAborted.
     read_body: Callable[[int], Awaitable[bytes]]
+    # Whether PostgreSQL has refused the secret in its path, which is answered as if there were no such path.
+    is_refused: bool = False
 
     @property
     def is_accepted(self) -> bool:

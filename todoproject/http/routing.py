@@ -24,8 +24,8 @@ _ID_LIKE = re.compile(r"(?<=/)[^/]*\d[^/]*(?=/|$)|(?<=/)\{[^/]*\}(?=/|$)|(?<=/):
 # Stands for a slash that is part of a segment (RFC 3986, section 2.2): no path that is UTF-8 holds half a character.
 _SLASH = "\ud800"
 
-# How many slashes, the segment after the first slash, and the last one unless it is a parameter.
-_Shape = tuple[int, str, str | None]
+# How many slashes, the segment after the first slash, and the last one, each unless it is a parameter.
+_Shape = tuple[int, str | None, str | None]
 
 
 class Segment(StringConverter):
@@ -51,14 +51,14 @@ class Route(NamedTuple):
 
 
 class Routes:
-    """All routes of the API. No parameter of theirs can hold a bare slash or is the second segment."""
+    """All routes of the API. No parameter of theirs can hold a bare slash."""
 
     def __init__(self, patterns: Sequence[URLPattern | URLResolver]) -> None:
         self._routes: defaultdict[_Shape, list[tuple[RoutePattern, Route]]] = defaultdict(list)
         self._templates: list[str] = []
         for route, view in _flat(patterns, ""):
             count, second, last = _shape(route)
-            shape = (count, second, None if "<" in last else last)
+            shape = (count, None if "<" in second else second, None if "<" in last else last)
             found = Route(template(route), view)
             self._routes[shape].append((RoutePattern(route, is_endpoint=True), found))
             self._templates.append(found.template)
@@ -68,7 +68,7 @@ class Routes:
         """Return the route of a path and what its parameters are, or None."""
         path = path[1:]
         count, second, last = _shape(path)
-        for shape in ((count, second, last), (count, second, None)):
+        for shape in ((count, second, last), (count, second, None), (count, None, None), (count, None, last)):
             for pattern, route in self._routes.get(shape, ()):
                 if (match := pattern.match(path)) is not None:
                     return route, match[2]

@@ -56,6 +56,7 @@ _TAGS = {
     "accounts": "Registering, logging in and out, and the account itself.",
     "sessions": "The logins of the account, and how they end.",
     "tokens": "Personal access tokens for scripts and devices, each with the scopes it needs.",
+    "calendars": "Secret addresses at which a calendar app reads tasks.",
     "tasks": "The tasks of the account that the token belongs to.",
     "lists": "The lists that tasks are kept in. A task in none of them is in the inbox.",
     "labels": "The labels on tasks: the same whatever their case and width.",

@@ -92,7 +92,7 @@ class Replica:
         Who is asking, the primary says: a replica that lags may still accept a token that has ended.
         """
         try:
-            return await pool.execute(statement, parameters, Credentials(credentials.digest))
+            return await pool.execute(statement, parameters, Credentials(credentials.digest, kinds=credentials.kinds))
         except DatabaseUnavailable:
             self._leave()
         except (DatabaseError, Error):
@@ -137,8 +137,8 @@ def _with_revision(statement: Statement) -> Statement:
 
     Should a server evaluate it before the token's user is bound, it is null, and the primary is asked.
     """
-    revision = sql.SQL("{}.own_revision()").format(sql.Identifier(settings.DATABASE_SCHEMA)).as_string(None)
-    return replace(statement, preamble=statement.preamble and statement.preamble.extended(f", {revision}"))
+    tells = sql.SQL(", {}.own_revision()").format(sql.Identifier(settings.DATABASE_SCHEMA)).as_string(None)
+    return replace(statement, preamble=statement.preamble and statement.preamble.extended(tells), tells=tells)
 
 
 def _revision(rows: Rows) -> bytes | None:

@@ -9,6 +9,7 @@ isolation level must not be whatever the role's default is, and because COMMIT s
 import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
 
@@ -32,6 +33,7 @@ class Credentials:
     digest: bytes = field(repr=False)
     user_id: str | None = None
     request_id: str = ""  # what the log of changes calls the request
+    kinds: tuple[str, ...] = ()  # of which the token is one; none named: a login or a personal token
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Statement:
     role: str | None = None  # that it is run in
     scope: str | None = None  # that its token must have
     counts: bool = False
+    notes_use: bool = True
+    tells: str = ""  # what the preamble selects besides
     is_trial: bool = False
 
     def tried(self) -> "Statement":
@@ -77,19 +81,8 @@ class Statement:
         writers can wait for each other. What comes before such a write in its transaction may lock nothing: it does not
         note the token's use (`notes_use`), which the write does.
         """
-        # The log of changes names the request that a write was made by.
-        noting = ", set_config('app.request_id', %(request_id)s, true)" if writes and role == API_ROLE else ""
-        preamble = (
-            sql.SQL(f"SELECT {{}}.open_request(%(token_digest)s, {{}}, {{}}), set_config('role', {{}}, true){noting}")
-            .format(
-                sql.Identifier(settings.DATABASE_SCHEMA),
-                sql.Literal("{}" if scope is None else f"{{{scope}}}"),
-                sql.Literal(writes if notes_use else None),
-                sql.Literal(role),
-            )
-            .as_string(None)
-        )
-        return cls(Command.parse(preamble), Command.parse(query), repeatable, True, writes, role, scope, counts)
+        preamble = _token_check(scope, role, writes, notes_use, ())
+        return cls(preamble, Command.parse(query), repeatable, True, writes, role, scope, counts, notes_use)
 
     @classmethod
     def continuing(cls, query: str, *, role: str) -> "Statement":
@@ -103,6 +96,31 @@ class Statement:
         path = sql.SQL("SELECT set_config('search_path', {}, true)").format(sql.Literal(settings.DATABASE_SCHEMA))
         preamble = Command.parse(path.as_string(None))
         return cls(preamble, Command.parse(query), repeatable, is_fenced=False, writes=writes)
+
+
+    def preamble_for(self, credentials: Credentials) -> Command | None:
+        """Return the preamble that takes a token of the kinds that these credentials may be."""
+        if not credentials.kinds or not self.is_fenced:
+            return self.preamble
+        check = _token_check(self.scope, str(self.role), self.writes, self.notes_use, credentials.kinds)
+        return check.extended(self.tells) if self.tells else check
+
+
+@lru_cache(maxsize=256)  # scopes, roles and kinds: a few dozen
+def _token_check(scope: str | None, role: str, writes: bool, notes_use: bool, kinds: tuple[str, ...]) -> Command:
+    # The log of changes names the request that a write was made by.
+    noting = ", set_config('app.request_id', %(request_id)s, true)" if writes and role == API_ROLE else ""
+    of_kinds = sql.SQL(", {}").format(sql.Literal(f"{{{','.join(kinds)}}}")) if kinds else sql.SQL("")
+    check = sql.SQL(f"SELECT {{}}.open_request(%(token_digest)s, {{}}, {{}}{{}}), set_config('role', {{}}, true){noting}")
+    return Command.parse(
+        check.format(
+            sql.Identifier(settings.DATABASE_SCHEMA),
+            sql.Literal("{}" if scope is None else f"{{{scope}}}"),
+            sql.Literal(writes if notes_use else None),
+            of_kinds,
+            sql.Literal(role),
+        ).as_string(None)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ def _preamble(statement: Statement, credentials: Credentials | None) -> list[Bou
         return []
     if credentials is None:
         return [(statement.preamble, NOTHING)]
-    return [(statement.preamble, {"token_digest": credentials.digest, "request_id": credentials.request_id})]
+    preamble = statement.preamble_for(credentials)
+    return [(preamble, {"token_digest": credentials.digest, "request_id": credentials.request_id})]
 
 
 def _commands(statements: Sequence[tuple[Statement, Parameters]], keep_going: bool) -> list[list[Bound]]:
