@@ -51,7 +51,7 @@ def _fired() -> str:
            FROM reminders AS held
            LEFT JOIN LATERAL (
                SELECT document FROM ({tasks}) AS each (document, id) WHERE id = held.task_id) AS task ON true
-          WHERE held.user_id = (SELECT current_user_id()) AND held.change_no > %(position)s
+          WHERE held.user_id = (SELECT current_user_id()) AND held.change_no > {feed.POSITION.text}
           ORDER BY held.change_no LIMIT {PAGE + 1})
     """  # noqa: S608 -- composed of our own statements
 
