@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from django.conf import settings
 
+from tasks.live import reads
 from tasks.queries import live
 from tasks.queries.cursors import Position
 from todoproject.database.client.statement import Credentials
@@ -27,27 +28,42 @@ _CHECK_SECONDS = 60.0
 class Stream:
     """An open stream. What it has to tell is one flag: however much happens, a slow reader makes nobody hold it."""
 
-    def __init__(self, credentials: Credentials, position: Position, seconds: float) -> None:
+    def __init__(self, credentials: Credentials, position: Position) -> None:
         self.credentials, self.position = credentials, position
+        self.reads = reads.of(credentials)
         self.news = asyncio.Event()
-        self.ends_at = asyncio.get_running_loop().time() + seconds
+        self.is_ending = self.has_left = False
+        self._lifetime: asyncio.TimerHandle | None = None
 
     @property
     def owner(self) -> str:
         return self.position.user_id
 
-    @property
-    def is_ending(self) -> bool:
-        return asyncio.get_running_loop().time() >= self.ends_at
+    def begin(self, seconds: float) -> None:
+        """End after so many seconds at the latest; after none, with what it has to tell now."""
+        self.is_ending = seconds <= 0
+        if not self.is_ending:
+            self._lifetime = asyncio.get_running_loop().call_later(seconds, self.end)
 
     def wake(self) -> None:
+        """Let it look for what has happened until now."""
+        self.reads.renew()
         self.news.set()
 
-    def end(self, seconds: float = 0.0) -> None:
-        """End after what it is telling, in so many seconds at the latest."""
-        loop = asyncio.get_running_loop()
-        self.ends_at = min(self.ends_at, loop.time() + seconds)
+    def end(self) -> None:
+        """End after what it is telling."""
+        self.is_ending = True
         self.news.set()
+
+    def leave(self) -> None:
+        """End at once: there is nobody any more to tell something."""
+        self.has_left = True
+        self.end()
+
+    def forget(self) -> None:
+        """Let go of what would keep it in memory."""
+        if self._lifetime is not None:
+            self._lifetime.cancel()
 
 
 class Streams:
@@ -71,8 +87,9 @@ class Streams:
             raise Problem(UNAVAILABLE, "This server has as many streams as it may.", headers={"Retry-After": "5"})
 
     def add(self, stream: Stream) -> None:
-        """Count a stream. Raises Problem as `refuse` does."""
+        """Count a stream, which begins to live. Raises Problem as `refuse` does."""
         self.refuse(stream.owner)
+        stream.begin(settings.STREAM_LIFETIME)
         self._of.setdefault(stream.owner, set()).add(stream)
         self._counted(1)
         if self._polling is None:
@@ -83,6 +100,7 @@ class Streams:
         own = self._of.get(stream.owner, set())
         if stream not in own:
             return
+        stream.forget()
         own.discard(stream)
         if not own:
             del self._of[stream.owner]
