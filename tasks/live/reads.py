@@ -14,10 +14,14 @@ _Key = tuple[str, ...]
 
 
 class Reads:
-    """The reads of one token that are under way, by the position that they began at."""
+    """The reads of one token that are under way, by the position that they began at.
+
+    `change_no` is the owner's last number at the last look at all tokens; -1: there was none.
+    """
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
+        self.change_no = -1
         self._under_way: dict[_Key, asyncio.Task[live.Page]] = {}
 
     async def page(self, position: Position) -> live.Page:

@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import TypeVar
 
 from django.conf import settings
 
@@ -19,6 +20,8 @@ from todoproject.database.client.statement import Credentials
 from todoproject.database.errors import DatabaseError
 from todoproject.http.problems import TOO_MANY_STREAMS, UNAVAILABLE, Problem
 from todoproject.observability import metrics
+
+_Key = TypeVar("_Key")
 
 MOST_OF_ACCOUNT = 10
 # Without a poll for changes there is still one for tokens that were revoked elsewhere.
@@ -38,6 +41,11 @@ class Stream:
     @property
     def owner(self) -> str:
         return self.position.user_id
+
+    @property
+    def change_no(self) -> int:
+        """The number up to which it has told."""
+        return int(self.position.keys[0])
 
     def begin(self, seconds: float) -> None:
         """End after so many seconds at the latest; after none, with what it has to tell now."""
@@ -71,6 +79,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._of: dict[str, set[Stream]] = {}
+        self._of_token: dict[bytes, set[Stream]] = {}
         self._count = 0
         self._is_closed = False
         self._polling: asyncio.Task[None] | None = None
@@ -91,19 +100,18 @@ class Streams:
         self.refuse(stream.owner)
         stream.begin(settings.STREAM_LIFETIME)
         self._of.setdefault(stream.owner, set()).add(stream)
+        self._of_token.setdefault(stream.credentials.digest, set()).add(stream)
         self._counted(1)
         if self._polling is None:
             self._polling = asyncio.create_task(self._poll())
 
     def remove(self, stream: Stream) -> None:
         """Forget a stream; with the last one the polling ends."""
-        own = self._of.get(stream.owner, set())
-        if stream not in own:
+        if stream not in self._of.get(stream.owner, ()):
             return
         stream.forget()
-        own.discard(stream)
-        if not own:
-            del self._of[stream.owner]
+        _discard(self._of, stream.owner, stream)
+        _discard(self._of_token, stream.credentials.digest, stream)
         self._counted(-1)
         if self._count == 0 and self._polling is not None:
             self._polling.cancel()
@@ -136,14 +144,22 @@ class Streams:
                 await self._look()
 
     async def _look(self) -> None:
-        looked_at = self._all()
-        found = await live.standing({stream.credentials.digest for stream in looked_at})
-        for stream in looked_at:
-            standing = found.get(stream.credentials.digest)
-            if standing is None:
-                stream.end()
-            elif standing.change_no > int(stream.position.keys[0]):
-                stream.wake()
+        """Wake those who have not heard of what was written elsewhere, and end those whose token has ended."""
+        seen = {digest: next(iter(own)).reads.change_no for digest, own in self._of_token.items()}
+        for digest, change_no in (await live.news(seen)).items():
+            for stream in [*self._of_token.get(digest, ())]:
+                if change_no is None:
+                    stream.end()
+                    continue
+                stream.reads.change_no = change_no
+                if stream.change_no != change_no:
+                    stream.wake()
+
+
+def _discard(index: dict[_Key, set[Stream]], key: _Key, stream: Stream) -> None:
+    index[key].discard(stream)
+    if not index[key]:
+        del index[key]
 
 
 streams = Streams()
