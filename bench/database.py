@@ -5,6 +5,7 @@ with the whole, some requests each, in one session each; what counts is the proc
 people on the machine disturb little. The messages are our server's own, taken from PostgreSQL's log.
 """
 
+import random
 import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -101,7 +102,7 @@ def _session(postgres: Postgres, part: Part) -> Connection:
     postgres.execute(name, "SET search_path = todo", part.without)
     connection: Connection = psycopg.connect(host=str(postgres.socket), user=OWNER, dbname=name, autocommit=True)
     connection.execute("SET search_path = todo")
-    connection.execute(part.session)
+    connection.execute(f"SET synchronous_commit = {'on' if part.waits else 'off'}")
     connection.prepare_threshold = 0
     return connection
 
@@ -114,11 +115,12 @@ def _measure(
 ) -> dict[str, dict[str, list[float]]]:
     found: dict[str, dict[str, list[float]]] = {name: {} for name in OPERATIONS}
     steps = list(range(-_WARM_UP_ROUNDS, _ROUNDS))
+    chance = random.Random(5)  # who comes after whom: a session feels what the one before has left in the caches
     for turn in progress.track(steps, "parts of PostgreSQL's time"):
         tasks = owners[turn + _WARM_UP_ROUNDS]
         for operation in OPERATIONS:
             parts = [part for part in PARTS if operation in part.operations]
-            for part in (*parts[turn % len(parts) :], *parts[: turn % len(parts)]):
+            for part in chance.sample(parts, len(parts)):
                 chosen = tasks[:_REQUESTS] if operation == "delete" else tasks[_REQUESTS : 2 * _REQUESTS]
                 microseconds = _time(sessions[part.name], part, messages[operation], chosen)
                 if turn >= 0:
