@@ -13,6 +13,7 @@ import pytest
 from bench import (
     building,
     check,
+    database,
     dataset,
     goals,
     limit,
@@ -295,6 +296,24 @@ def test_lock_lasts_from_the_last_look_without_it_and_counts_for_its_migration()
     migrate.judge(step, looks, waits=[(9.0, 0.5), (9.8, 0.3), (11.0, 0.05), (12.1, 9.0)])
 
     assert (step.lock, step.lock_ms, step.wait_ms) == ("x on tasks", pytest.approx(400), pytest.approx(300))
+
+
+def test_part_of_the_databases_time_is_the_difference_within_its_round() -> None:
+    """The second round is twice as slow as the first: what is found is not."""
+    times = {"whole": [100.0, 300.0], "waiting for the disk": [60.0, 260.0], "policy": [50.0, 250.0]}
+    found = dict(database.rows({"microseconds": {"patch": times}}))
+
+    assert found["all of it"]["patch"].median == 200
+    assert found["waiting for the disk"]["patch"] == (40, 40, 40)
+    assert found["policy"]["patch"] == (10, 10, 10), "beside what does not wait for the disk either"
+    assert found["JSON"] == {}, "not measured"
+
+
+def test_owners_and_tasks_are_put_into_the_messages_of_another() -> None:
+    message = [Sent("SELECT open_request($1, '{}', true)", ["of another", "id"]), Sent("SELECT $1", ["of another"])]
+    found = list(database.about(message, "owner", "digest", TARGETS.tasks[0]))
+
+    assert [sent.parameters for sent in found] == [["digest", "id"], ["task-0"]]
 
 
 # --- Report ---------------------------------------------------------------------------------------
