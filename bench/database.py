@@ -5,6 +5,8 @@ with the whole, some requests each, in one session each; what counts is the proc
 people on the machine disturb little. The messages are our server's own, taken from PostgreSQL's log.
 """
 
+import os
+import random
 import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +34,7 @@ from bench.servers import Server
 
 SIZES = Sizes(users=50, tasks=50_000)
 OPERATIONS = ("get", "list", "create", "patch", "delete")
-_ROUNDS = 40  # each with another owner, so that no row is written again and again
+ROUNDS = 40  # each with another owner, so that no row is written again and again
 _REQUESTS = 20
 _WARM_UP_ROUNDS = 2
 
@@ -48,7 +50,13 @@ class Spread(NamedTuple):
 
 
 def run(postgres: Postgres, plan: Plan, progress: Progress) -> dict[str, Any]:
-    """Return for each operation the time of every variant, by round, in microseconds for a request."""
+    """Return for each operation the time of every variant, by round, in microseconds for a request.
+
+    Nothing, where the system does not tell the processor time of a process exactly.
+    """
+    if not _schedstat(os.getpid()).exists():
+        progress.tell("the parts of PostgreSQL's time are left out: only Linux tells a process's time so exactly")
+        return {}
     progress.begin("preparing databases without something")
     fill.prepare(postgres, OURS, SIZES, progress.tell)
     targets = operations.targets(postgres, OURS.name)
@@ -85,7 +93,7 @@ def _by_owner(targets: Sequence[Target]) -> list[list[Target]]:
     for target in targets:
         found.setdefault(target.owner.user_id, []).append(target)
     owners = [tasks for tasks in found.values() if len(tasks) >= 2 * _REQUESTS]
-    if len(owners) < _ROUNDS + _WARM_UP_ROUNDS:
+    if len(owners) < ROUNDS + _WARM_UP_ROUNDS:
         raise BenchError("too few owners to measure the parts of PostgreSQL's time")
     return owners
 
@@ -101,7 +109,7 @@ def _session(postgres: Postgres, part: Part) -> Connection:
     postgres.execute(name, "SET search_path = todo", part.without)
     connection: Connection = psycopg.connect(host=str(postgres.socket), user=OWNER, dbname=name, autocommit=True)
     connection.execute("SET search_path = todo")
-    connection.execute(part.session)
+    connection.execute(f"SET synchronous_commit = {'on' if part.waits else 'off'}")
     connection.prepare_threshold = 0
     return connection
 
@@ -113,12 +121,13 @@ def _measure(
     progress: Progress,
 ) -> dict[str, dict[str, list[float]]]:
     found: dict[str, dict[str, list[float]]] = {name: {} for name in OPERATIONS}
-    steps = list(range(-_WARM_UP_ROUNDS, _ROUNDS))
+    steps = list(range(-_WARM_UP_ROUNDS, ROUNDS))
+    chance = random.Random(5)  # who comes after whom: a session feels what the one before has left in the caches
     for turn in progress.track(steps, "parts of PostgreSQL's time"):
         tasks = owners[turn + _WARM_UP_ROUNDS]
         for operation in OPERATIONS:
             parts = [part for part in PARTS if operation in part.operations]
-            for part in (*parts[turn % len(parts) :], *parts[: turn % len(parts)]):
+            for part in chance.sample(parts, len(parts)):
                 chosen = tasks[:_REQUESTS] if operation == "delete" else tasks[_REQUESTS : 2 * _REQUESTS]
                 microseconds = _time(sessions[part.name], part, messages[operation], chosen)
                 if turn >= 0:
@@ -130,7 +139,7 @@ def _time(connection: Connection, part: Part, message: Sequence[Sent], tasks: Se
     """Return the microseconds of a processor that the backend takes for a request, one about each of the tasks."""
     owner = tasks[0].owner
     connection.execute(part.begin.format(owner=owner.user_id))
-    sent = [list(_about(part.edited(message), owner.user_id, limit.digest(owner), task)) for task in tasks]
+    sent = [list(about(part.edited(message), owner.user_id, limit.digest(owner), task)) for task in tasks]
     cursor = RawCursor(connection)
     before = _nanoseconds(connection.info.backend_pid)
     for request in sent:
@@ -142,7 +151,7 @@ def _time(connection: Connection, part: Part, message: Sequence[Sent], tasks: Se
     return used / 1000 / len(tasks)
 
 
-def _about(message: Sequence[Sent], owner: str, digest: str, task: Target) -> Iterator[Sent]:
+def about(message: Sequence[Sent], owner: str, digest: str, task: Target) -> Iterator[Sent]:
     """Yield the message about another owner and task, with ids and a title that are new."""
     new = str(uuid4())
     for statement in message:
@@ -159,12 +168,13 @@ def _about(message: Sequence[Sent], owner: str, digest: str, task: Target) -> It
         yield replace(statement, text=text, parameters=given)
 
 
+def _schedstat(pid: int) -> Path:
+    return Path(f"/proc/{pid}/schedstat")
+
+
 def _nanoseconds(pid: int) -> int:
-    """Return the processor time of a process. Raises BenchError where the system does not tell it so exactly."""
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
-    except OSError as error:
-        raise BenchError("the parts of PostgreSQL's time can be measured on Linux alone") from error
+    """Return the processor time of a process so far."""
+    return int(_schedstat(pid).read_text().split()[0])
 
 
 def rows(found: dict[str, Any]) -> Iterator[tuple[str, dict[str, Spread]]]:

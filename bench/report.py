@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import goals, peers, ratios, tables
+from bench import database, goals, peers, ratios, tables
 from bench.errors import BenchError
 from bench.peers import ROOT
 from bench.ratios import Cells, Series, Spread, series, spread
@@ -69,6 +69,7 @@ def markdown(results: dict[str, Any], pictures: Sequence[Path]) -> str:
         _ratios(cells),
         "Processor time for each request, in µs: the process's, PostgreSQL's, and both; medians and their spread:",
         _processor_times(cells),
+        parts_of_database(results),
         _others(results),
         f"{tables.generator(cells).capitalize()}.",
         _goals(results),
@@ -152,6 +153,25 @@ def _processor_times(cells: Cells) -> str:
             lines.append([kind, peers.ALL[name].title, *(_cell(value, digits=0) for value in found)])
     titles = ["process", "PostgreSQL", "both", "requests/s"]
     return table([f"operation, {count} conn.", "server", *titles], lines)
+
+
+def parts_of_database(results: dict[str, Any]) -> str:
+    """Return what each part of an operation takes of PostgreSQL's processor time."""
+    if not results.get("database"):
+        return ""
+    found = results["database"]
+    names = list(found["microseconds"])
+    lines = [[part, *(_middle(values.get(name)) for name in names)] for part, values in database.rows(found)]
+    sizes = found["sizes"]
+    head = (
+        f"Where PostgreSQL's time goes: µs of the backend's processor time for a request, one at a time, with"
+        f" {sizes['users']:,} users and {sizes['tasks']:,} tasks; medians, middle half of {database.ROUNDS} rounds:"
+    )
+    return f"{head}\n\n{table(['part', *names], lines)}"
+
+
+def _middle(value: database.Spread | None) -> str:
+    return "–" if value is None else f"{value.median:.0f} ({value.low:.0f} to {value.high:.0f})"
 
 
 def _others(results: dict[str, Any]) -> str:

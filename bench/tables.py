@@ -33,7 +33,7 @@ def show(results: dict[str, Any], console: Console) -> None:
         console.print(_memory("memory after load, MiB", results["compare"]["memory"]))
         console.print(_memory("memory at the end, after batches as well, MiB", results["compare"]["memory_at_end"]))
         console.print(generator(results["compare"]["cells"]), highlight=False)
-    if "database" in results:
+    if results.get("database"):
         console.print(_parts(results["database"]))
     if "start" in results:
         console.print(_starts(results["start"]["starts"]))

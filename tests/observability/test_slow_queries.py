@@ -41,7 +41,7 @@ async def test_slow_statement_is_one_line_with_route_request_and_user(alice: Per
     known = {"level": "WARNING", "logger": "todoproject.database", "request_id": "req-8", "user_id": alice.id}
     assert line | known | {"route": "/v1/tasks/{task_id}", "engine": "api", "rows": 1} == line
     assert 0 < line["duration_ms"] < 5000
-    assert line["statement"].startswith("SELECT concat('{\"id\":', ")
+    assert line["statement"].startswith('SELECT format(\'{"id":')
     assert line["statement"].endswith('AND "tasks"."id" = ($1) AND "tasks"."deleted_at" IS NULL)) AS rows')
     assert "\n" not in line["statement"]
     assert list(line) == list(json.loads(SAMPLE))
