@@ -160,6 +160,39 @@ def test_erasing_gives_a_receipt_without_a_word_about_the_person() -> None:
     assert editor("view_auditevent").get(answer["Location"]).status_code == 403
 
 
+def test_receipt_is_a_page_and_a_file_of_what_the_event_says() -> None:
+    user, root = make_user(), root_client()
+    make_token(user)
+    form = {"reason": "abuse", "email": user.email}
+    address = root.post(reverse("admin:accounts_user_do", args=[user.pk, "erase"]), form)["Location"]
+    event = AuditEvent.objects.get(object_id=str(user.pk), action="erase")
+    by = User.objects.get(pk=event.actor_id)
+
+    shown, file = root.get(address), root.get(f"{address}?download=1")
+
+    assert shown["Content-Type"].startswith("text/html")
+    row = r"By</th><td[^>]*>{}</td>"
+    assert re.search(row.format(re.escape(by.email)), page(shown))
+    assert file["Content-Disposition"] == f'attachment; filename="erased-{user.pk}.json"'
+    assert file.json() == {
+        "receipt": str(event.pk),
+        "erased_user": str(user.pk),
+        "at": event.at.isoformat(),
+        "by": str(by.pk),
+        "reason": "abuse",
+        "rows": event.facts["rows"],
+    }
+    by.delete()
+    assert re.search(row.format(event.actor_id), page(root_client().get(address))), "who has gone has an id still"
+
+
+def test_only_an_erasure_has_a_receipt() -> None:
+    user = make_user()
+    do(user, "deactivate")
+    event = AuditEvent.objects.get(object_id=str(user.pk), action="deactivate")
+    assert root_client().get(reverse("admin:accounts_auditevent_receipt", args=[event.pk])).status_code == 404
+
+
 def test_what_was_erased_meanwhile_is_not_erased_again() -> None:
     user = make_user()
     do(user, "erase", reason="abuse", email=user.email)

@@ -13,7 +13,7 @@ from django.test import Client, override_settings
 from django.urls import reverse
 
 from accounts import audit
-from accounts.models import SecondFactor, User
+from accounts.models import AuditEvent, SecondFactor, User
 from accounts.staff import second_factor
 from tests.support.postgres.databases import connect
 from tests.support.staff import in_thread, logged_in, make_user, page, root_client
@@ -155,24 +155,25 @@ def test_where_it_is_required_it_is_set_up_before_anything_else() -> None:
     assert second_factor.spelled(secret) not in page(client.get(SET_UP))
 
 
-def test_of_two_who_set_it_up_at_once_the_second_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_who_set_it_up_at_once_the_second_is_told() -> None:
     user = make_staff()
     client = logged_in(user)
     client.get(SET_UP)
     secret = second_factor.unseal(client.session["second_factor_secret"])
     assert secret is not None
-    quicker: list[bytes] = []
-    step_of = second_factor.matching_step
-
-    def be_overtaken(secret: bytes, code: str) -> int | None:
-        quicker.append(with_factor(user)[0])
-        return step_of(secret, code)
-
-    monkeypatch.setattr(second_factor, "matching_step", be_overtaken)
-
-    assert "meanwhile" in page(client.post(SET_UP, {"code": code_of(secret)}))
-    stored = SecondFactor.objects.get(user=user)
-    assert second_factor.unseal(bytes(stored.secret).decode()) == quicker[0]
+    quicker = second_factor.seal(second_factor.new_secret()).encode()
+    insert = (
+        "INSERT INTO second_factors (id, user_id, secret, recovery_codes, last_step)"
+        " VALUES (gen_random_uuid(), %s, %s, '{}', 0)"
+    )
+    with connect() as other, ThreadPoolExecutor(1) as threads:
+        other.execute(insert, [user.pk, quicker])  # and has not committed yet
+        setting_up = threads.submit(in_thread, client.post, SET_UP, {"code": code_of(secret)})
+        wait_for_locks(other, 1)
+        other.commit()
+        assert "meanwhile" in page(setting_up.result(10))
+    assert bytes(SecondFactor.objects.get(user=user).secret) == quicker
+    assert not AuditEvent.objects.filter(object_id=str(user.pk), action="set up second factor").exists()
 
 
 @override_settings(ADMIN_SECOND_FACTOR="required")

@@ -43,9 +43,9 @@ def change_key(settings: Settings, key: str, *before: str) -> None:
     settings.SECRET_KEY = key
 
 
-def reencrypt() -> str:
+def reencrypt(**options: int) -> str:
     told = io.StringIO()
-    call_command("reencrypt", stdout=told)
+    call_command("reencrypt", stdout=told, **options)
     return told.getvalue()
 
 
@@ -99,6 +99,32 @@ def test_webhooks_sign_with_the_same_secrets_under_the_next_key(staff_member: Us
 
     change_key(settings, NEWEST)
     with pytest.raises(CommandError, match=str(hook.pk)):
+        reencrypt()
+    hook.delete()
+
+
+def test_reencrypting_says_what_it_did_and_when_the_old_keys_may_go(staff_member: User, settings: Settings) -> None:
+    second_factor.set_up(staff_member, second_factor.new_secret(), 0)
+    sealed = {"secret": webhook_secrets.seal(b"s" * 32)}
+    hook = Webhook.objects.create(user=staff_member, url="https://hooks.example.com/", events=["task.*"], **sealed)
+    change_key(settings, NEW, settings.SECRET_KEY)
+
+    assert reencrypt(verbosity=0) == ""
+    assert reencrypt() == (
+        "Second factors: 0 encrypted anew, 1 were already.\n"
+        "Webhooks: 0 encrypted anew, 1 were already.\n"
+        "The keys in SECRET_KEY_FALLBACKS are no longer needed for them.\n"
+    )
+
+    change_key(settings, NEWEST)
+    told = io.StringIO()
+    with pytest.raises(CommandError, match=rf"^1 cannot be read .*: {staff_member.email}\. Add the key"):
+        call_command("reencrypt", stdout=told)
+    assert told.getvalue() == (
+        "Second factors: 0 encrypted anew, 0 were already.\nWebhooks: 0 encrypted anew, 0 were already.\n"
+    ), "what cannot be read needs its key still"
+    SecondFactor.objects.all().delete()
+    with pytest.raises(CommandError, match=rf"^The secrets of 1 webhooks cannot be read .*: {hook.pk}\. Add the key"):
         reencrypt()
     hook.delete()
 

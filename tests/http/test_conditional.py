@@ -10,7 +10,7 @@ import pytest
 from tasks.schemas import Task
 from tests.http.test_errors import assert_problem
 from tests.support.people import Person
-from tests.support.postgres.databases import connect
+from tests.support.postgres.databases import connect, owner_held
 
 # Each operation that changes a task which is there.
 CHANGES: list[tuple[str, str, dict[str, Any] | None]] = [
@@ -120,7 +120,9 @@ async def test_of_fifty_concurrent_conditional_changes_one_succeeds(alice: Perso
         json = None if operation == "delete" else {"title": f"Number {number}"}
         return await alice.http.request(operation, path, json=json, headers={"If-Match": '"1"'})
 
-    answers = await asyncio.gather(*map(change, range(50)))
+    async with owner_held(alice.id):
+        requests = [asyncio.create_task(change(number)) for number in range(50)]
+    answers = await asyncio.gather(*requests)
 
     lost = [answer for answer in answers if not answer.is_success]
     if operation == "delete":

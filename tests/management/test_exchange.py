@@ -54,6 +54,23 @@ def test_file_goes_in_and_comes_out_again(tmp_path: Path) -> None:
     ]
 
 
+def test_dry_run_tells_what_would_be_done_and_writes_nothing(tmp_path: Path) -> None:
+    user, file = make_user(), tmp_path / "todo.txt"
+    file.write_text("Call +Office\nPay due:soon\n")
+    arguments = ("importtasks", user.email, file, "--format", "todo.txt", "--dry-run")
+
+    code, output, errors = command(*arguments)
+
+    assert (code, errors) == (0, "")
+    assert "Would be 2 created, 0 updated, 0 unchanged, 0 left out; 1 new lists." in output
+    assert "  changed, line 2: " in output
+    report = json.loads(command(*arguments, "--json")[1])
+    assert (report["created"], report["lists"], report["dry_run"]) == (2, ["Office"], True)
+    assert [model.objects.filter(user=user).count() for model in (Task, TaskList, Change)] == [0, 0, 0]
+    assert not AuditEvent.objects.filter(object_id=str(user.pk)).exists()
+    assert "Done: 2 created" in command(*arguments[:-1])[1]
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [(None, "cannot read"), ("Zoë\nMüller\nZoë".encode()[:-1], "line 3: The file ends in the middle of a character.")],

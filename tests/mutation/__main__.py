@@ -132,14 +132,17 @@ def _files(path: Path) -> list[Path]:
 
 
 def sample(mutants: list[Mutant], count: int, seed: int) -> list[Mutant]:
-    """Choose by chance, with as many of each rule as there is room for: most breaks of Python are of two rules."""
+    """Choose by chance, with as many of each rule as there is room for: most breaks of Python are of two rules.
+
+    They come rule by rule in turn and not file by file: what a run has tried when it is ended is a fair sample, too.
+    """
     chance = random.Random(seed)
     by_rule: dict[str, list[Mutant]] = {}
     for mutant in chance.sample(mutants, len(mutants)):
         by_rule.setdefault(mutant.rule, []).append(mutant)
     rounds = max(map(len, by_rule.values()), default=0)
     in_turn = [group[number] for number in range(rounds) for group in by_rule.values() if number < len(group)]
-    return sorted(in_turn[:count], key=lambda mutant: (mutant.path, mutant.start))
+    return in_turn[:count]
 
 
 if __name__ == "__main__":

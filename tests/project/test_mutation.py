@@ -171,5 +171,6 @@ def test_sample_is_the_same_for_the_same_seed_and_takes_of_every_rule() -> None:
     assert chosen == sample(everything, 10, seed=1)
     assert chosen != sample(everything, 10, seed=2)
     assert [mutant.rule for mutant in chosen].count("rare") == 3
+    assert chosen[:4] == sample(everything, 4, seed=1)
     assert len(sample(everything, 1000, seed=1)) == 100
     assert all(mutant.path.is_relative_to(ROOT / "tasks/queries") for mutant in find(["tasks/queries"]))

@@ -21,8 +21,11 @@ def test_fuzz(): pass
 """
 
 
-def play(folder: Path, *options: str) -> str:
-    """Run tests of which one fails, with the plugin and nothing else of ours."""
+def play(folder: Path, *options: str, code: int | None = 1) -> str:
+    """Run tests of which one fails, with the plugin and nothing else of ours; return what it prints.
+
+    `code` is the exit code that is right, None where any but 0 is.
+    """
     (folder / "test_numbers.py").write_text(TESTS)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = fuzz: x\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.support.progress", "-p", "no:cacheprovider", *options]
@@ -30,8 +33,8 @@ def play(folder: Path, *options: str) -> str:
         [*command, "--rootdir", str(folder), "-c", str(folder / "pytest.ini"), str(folder)],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert finished.returncode == 1, finished.stdout + finished.stderr
-    return finished.stdout
+    assert finished.returncode == code or (code is None and finished.returncode), finished.stdout + finished.stderr
+    return finished.stdout if code else finished.stdout + finished.stderr
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["one process", "two workers"])
@@ -44,6 +47,27 @@ def test_progress_failure_and_kinds_are_told(tmp_path: Path, options: tuple[str,
     assert "FAILED test_numbers.py::test_number[7]" in output.partition("21 of 21")[0]  # when it happens
     assert "1 failed, 20 passed" in output
     assert [line.split()[:2] for line in output.splitlines() if line.startswith(("fuzz", OTHERS))]
+
+
+BREAKS = {
+    "its end": "def pytest_sessionfinish(): raise SystemError('AST constructor recursion depth mismatch')",
+    "its summary": "def pytest_terminal_summary(): raise SystemError('AST constructor recursion depth mismatch')",
+    "a report": """
+def pytest_runtest_logfinish(nodeid):
+    if nodeid.endswith("[9]"): raise SystemError('AST constructor recursion depth mismatch')
+""",
+}
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_what_failed_is_told_though_a_plugin_breaks_the_run(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "conftest.py").write_text(BREAKS[broken])
+
+    output = play(tmp_path, code=None)
+
+    assert "assert 7 != 7" in output
+    assert output.count("FAILED test_numbers.py::test_number[7]") >= 2  # when it happens, and below the last traceback
+    assert "AST constructor recursion depth mismatch" in output
 
 
 def test_each_kind_of_test_has_a_mark_that_pytest_knows(pytestconfig: pytest.Config) -> None:

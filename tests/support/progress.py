@@ -3,6 +3,7 @@
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -61,6 +62,25 @@ class Progress:
     def _write(self, line: str, *, ends_line: bool = False) -> None:
         start, end = ("\r\x1b[K", "\n" if ends_line else "") if self._is_watched else ("", "\n")
         self._reporter.write(f"{start}{line}{end}", flush=True)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, object, object]:
+        """Say what has failed also where a plugin breaks the run or its end: pytest itself leaves it out then."""
+        try:
+            result = yield
+        except BaseException:
+            self._tell_failures()
+            raise
+        if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
+            self._tell_failures()
+        return result
+
+    def _tell_failures(self) -> None:
+        self._reporter.summary_errors()
+        self._reporter.summary_failures()
+        for kind in ("failed", "error"):
+            for report in self._reporter.getreports(kind):
+                self._write(f"FAILED {report.nodeid}", ends_line=True)
 
     def pytest_terminal_summary(self) -> None:
         self._reporter.section("time by kind, summed over all workers")

@@ -11,7 +11,7 @@ from tasks.models import Task as TaskModel
 from tasks.schemas import KEPT
 from tests.http.test_errors import assert_problem
 from tests.support.people import Person
-from tests.support.postgres.databases import connect
+from tests.support.postgres.databases import connect, owner_held
 
 CREATE = {"If-None-Match": "*"}
 
@@ -68,7 +68,9 @@ async def test_refused_creation_is_no_change(alice: Person) -> None:
 async def test_of_fifty_concurrent_creations_one_succeeds(alice: Person) -> None:
     task_id = uuid.uuid4()
 
-    answers = await asyncio.gather(*(put(alice, task_id, CREATE, title=f"Number {n}") for n in range(50)))
+    async with owner_held(alice.id):
+        requests = [asyncio.create_task(put(alice, task_id, CREATE, title=f"Number {n}")) for n in range(50)]
+    answers = await asyncio.gather(*requests)
 
     assert sorted(answer.status_code for answer in answers) == [201] + [412] * 49
     (winner,) = [answer.json() for answer in answers if answer.status_code == 201]

@@ -12,7 +12,7 @@ from tasks.background import reminders as jobs
 from tasks.queries import reminders
 from tests.product.test_fence import run_as
 from tests.support.people import Person
-from tests.support.postgres.databases import connect
+from tests.support.postgres.databases import connect, lock_queue
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -181,8 +181,16 @@ async def test_one_whose_task_says_otherwise_is_dropped(alice: Person) -> None:
 
 
 async def test_two_at_once_fire_it_once(alice: Person) -> None:
+    """One is kept in the middle of firing, with the owner's row in its hand; the other leaves that owner out."""
+    await fire()  # what others have left
     await alice.task(reminders=[at(-MINUTE), at(-2 * MINUTE)])
-    await asyncio.gather(*(reminders.fire(mails=True) for _ in range(4)))
+    with connect() as holder:
+        holder.execute("SELECT FROM reminders WHERE user_id = %s FOR UPDATE", [alice.id])
+        first = asyncio.create_task(reminders.fire(mails=True))
+        await lock_queue(1)
+        second = await asyncio.wait_for(reminders.fire(mails=True), 10)
+        holder.rollback()
+    assert (second[0].total(), (await first)[0]["fired"]) == (0, 2)
     await fire()
     assert len(await history(alice)) == 2
 

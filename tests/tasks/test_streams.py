@@ -161,6 +161,30 @@ async def test_whoever_comes_back_goes_on_where_they_were(app: httpx.ASGITranspo
             assert told["data"]["task"] == second
 
 
+async def test_an_empty_last_event_id_begins_now(app: httpx.ASGITransport, alice: Person) -> None:
+    """An EventSource that has been told no id yet may send none, or an empty one."""
+    await alice.task("Before")
+    now = (await alice.http.get("/v1/changes?cursor=now")).json()["next_cursor"]
+    async with listening(app, Last_Event_ID="", **bearer(alice)) as listener:
+        assert await begun(listener) == now
+        task = await alice.task("After")
+        told = await listener.event()
+    assert told is not None
+    assert told["data"]["task"] == task
+
+
+async def test_a_cursor_counts_before_the_last_event_id(app: httpx.ASGITransport, alice: Person) -> None:
+    await alice.task("First")
+    first = (await alice.http.get("/v1/changes?cursor=now")).json()["next_cursor"]
+    second = await alice.task("Second")
+    last = (await alice.http.get("/v1/changes?cursor=now")).json()["next_cursor"]
+    async with listening(app, f"cursor={first}", Last_Event_ID=last, **bearer(alice)) as listener:
+        assert await begun(listener) == first
+        told = await listener.event()
+    assert told is not None
+    assert told["data"]["task"] == second
+
+
 async def test_nobody_hears_of_anybody_else(app: httpx.ASGITransport, alice: Person, bob: Person) -> None:
     async with listening(app, **bearer(alice)) as hers, listening(app, **bearer(bob)) as his:
         await begun(hers)

@@ -3,6 +3,7 @@
 import string
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
+from urllib.parse import unquote
 from uuid import UUID
 
 import pytest
@@ -124,6 +125,16 @@ def test_what_cannot_be_kept_is_told_with_its_line(line: str, title: str, code: 
     assert (item.title, [(notice.line, notice.code) for notice in told]) == (title, [(7, code)] if code else [])
     TaskCreate.model_validate({"title": item.title})
     assert parse_line(write(item), 7)[0] == item
+
+
+@pytest.mark.parametrize("letter", ["e", "%C3%A9"], ids=["plain", "encoded"])
+def test_external_id_has_as_many_characters_as_the_api_takes(letter: str) -> None:
+    longest, told = parse_line("Pay external:" + letter * 255)
+    beyond, told_beyond = parse_line("Pay external:" + letter * 256)
+
+    assert (longest.external_id, longest.title, told) == (unquote(letter) * 255, "Pay", [])
+    assert beyond.external_id is None
+    assert [notice.code for notice in told_beyond] == ["left-in-title", "too-long"]
 
 
 def test_title_that_is_too_long_is_whole_in_the_description() -> None:

@@ -297,6 +297,20 @@ async def test_what_waits_at_a_disabled_hook_is_given_up_but_a_test_is_sent(alic
     assert states == {"webhook.test": ("delivered", None), "task.created": ("failed", "disabled")}
 
 
+async def test_tests_have_ids_of_their_own_and_are_sent_under_them(alice: Person, hook: Receiver) -> None:
+    made = await make(alice, url=hook.url)
+    told = [(await alice.http.post(f"/v1/webhooks/{made['id']}/test")).json() for _ in range(2)]
+
+    await deliver()
+
+    ids = [uuid.UUID(test["id"]) for test in told]
+    assert ([it.version for it in ids], ids[0] < ids[1]) == ([7, 7], True)
+    of_message = [str(uuid.uuid5(uuid.UUID(made["id"]), test["id"])) for test in told]
+    assert [test["message_id"] for test in told] == of_message
+    assert sorted(request.headers["webhook-id"] for request in hook.requests) == sorted(of_message)
+    assert [item["message_id"] for item in await listed(alice, made)] == of_message[::-1]
+
+
 # --- Many at once ---------------------------------------------------------------------------------
 
 
@@ -328,9 +342,25 @@ async def test_two_processes_at_once_deliver_each_event_once(alice: Person, hook
     await make(alice, url=hook.url)
     for _ in range(8):
         await alice.task()
-    await asyncio.gather(*(deliver() for _ in range(3)))
-    end_lease(alice)
-    await deliver()
+    with connect() as holder:
+        holder.execute(
+            "SELECT FROM webhooks WHERE user_id = %s FOR UPDATE", [alice.id]
+        )  # as whoever claims it just now
+        assert await asyncio.wait_for(webhook_events.claim(10, []), 10) == []
+        holder.rollback()
+    released = asyncio.Event()
+
+    async def hang(writer: asyncio.StreamWriter) -> None:
+        await released.wait()
+        writer.write(OK)
+
+    hook.answers.append(hang)
+    first = asyncio.create_task(deliver())
+    await hook.until(1)
+    await asyncio.wait_for(deliver(), 10)  # finds nothing to do while the first one is waiting for its answer
+    assert len(hook.requests) == 1
+    released.set()
+    await first
     assert hook.numbers == sorted({*hook.numbers})
     assert len(hook.numbers) == 8
 

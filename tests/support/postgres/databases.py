@@ -1,6 +1,8 @@
 """Direct connections to the tests' PostgreSQL, as the owner of the tables."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
@@ -29,3 +31,13 @@ async def lock_queue(count: int) -> None:
                 return
             await asyncio.sleep(0.01)
     raise AssertionError("they do not wait")
+
+
+@asynccontextmanager
+async def owner_held(owner: object) -> AsyncIterator[None]:
+    """Hold an owner's row until as many writes that are begun meanwhile as may wait at once do wait for it."""
+    with connect() as holder:
+        holder.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [owner])
+        yield
+        await lock_queue(settings.DATABASE_POOL_SIZE // 2)  # the share of one owner
+        holder.rollback()
