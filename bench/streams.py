@@ -28,6 +28,8 @@ OF_ACCOUNT = 10
 TOLD, IDLE = 1_000, 10_000  # streams
 WRITES_PER_SECOND = 200
 _TOLD_SECONDS, _IDLE_SECONDS = 10, 20
+# PostgreSQL counts the transactions of a session that has nothing more to do up to ten seconds later.
+_TOLD_LATE_SECONDS = 12
 _FILES = IDLE + 1_000  # that the server and this process may each have open
 _AT_ONCE = 50
 
@@ -151,7 +153,7 @@ async def _idle(server: Server, postgres: Postgres, bearers: Sequence[str]) -> d
     await asyncio.sleep(2)
     before = processes.memory(server.pid)
     streams = await _opened(server.port, bearers)
-    await asyncio.sleep(2)
+    await asyncio.sleep(_TOLD_LATE_SECONDS)
     after = processes.memory(server.pid)
     used, asked = server.cpu_seconds(), _transactions(postgres)
     await asyncio.sleep(_IDLE_SECONDS)

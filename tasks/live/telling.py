@@ -22,7 +22,10 @@ async def blocks(stream: Stream) -> Blocks:
     try:
         yield b"id: %b\n\n" % live.cursor(stream.position)
         yield b"retry: %d\n\n" % random.randint(*_RETRY_MILLISECONDS)  # noqa: S311 -- no secret
-        while await stream.news.wait() and not stream.has_left:
+        while True:
+            await stream.news.wait()
+            if stream.has_left:
+                return
             stream.news.clear()  # before the read: what happens meanwhile is read, too, or wakes us again
             page = await stream.reads.page(stream.position)
             for event in page.events:

@@ -95,7 +95,9 @@ async def news(seen: Mapping[bytes, int]) -> dict[bytes, int | None]:
     asked = {"digests": ",".join(map(bytes.hex, seen)), "numbers": ",".join(map(str, seen.values()))}
     rows = await pool.execute(_NEWS, asked)
     numbers = [rows.value(row, 1) for row in range(len(rows))]
-    return {bytes.fromhex(rows.text(row, 0)): number and int(number) for row, number in enumerate(numbers)}
+    return {
+        bytes.fromhex(rows.text(row, 0)): None if number is None else int(number) for row, number in enumerate(numbers)
+    }
 
 
 def position(cursor: str, present: Position) -> Position:

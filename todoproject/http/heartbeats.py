@@ -7,7 +7,7 @@ time, so that thousands of them hold up nobody else.
 import asyncio
 from typing import Protocol
 
-SECONDS = 15.0  # between two beats of a stream; the first comes sooner
+SECONDS = 15.0  # between two beats of a stream
 SLICES = 150
 
 
@@ -25,14 +25,12 @@ class Heartbeats:
         self._slices: list[set[Beating]] = [set() for _ in range(SLICES)]
         self._slice_of: dict[Beating, set[Beating]] = {}
         self._turn = 0
-        self._newest = 0  # the slice of who came last: they are dealt out
         self._at = 0.0  # when the timer rings
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, beating: Beating) -> None:
         """Let something beat until it is removed."""
-        self._newest = (self._newest + 1) % SLICES
-        own = self._slice_of[beating] = self._slices[self._newest]
+        own = self._slice_of[beating] = self._slices[self._turn]  # which comes again after a whole round
         own.add(beating)
         if self._timer is None:
             self._at = asyncio.get_running_loop().time()
