@@ -110,8 +110,7 @@ class API(NinjaAPI):
         validation.refuse_odd_parameters(asked, asked.known_parameters)
         if asked.body and not asked.takes_body:
             validation.refuse_body(_bodies.parse_any(asked))
-        if not asked.tries_by_itself:
-            dry_runs.begin(asked)
+        dry_runs.begin(asked)
         return _UNUSED
 
 

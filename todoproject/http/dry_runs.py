@@ -26,10 +26,13 @@ class _DryRunQuery(Strict):
 
 def begin(request: ApiRequest) -> None:
     """Let what the request writes be undone, if it asks for a dry run. Raises Problem where it has none."""
+    if request.tries_by_itself and not _is_preferred(request.META):
+        return  # it reads the parameter itself
     if request.method in _SAFE or not _wants(request):
         return
-    if PARAMETER not in request.known_parameters:
-        detail = "This has no dry run, and nothing was done."
+    if request.tries_by_itself or PARAMETER not in request.known_parameters:
+        by_parameter = f"Ask for a dry run by {PARAMETER}=true." if request.tries_by_itself else "This has no dry run."
+        detail = f"{by_parameter} Nothing was done."
         raise validation.invalid([{"parameter": "Prefer", "code": "no_dry_run", "detail": detail}])
     request.work, request.is_dry_run, request.only_reads = trial, True, True
     logs.note(dry_run=True)

@@ -1,5 +1,6 @@
 """Pydantic's schemas, put in the words of JSON Schema that generators of clients understand best."""
 
+import copy
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -109,7 +110,8 @@ def _tidy(schema: Schema) -> None:
 def _tidy_parameters(operation: dict[str, Any]) -> None:
     for parameter in operation["parameters"]:
         parameter.pop("examples", None)  # Ninja's is a list, as in a schema; a parameter's is an object
-        schema = parameter["schema"]
+        # A copy: the same schema may be a member's of a body, where null can be said.
+        schema = parameter["schema"] = copy.deepcopy(parameter["schema"])
         # What Python calls None is a parameter that is not there: no URL can say null.
         if _NULL in schema.get("anyOf", []):
             schema["anyOf"].remove(_NULL)
