@@ -7,7 +7,8 @@ SCHEMA = settings.DATABASE_SCHEMA
 
 FENCE = """
 ALTER TABLE imports_running ENABLE ROW LEVEL SECURITY;
-CREATE POLICY imports_running_own ON imports_running TO todo_api USING (user_id = (SELECT current_user_id()));
+CREATE POLICY imports_running_own ON imports_running TO todo_api
+    USING (user_id = (SELECT current_user_id())) WITH CHECK (user_id = (SELECT current_user_id()));
 GRANT SELECT, INSERT, DELETE ON imports_running TO todo_api;
 GRANT UPDATE (ends_at) ON imports_running TO todo_api;
 GRANT EXECUTE ON FUNCTION {schema}.owner_zone() TO todo_api;

@@ -27,8 +27,8 @@ async def test_file_is_imported_and_once_more_changes_nothing(alice: Person) -> 
     answer = await alice.http.post(IMPORTS, content="Buy milk +Home\nCall +Home\n", headers={"Content-Type": "x/y"})
 
     assert answer.json() == {
-        **{"format": "todo.txt", "dry_run": False, "created": 2, "updated": 0, "unchanged": 0, "lists": ["Home"]},
-        **{"changed": [], "left_out": [], "actions": [3]},
+        "format": "todo.txt", "dry_run": False, "created": 2, "updated": 0, "unchanged": 0, "lists": ["Home"],
+        "changed": [], "left_out": [], "actions": [3],
     }
     assert (answer.headers["Affected"], answer.headers["Change-No"]) == ("3", "3")
     again = await alice.http.post(IMPORTS, content="Buy milk +Home\nCall +Home\n")
@@ -66,6 +66,8 @@ async def test_export_into_another_account_is_the_same_there(alice: Person, bob:
     assert (report["format"], counts(report)) == (FORMATS[name], (8, 0, 0, 0)), report
     assert (report["lists"], report["changed"]) == (["Home, sweet home"], [])
     ours, theirs = [await everything(person) for person in (alice, bob)]
+    if name == "todo.txt":  # it knows the day of completion, by the owner's zone
+        assert (ours["Paid"].pop("completed"), theirs["Paid"].pop("completed")) == ("2026-11-20", "2026-11-21")
     assert theirs == ours
     assert counts(await send(bob, exported.content)) == (0, 0, 8, 0)
     assert counts(await send(alice, exported.content)) == (0, 0, 8, 0)
@@ -96,7 +98,7 @@ async def everything(person: Person) -> dict[str, Any]:
         ('{"tasks": [', "", "cut-off", 1),
         ("Buy milk", "format=ical", "no-calendar", 1),
         ("", "format=todoist-csv", "no-columns", 1),
-        ("Ärger".encode()[:-5] + b"\xc3", "format=todo.txt", "cut-off", 1),
+        ("Ärger Ä".encode()[:-1], "format=todo.txt", "cut-off", 1),
     ],
 )
 async def test_file_that_is_not_what_it_says_is_refused_as_a_whole(
@@ -104,7 +106,7 @@ async def test_file_that_is_not_what_it_says_is_refused_as_a_whole(
 ) -> None:
     answer = await alice.http.post(f"{IMPORTS}?{query}", content=content)
 
-    assert_problem(answer, 422, "invalid")
+    assert assert_problem(answer, 422)["code"] == "invalid"
     assert (answer.json()["errors"][0]["code"], answer.json().get("line")) == (code, line)
     assert (await alice.http.get("/v1/tasks")).json()["items"] == []
 
@@ -113,12 +115,15 @@ async def test_scopes_and_keys_of_imports_and_exports(alice: Person) -> None:
     writer, reader = await alice.token_for("tasks:write"), await alice.token_for("tasks:read")
 
     assert (await alice.http.post(IMPORTS, content="Buy milk", headers=writer)).status_code == 200
-    assert_problem(await alice.http.post(IMPORTS, content="Buy milk", headers=reader), 403, "scope-missing")
-    assert_problem(await alice.http.get("/v1/export", headers=writer), 403, "scope-missing")
+    assert (
+        assert_problem(await alice.http.post(IMPORTS, content="Buy milk", headers=reader), 403)["code"]
+        == "scope-missing"
+    )
+    assert assert_problem(await alice.http.get("/v1/export", headers=writer), 403)["code"] == "scope-missing"
     assert json.loads((await alice.http.get("/v1/export", headers=reader)).content)["tasks"][0]["title"] == "Buy milk"
     keyed = await alice.http.post(IMPORTS, content="Buy milk", headers={"Idempotency-Key": "a"})
-    assert_problem(keyed, 400, "malformed-request")
+    assert assert_problem(keyed, 400)["code"] == "malformed-request"
     stranger = {"Authorization": "Bearer nobody"}
     refused = await alice.http.post(IMPORTS, content="x" * 2_000_000, headers=stranger)
-    assert_problem(refused, 401, "unauthenticated")
+    assert assert_problem(refused, 401)["code"] == "unauthenticated"
     assert refused.headers["Connection"] == "close"
