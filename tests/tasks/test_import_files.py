@@ -27,8 +27,15 @@ async def test_file_is_imported_and_once_more_changes_nothing(alice: Person) -> 
     answer = await alice.http.post(IMPORTS, content="Buy milk +Home\nCall +Home\n", headers={"Content-Type": "x/y"})
 
     assert answer.json() == {
-        "format": "todo.txt", "dry_run": False, "created": 2, "updated": 0, "unchanged": 0, "lists": ["Home"],
-        "changed": [], "left_out": [], "actions": [3],
+        "format": "todo.txt",
+        "dry_run": False,
+        "created": 2,
+        "updated": 0,
+        "unchanged": 0,
+        "lists": ["Home"],
+        "changed": [],
+        "left_out": [],
+        "actions": [3],
     }
     assert (answer.headers["Affected"], answer.headers["Change-No"]) == ("3", "3")
     again = await alice.http.post(IMPORTS, content="Buy milk +Home\nCall +Home\n")

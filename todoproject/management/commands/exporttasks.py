@@ -49,7 +49,9 @@ class Command(BaseCommand):
             tell(f"writing {number:,} tasks")
 
         async def work(credentials: Credentials) -> list[str]:
-            async for piece in export_files.pieces(credentials, ExportQuery(format=options["format"]), note):
+            async for piece in export_files.pieces(
+                credentials, ExportQuery.model_validate({"format": options["format"]}), note
+            ):
                 out.write(piece)
             return [] if options["format"] == "json" else await not_kept(credentials, names)
 
