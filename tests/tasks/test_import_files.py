@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from tasks.queries import import_account
 from tests.http.test_errors import assert_problem
 from tests.support.people import Person
-from tests.tasks.test_imports import full_account
+from tests.support.postgres.databases import connect
+from tests.tasks.test_imports import credentials, full_account
 
 IMPORTS = "/v1/imports"
 
@@ -134,3 +136,29 @@ async def test_scopes_and_keys_of_imports_and_exports(alice: Person) -> None:
     refused = await alice.http.post(IMPORTS, content="x" * 2_000_000, headers=stranger)
     assert assert_problem(refused, 401)["code"] == "unauthenticated"
     assert refused.headers["Connection"] == "close"
+
+
+async def test_one_import_at_a_time_for_an_account(alice: Person, bob: Person) -> None:
+    await import_account.begin(credentials(alice))
+
+    refused = await alice.http.post(IMPORTS, content="Buy milk")
+    assert assert_problem(refused, 409)["code"] == "import-running"
+    assert refused.headers["Retry-After"] == "5"
+    assert counts(await send(alice, "Buy milk", "dry_run=true")) == (1, 0, 0, 0)  # it writes nothing
+    assert counts(await send(bob, "Buy milk")) == (1, 0, 0, 0)
+    # Whoever was interrupted keeps others out until its time is over, and not for ever.
+    with connect(autocommit=True) as session:
+        session.execute("UPDATE imports_running SET ends_at = now() - interval '1 s' WHERE user_id = %s", [alice.id])
+    assert counts(await send(alice, "Buy milk")) == (1, 0, 0, 0)
+    assert counts(await send(alice, "Call")) == (1, 0, 0, 0)
+    refused = await alice.http.post(IMPORTS, content='{"tasks": [')  # a file that is refused lets go, too
+    assert refused.status_code == 422
+    assert counts(await send(alice, "Write")) == (1, 0, 0, 0)
+
+
+async def test_file_that_is_too_large_is_refused_while_it_is_read(alice: Person) -> None:
+    refused = await alice.http.post(IMPORTS, content=b"x" * (16 * 2**20 + 1))
+
+    assert assert_problem(refused, 413)["detail"] == "The body is larger than 16 MiB."
+    assert refused.headers["Connection"] == "close"
+    assert counts(await send(alice, b"Buy milk\n" + b"\n" * 2**21)) == (1, 0, 0, 0)
