@@ -397,7 +397,9 @@ class Change(models.Model):
 class RunningImport(models.Model):
     """An import that is under way: one at a time for an account. What was interrupted is over at `ends_at`."""
 
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, db_constraint=False, related_name="+"
+    )
     ends_at = models.DateTimeField()
 
     class Meta:

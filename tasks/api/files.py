@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 router = Router(tags=["files"], by_alias=True)
 
-_FILE = "Buy milk +Groceries due:2026-12-01\nx 2026-11-22 Call the bank @phone\n"
+_FILE = "Buy milk +Errands due:2026-12-01\nx 2026-11-22 Call the bank @phone\n"
 _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "todo.txt": "text/plain", "ical": "text/calendar"}
 _BODY: dict[str, Any] = {
     "requestBody": {

@@ -6,10 +6,14 @@ from django.db import migrations, models
 SCHEMA = settings.DATABASE_SCHEMA
 
 FENCE = """
+-- It goes with its account, whoever erases that.
+ALTER TABLE imports_running ADD CONSTRAINT imports_running_user_exists
+    FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE;
 ALTER TABLE imports_running ENABLE ROW LEVEL SECURITY;
-CREATE POLICY imports_running_own ON imports_running TO todo_api USING (user_id = (SELECT current_user_id()));
-GRANT SELECT, INSERT, DELETE ON imports_running TO todo_api;
-GRANT UPDATE (ends_at) ON imports_running TO todo_api;
+CREATE POLICY imports_running_own ON imports_running TO todo_api
+    USING (user_id = (SELECT current_user_id())) WITH CHECK (user_id = (SELECT current_user_id()));
+GRANT SELECT ON imports_running TO todo_api;
+GRANT INSERT (user_id, ends_at), UPDATE (ends_at) ON imports_running TO todo_api;
 GRANT EXECUTE ON FUNCTION {schema}.owner_zone() TO todo_api;
 """
 BACK = "REVOKE EXECUTE ON FUNCTION {schema}.owner_zone() FROM todo_api;"
@@ -25,6 +29,7 @@ class Migration(migrations.Migration):
                 (
                     "user",
                     models.OneToOneField(
+                        db_constraint=False,
                         on_delete=models.CASCADE,
                         primary_key=True,
                         related_name="+",

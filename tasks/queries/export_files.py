@@ -1,6 +1,6 @@
 """Exports as files: written a page of tasks at a time."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -36,13 +36,15 @@ async def begun(pieces: Pieces) -> Pieces:
     return all_of_it()
 
 
-async def pieces(credentials: Credentials, query: ExportQuery, zone: ZoneInfo | None = None) -> Pieces:
-    """Yield a file a piece at a time. `zone` is the owner's, which is asked for where it is not known."""
+async def pieces(
+    credentials: Credentials, query: ExportQuery, note: Callable[[list[dict[str, Any]]], None] = lambda _: None
+) -> Pieces:
+    """Yield a file a piece at a time; `note` is told of each page of tasks before it is written."""
     rows = await exports.all_lists(credentials)
     if query.list_id is not None:
         rows = [row for row in rows if row["id"] == str(query.list_id)]
-    zone = zone or await exports.read_zone(credentials)
-    pages = exports.pages(credentials, query.list_id)
+    zone = await exports.read_zone(credentials)
+    pages = _noted(exports.pages(credentials, query.list_id), note)
     names = {row["id"]: row["name"] for row in rows}
     make = {"json": _json, "csv": _csv, "todo.txt": _todotxt, "ical": _ical}[query.format]
     async for piece in make(pages, rows, names, zone):
@@ -52,6 +54,12 @@ async def pieces(credentials: Credentials, query: ExportQuery, zone: ZoneInfo | 
 Pages = AsyncIterator[list[dict[str, Any]]]
 Rows = list[dict[str, Any]]
 NamesOf = Mapping[str, str]
+
+
+async def _noted(pages: Pages, note: Callable[[list[dict[str, Any]]], None]) -> Pages:
+    async for page in pages:
+        note(page)
+        yield page
 
 
 async def _json(pages: Pages, rows: Rows, names: NamesOf, zone: ZoneInfo) -> Pieces:

@@ -62,9 +62,10 @@ async def all_lists(credentials: Credentials) -> list[dict[str, Any]]:
     return found
 
 
-async def not_kept(credentials: Credentials, names: Collection[str]) -> list[str]:
-    """Return what of the account's lists a file that knows only tasks has no place for; `names` are those it has."""
+async def not_kept(credentials: Credentials, ids: Collection[str | None]) -> list[str]:
+    """Return what of the account's lists a file that knows only tasks has no place for; `ids` are those it has."""
     rows = await all_lists(credentials)
+    names = {row["name"] for row in rows if row["id"] in ids}
     same = len(rows) - len({row["name"] for row in rows})
     found = {
         "colors of lists": sum(row["color"] is not None for row in rows),

@@ -58,7 +58,11 @@ def _go_on() -> Statement:
 
 @lru_cache
 def _end() -> Statement:
-    return Statement.fenced("DELETE FROM imports_running RETURNING user_id", scope=Scope.TASKS_WRITE, repeatable=True)
+    return Statement.fenced(
+        "UPDATE imports_running SET ends_at = statement_timestamp() RETURNING user_id",
+        scope=Scope.TASKS_WRITE,
+        repeatable=True,
+    )
 
 
 async def begin(credentials: Credentials) -> None:

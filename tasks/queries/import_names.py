@@ -42,7 +42,7 @@ def names(items: Sequence[Item], source: str, into: str | None) -> Names:
         if item.external_id or item.uuid:
             name = item.external_id or f"{source}:{item.uuid}"
         else:
-            says = (item.title, str(item.created_on or item.created_at or ""))
+            says: tuple[str, ...] = (item.title, str(item.created_on or item.created_at or ""))
             says += (into,) if into is not None and item.list_name is None else ()
             equals[says] += 1
             name = f"{source}:{_digest(*says, str(equals[says]))}"

@@ -70,9 +70,9 @@ class _Planner:
         self._tree = Tree([each.item for each in names.named], self._by_id, self._tell_place)
 
     def plan(self, lists: Sequence[NamedList]) -> ImportPlan:
-        for each in lists:
-            self._list_named(each.name)
-            self._plan.members_of_lists[each.name] = each
+        for said in lists:
+            self._list_named(said.name)
+            self._plan.members_of_lists[said.name] = said
         found = [(each, self._found(each), str(uuid7())) for each in self._named]
         for each, there, new in found:
             self._tree.call(each.item, str(there["id"]) if there else new)

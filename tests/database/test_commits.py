@@ -176,6 +176,7 @@ async def test_database_that_takes_no_writes_goes_on_reading_and_says_why_it_doe
             await alice.http.get(path) for path in ("/v1/tasks", f"/v1/tasks/{task['id']}", "/v1/me", "/v1/tokens")
         ]
         writes = [await write(alice, shape) for shape in SHAPES]
+        writes.append(await alice.http.post("/v1/imports", content="Buy milk"))
         ready = await alice.http.get("/health/ready")
 
     assert [answer.status_code for answer in (*reads, ready)] == [200] * 5

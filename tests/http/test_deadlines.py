@@ -14,6 +14,7 @@ from todoproject.serving import admission
 from todoproject.serving.protocol import (
     BODY_SECONDS,
     HEAD_SECONDS,
+    LONG_BODY_SECONDS,
     PROGRESS_SECONDS,
     WRITE_BYTES,
     WRITE_SECONDS,
@@ -96,10 +97,15 @@ async def connected(small_buffer: bool = False) -> AsyncIterator[Line]:
         await settle()
 
 
-async def test_a_body_has_two_minutes_in_all_however_steadily_it_comes() -> None:
+@pytest.mark.parametrize(
+    ("start", "seconds"),
+    [(POST, BODY_SECONDS), (POST.replace(b"/v1/tasks", b"/v1/imports?format=ical"), LONG_BODY_SECONDS)],
+    ids=["two minutes", "a file ten"],
+)
+async def test_a_body_has_its_time_in_all_however_steadily_it_comes(start: bytes, seconds: float) -> None:
     async with connected() as line:
-        await line.send(POST)
-        for _ in range(int(BODY_SECONDS / (PROGRESS_SECONDS - 6))):
+        await line.send(start)
+        for _ in range(int(seconds / (PROGRESS_SECONDS - 6))):
             assert line.later(PROGRESS_SECONDS - 6)
             await line.send(b"x")
         line.later(1)

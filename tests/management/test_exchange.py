@@ -86,7 +86,8 @@ def test_file_that_is_refused_is_told_in_a_line_and_nothing_is_done(
         call_command("importtasks", user.email, str(file), "--format", "todo.txt")
     with pytest.raises(CommandError, match="--list"):
         call_command("importtasks", user.email, str(file), "--format", "todo.txt", "--list", " ")
-    assert not AccessToken.objects.filter(user=user).exists()
+    assert not AccessToken.objects.filter(user=user, revoked_at=None).exists()
+    assert not Task.objects.filter(user=user).exists()
 
 
 def test_what_a_file_has_no_place_for_is_told(tmp_path: Path) -> None:

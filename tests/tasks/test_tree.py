@@ -77,8 +77,7 @@ async def test_all_tasks_by_position_are_together_by_list_and_parent(alice: Pers
     made = []
     lists = [None, (await alice.list("b"))["id"], (await alice.list("a"))["id"]]
     for name in "cab":  # by position alone the three places would be mixed
-        for list_id in lists:
-            made.append(await alice.task(name, list_id=list_id))
+        made += [await alice.task(name, list_id=list_id) for list_id in lists]
     made += [await alice.task("d", list_id=task["list_id"], parent_id=task["id"]) for task in made[:4]]
     key = operator.itemgetter("position", "id")
     expected = sorted(made, key=lambda task: (task["list_id"] or "", task["parent_id"] or "", *key(task)))

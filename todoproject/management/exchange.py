@@ -12,8 +12,6 @@ from todoproject.database.client.pool import pool
 from todoproject.database.client.statement import Credentials
 from todoproject.database.errors import DatabaseError
 
-FORMATS = ("todo.txt",)
-
 T = TypeVar("T")
 
 

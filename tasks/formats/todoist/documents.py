@@ -50,10 +50,11 @@ def parse(content: bytes, zone: ZoneInfo, today: date) -> Contents:
         document = {"items": document}
     if isinstance(document, dict) and "items" not in document and isinstance(document.get("results"), list):
         document = {**document, "items": document["results"]}
-    if not isinstance(document, dict) or not isinstance(document.get("items", document.get("tasks")), list):
+    items = document.get("items", document.get("tasks")) if isinstance(document, dict) else None
+    if not isinstance(items, list):
         raise FileRefused("no-tasks", "This is no file of Todoist's: it has no items.")
     reader = _Reader(document, Contents(changed=told), zone, today)
-    for number, item in enumerate(document.get("items", document.get("tasks")), 1):
+    for number, item in enumerate(items, 1):
         reader.read(number, item)
     return reader.contents
 

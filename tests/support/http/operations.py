@@ -49,12 +49,14 @@ class Operation:
     def body(self) -> Any:
         """The example of a body; None where it takes none."""
         content = self.details.get("requestBody", {}).get("content", {})
-        return content["application/json"]["example"] if content else None
+        return next(iter(content.values()))["example"] if content else None
 
     @property
     def content(self) -> bytes:
-        """The same as it is sent."""
-        return b"" if self.body is None else json.dumps(self.body).encode()
+        """The same as it is sent: JSON, or the text of a file."""
+        if self.body is None:
+            return b""
+        return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
 
     def parameters(self, place: str) -> dict[str, Any]:
         """Return the parameters in `path`, `query` or `header`, by name."""

@@ -7,14 +7,14 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
-from zoneinfo import ZoneInfo
+from typing import IO, Any, get_args
 
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Scope
-from tasks.formats import todotxt
-from tasks.queries.exports import export_items, not_kept
+from tasks.import_schemas import ExportFormat, ExportQuery
+from tasks.queries import export_files
+from tasks.queries.exports import not_kept
 from todoproject.database.client.statement import Credentials
 from todoproject.management import exchange
 from todoproject.management.interruption import orderly
@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", help="Whose, in any case.")
-        parser.add_argument("--format", choices=exchange.FORMATS, required=True)
+        parser.add_argument("--format", choices=get_args(ExportFormat), required=True)
         parser.add_argument("--output", help="A new file; without it, standard output.")
         parser.add_argument("--json", action="store_true", help="Print one JSON object and no progress; with --output.")
 
@@ -40,18 +40,24 @@ class Command(BaseCommand):
         user = exchange.owner(options["email"])
         tell = Progress(quiet=path is None or as_json or options["verbosity"] == 0)
 
-        async def work(credentials: Credentials) -> tuple[int, list[str]]:
-            number, names = 0, set[str]()
-            async for item in export_items(credentials, ZoneInfo(user.timezone)):
-                out.write(f"{todotxt.write(item)}\n".encode())
-                number += 1
-                names |= {item.list_name} if item.list_name is not None else set()
-                tell(f"writing {number:,} tasks")
-            return number, await not_kept(credentials, names)
+        number, names = 0, set[str | None]()
+
+        def note(page: list[dict[str, Any]]) -> None:
+            nonlocal number
+            number += len(page)
+            names.update(task["list_id"] for task in page)
+            tell(f"writing {number:,} tasks")
+
+        async def work(credentials: Credentials) -> list[str]:
+            async for piece in export_files.pieces(
+                credentials, ExportQuery.model_validate({"format": options["format"]}), note
+            ):
+                out.write(piece)
+            return [] if options["format"] == "json" else await not_kept(credentials, names)
 
         try:
             with orderly(), _opened(path) as out:
-                number, left = exchange.act_as(user, "exporttasks", [Scope.TASKS_READ], work)
+                left = exchange.act_as(user, "exporttasks", [Scope.TASKS_READ], work)
         finally:
             tell.done()
         exchange.record(user, "export tasks", format=options["format"], tasks=number)

@@ -5,17 +5,16 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Scope, User
-from tasks.formats import todotxt
-from tasks.formats.items import MOST_BYTES, FileRefused, Item, Notice
+from tasks.formats.files import FORMATS
+from tasks.formats.items import MOST_BYTES, FileRefused
 from tasks.models import NAME_MAX_LENGTH, validate_name
-from tasks.queries.imports import Report, import_items
-from todoproject.database.client.pool import pool
+from tasks.queries.import_files import ImportRunning, import_file
+from tasks.queries.imports import Report
 from todoproject.database.client.statement import Credentials
 from todoproject.management import exchange
 from todoproject.management.interruption import orderly
@@ -34,7 +33,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", help="Whose, in any case.")
         parser.add_argument("file", help="The file; - reads standard input.")
-        parser.add_argument("--format", choices=exchange.FORMATS, required=True)
+        parser.add_argument("--format", choices=FORMATS, help="Left out, it is told from the content.")
         parser.add_argument("--list", help="The name of the list to put into what has none of its own.")
         parser.add_argument("--dry-run", action="store_true", help="Only tell what would be done.")
         parser.add_argument("--json", action="store_true", help="Print one JSON object and no progress.")
@@ -45,7 +44,7 @@ class Command(BaseCommand):
         tell = Progress(quiet=options["json"] or options["verbosity"] == 0)
         try:
             with orderly():
-                report = _import(user, *_read(options["file"]), options, tell)
+                report = _import(user, _read(options["file"]), options, tell)
         finally:
             tell.done()
         if not options["dry_run"]:
@@ -82,30 +81,31 @@ def _refuse_name(name: str | None) -> None:
         raise CommandError(f"--list: a name has at most {NAME_MAX_LENGTH} characters, and no space around it")
 
 
-def _read(name: str) -> tuple[list[Item], list[Notice]]:
+def _read(name: str) -> bytes:
     try:
         with sys.stdin.buffer if name == "-" else Path(name).open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+            return file.read(MOST_BYTES + 1)
     except OSError as error:
         raise CommandError(f"cannot read {name}: {error.strerror or error}") from error
-    try:
-        return todotxt.parse(content)
-    except FileRefused as error:
-        raise CommandError(f"{name}: {error}") from error
 
 
-def _import(user: User, items: list[Item], notices: list[Notice], options: dict[str, Any], tell: Progress) -> Report:
+def _import(user: User, content: bytes, options: dict[str, Any], tell: Progress) -> Report:
+    async def read() -> bytes:
+        return content
+
     async def work(credentials: Credentials) -> Report:
-        return await import_items(
-            pool,
+        return await import_file(
             credentials,
-            items,
-            notices,
-            ZoneInfo(user.timezone),
-            source=options["format"],
+            read,
+            format=options["format"],
             into=options["list"],
             dry_run=options["dry_run"],
             tell=tell,
         )
 
-    return exchange.act_as(user, "importtasks", [Scope.TASKS_READ, Scope.TASKS_WRITE], work)
+    try:
+        return exchange.act_as(user, "importtasks", [Scope.TASKS_READ, Scope.TASKS_WRITE], work)
+    except FileRefused as error:
+        raise CommandError(f"{options['file']}: {error}") from error
+    except ImportRunning:
+        raise CommandError("another import into this account is under way; try again in three minutes") from None
