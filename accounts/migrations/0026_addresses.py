@@ -33,9 +33,7 @@ class Migration(migrations.Migration):
             "list_id",
             models.UUIDField(blank=True, editable=False, null=True, verbose_name="list"),
         ),
-        migrations.AlterField(
-            "accesstoken", "kind", models.CharField(choices=KINDS, default="personal", max_length=8)
-        ),
+        migrations.AlterField("accesstoken", "kind", models.CharField(choices=KINDS, default="personal", max_length=8)),
         migrations.RemoveConstraint("accesstoken", "access_tokens_kind_known"),
         AddConstraintNotValid(
             "accesstoken",

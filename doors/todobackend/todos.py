@@ -93,9 +93,7 @@ async def _page(request: "AuthenticatedRequest", wanted: Mapping[str, Any]) -> d
 async def add(request: "AuthenticatedRequest", body: NewTodo) -> HttpResponse:
     """Make a todo, as the last of its list."""
     list_id = await place.list_behind(request.auth)
-    new = TaskCreate(
-        title=body.title, is_completed=body.completed, list_id=list_id, external_id=_kept(body.order)
-    )
+    new = TaskCreate(title=body.title, is_completed=body.completed, list_id=list_id, external_id=_kept(body.order))
     task_id, row = await queries.create(request.work, request.auth, new)
     logs.note(task_id=task_id)
     return _answer(request, row.json, 201)
