@@ -1,7 +1,7 @@
 """Todos: theirs in, an operation of ours, theirs out.
 
-A todo is a task of the list behind the address. `order` is kept in the task's external id, which tells where it is from:
-so it stays whatever else becomes of the task, and two todos may have the same.
+A todo is a task of the list behind the address. `order` is kept in the task's external id, which tells where it is
+from: so it stays whatever else becomes of the task, and two todos may have the same.
 """
 
 import re

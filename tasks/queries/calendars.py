@@ -60,8 +60,8 @@ def _feed() -> Statement:
     )
     text = f"""
         WITH address AS MATERIALIZED (
-            SELECT *, encode(sha256(convert_to(concat_ws(' ', change_no, timezone,
-                                    (statement_timestamp() AT TIME ZONE 'UTC')::date, %(edition)s::text), 'UTF8')), 'hex') AS tag,
+            SELECT *, encode(sha256(convert_to(concat_ws(' ', change_no, timezone, %(edition)s::text,
+                      (statement_timestamp() AT TIME ZONE 'UTC')::date), 'UTF8')), 'hex') AS tag,
                    list_id IS NULL OR {there} AS is_there
               FROM current_address())
         SELECT address.tag, address.kind, address.name, address.timezone, address.is_there, task.document

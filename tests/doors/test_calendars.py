@@ -80,7 +80,8 @@ async def test_an_account_has_so_many_and_makes_so_many_a_day(alice: Person, add
     with connect(autocommit=True) as direct:
         direct.execute(
             "INSERT INTO access_tokens (id, user_id, kind, name, digest, scopes, created_at)"
-            " SELECT gen_random_uuid(), %s, 'todos', 'x', sha256((%s || n)::bytea), '{tasks:read}', now() - interval '2 days'"
+            " SELECT gen_random_uuid(), %s, 'todos', 'x', sha256((%s || n)::bytea), '{tasks:read}',"
+            "        now() - interval '2 days'"
             " FROM generate_series(1, %s) AS n",
             [alice.id, alice.id, calendars.MOST_CALENDARS - 1],
         )
