@@ -91,10 +91,10 @@ class Statement:
         preamble = Command.parse(path.as_string(None))
         return cls(preamble, Command.parse(query), repeatable, is_fenced=False, writes=writes)
 
-    def preamble_for(self, credentials: Credentials) -> Command | None:
-        """Return the preamble that takes a token of the kinds that these credentials may be."""
-        if not credentials.kinds or not self.is_fenced:
-            return self.preamble
+    def preamble_for(self, credentials: Credentials, ordinary: Command) -> Command:
+        """Return the preamble that takes a token of the kinds that these credentials may be, else the ordinary one."""
+        if not credentials.kinds:
+            return ordinary
         check = _token_check(self.scope, str(self.role), self.writes, self.notes_use, credentials.kinds)
         return check.extended(self.tells) if self.tells else check
 
