@@ -63,6 +63,12 @@ class Replayed(Exception):
 Run = Callable[[Work], Awaitable[HttpResponse]]
 
 
+def check(key: str) -> None:
+    """Raise MalformedKey where this is none."""
+    if _KEY.fullmatch(key) is None:
+        raise MalformedKey
+
+
 async def answer_once(
     credentials: Credentials, key: str, request: bytes, run: Run, *, prepares: bool = False
 ) -> HttpResponse:
@@ -73,8 +79,7 @@ async def answer_once(
     Raises MalformedKey, KeyReused, AnswerUnreadable, AnswerWithheld, ScopeMissing, and InFlight where the same key is
     being worked on at this moment.
     """
-    if _KEY.fullmatch(key) is None:
-        raise MalformedKey
+    check(key)
     keyed = _KeyedRequest(credentials, key, request)
     answer = partial(_prepare_and_answer if prepares else _answer, keyed, run)
     try:

@@ -7,6 +7,7 @@ from typing import Any
 from bench import fill, operations
 from bench.dataset import Sizes
 from bench.errors import BenchError
+from bench.load import http_request
 from bench.operations import Operation, Targets
 from bench.peers import Peer
 from bench.plan import Plan
@@ -31,11 +32,21 @@ def run(postgres: Postgres, plan: Plan, progress: Progress) -> int:
         fill.prepare(postgres, peer, SIZES, progress.tell)
         targets = operations.targets(postgres, peer.name)
         with Server(peer, postgres.url(peer.name), 1, plan.logs / f"{peer.name}-check.log") as server:
+            _refuse_a_stranger(server, peer, targets)
             for kind in kinds:
                 found = [_answer(server, kind, request) for request in _requests(kind, peer, targets)]
                 if found != answers.setdefault(kind.name, found):
                     raise BenchError(_difference(peer, kind, answers[kind.name], found))
     return sum(len(found) for found in answers.values())
+
+
+def _refuse_a_stranger(server: Server, peer: Peer, targets: Targets) -> None:
+    """Ask for a task of somebody else: whoever looks for no owner does less than what is compared."""
+    task = targets.tasks[0]
+    stranger = next(user for user in targets.users if user != task.owner)
+    status, _ = server.ask(http_request("GET", f"/v1/tasks/{task.task_id}", peer.bearer(stranger)))
+    if status != 404:
+        raise BenchError(f"{peer.title} answers {status} to a stranger, and 404 was to be")
 
 
 def _requests(kind: Operation, peer: Peer, targets: Targets) -> list[bytes]:

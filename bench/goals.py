@@ -1,32 +1,15 @@
 """What was to be reached, and what was: each goal as a ratio with its spread."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from bench import operations
+from bench import against_node, operations
+from bench.goal import Goal
 from bench.ratios import Cells, Series, Spread, series, spread
 from bench.scale import OPERATIONS as OF_SCALE
 
 OBJECTS = ("get", "create", "patch", "delete")
 LISTS = ("list", "filter")
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A goal: what is compared, its bound, whether that is the least or the most, and what was measured."""
-
-    name: str
-    bound: float
-    at_least: bool
-    measured: Spread | None
-
-    @property
-    def is_met(self) -> bool | None:
-        """Tell whether the median is on the right side of the bound; None where nothing was measured."""
-        if self.measured is None:
-            return None
-        return self.measured.median >= self.bound if self.at_least else self.measured.median <= self.bound
 
 
 def goals(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]:
@@ -44,10 +27,11 @@ def of_operations(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]
 
 
 def of_the_rest(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]:
-    """Return the other goals: batches, memory, members, large accounts and tables, a login storm, migrations."""
+    """Return the other goals: beside Node, batches, memory, members, large accounts, a login storm, migrations."""
     found: list[Goal] = []
     if "compare" in results:
         cells = results["compare"]["cells"]
+        found += against_node.goals(cells)
         found += _batch(cells, sorted({int(cell["connections"]) for cell in cells}), peer)
         found += _memory(results["compare"]["memory"], peer)
         found += _memory(results["compare"]["memory_at_end"], peer, ", after batches as well")

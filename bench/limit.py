@@ -8,15 +8,16 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from accounts import tokens
 from bench import fill, serverlog
 from bench.errors import BenchError
 from bench.operations import Operation, Targets
-from bench.peers import CONNECTIONS, OURS
+from bench.peers import CONNECTIONS, OURS, Credentials
 from bench.plan import Plan
 from bench.postgres import OWNER, Postgres
 from bench.servers import Server
@@ -35,6 +36,14 @@ _RATE = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
+class Sent:
+    """A statement that our server has sent, and its parameters as text."""
+
+    text: str
+    parameters: Sequence[str | None] = ()
+
+
+@dataclass(frozen=True)
 class Limit:
     """What pgbench got out of PostgreSQL."""
 
@@ -45,41 +54,62 @@ class Limit:
     database_cpu_us: float
 
 
+# Without the background process, whose statements would stand between those of the requests.
+QUIET = replace(
+    OURS,
+    family=replace(OURS.family, environment=lambda url: {**OURS.family.environment(url), "BACKGROUND": "false"}),
+)
+
+
 def scripts(postgres: Postgres, plan: Plan, targets: Targets, folder: Path) -> dict[str, list[Path]]:
     """Write pgbench's scripts for each operation that is measured."""
     found: dict[str, list[Path]] = {}
     chosen = [operation for operation in plan.operations if operation.name in OPERATIONS]
     with (
         serverlog.logging(postgres, OURS.name, log_statement="all") as entries,
-        Server(OURS, postgres.url(OURS.name), 1, plan.logs / "ours-logged.log") as server,
+        Server(QUIET, postgres.url(OURS.name), 1, plan.logs / "ours-logged.log") as server,
     ):
         for operation in chosen:
             before = len(entries())
             answers = [server.ask(request)[1] for request in islice(operation.requests(OURS, targets), _SCRIPTS)]
-            messages = _messages(entries()[before:])
-            if len(messages) != len(answers):
-                raise BenchError(f"{len(answers)} requests were {len(messages)} messages in PostgreSQL's log")
-            found[operation.name] = list(_write(folder, operation, messages, answers))
+            sent = messages(entries()[before:])
+            if len(sent) != len(answers):
+                raise BenchError(f"{len(answers)} requests were {len(sent)} messages in PostgreSQL's log")
+            texts = [[_bound(statement) for statement in message] for message in sent]
+            found[operation.name] = list(_write(folder, operation, texts, answers))
     fill.restore(postgres, OURS)
     return found
 
 
-def _messages(entries: Sequence[str]) -> list[list[str]]:
-    """Return the statements of each request, parameters written in: a request begins with the token check."""
-    found: list[list[str]] = []
+def messages(entries: Sequence[str]) -> list[list[Sent]]:
+    """Return the statements of each request: it begins with the token check, a write with BEGIN right before it."""
+    found: list[list[Sent]] = []
     for entry in entries:
         if match := _STATEMENT.match(entry):
             text = match["text"].strip().rstrip(";")
-            found += [[]] if "open_request" in text else []
-            found[-1:] = [[*last, text] for last in found[-1:]]
+            has_begun = bool(found) and len(found[-1]) == 1 and found[-1][0].text.startswith("BEGIN")
+            found += [[]] if text.startswith("BEGIN") or ("open_request" in text and not has_begun) else []
+            found[-1:] = [[*last, Sent(text)] for last in found[-1:]]
         elif found and entry.startswith(_PARAMETERS):
-            found[-1][-1] = _bound(found[-1][-1], entry.removeprefix(_PARAMETERS))
+            found[-1][-1] = replace(found[-1][-1], parameters=_values(entry))
     return found
 
 
-def _bound(text: str, parameters: str) -> str:
-    values = dict(_PARAMETER.findall(parameters))
-    return re.sub(r"\$\d+", lambda match: values.get(match[0], match[0]), text)
+def _values(entry: str) -> list[str | None]:
+    """Return the parameters of a statement, in their order."""
+    texts = [text for _, text in _PARAMETER.findall(entry)]
+    return [None if text == "NULL" else text[1:-1].replace("''", "'") for text in texts]
+
+
+def digest(owner: Credentials) -> str:
+    """Return the digest of an owner's token, as PostgreSQL reads it."""
+    return f"\\x{tokens.digest(owner.token).hex()}"
+
+
+def _bound(sent: Sent) -> str:
+    """Return a statement with its parameters written in."""
+    values = ["NULL" if value is None else "'{}'".format(value.replace("'", "''")) for value in sent.parameters]
+    return re.sub(r"\$(\d+)", lambda match: values[int(match[1]) - 1] if values else match[0], sent.text)
 
 
 def _write(folder: Path, operation: Operation, messages: list[list[str]], answers: list[bytes]) -> Iterator[Path]:

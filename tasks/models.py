@@ -394,6 +394,20 @@ class Change(models.Model):
         return f"{self.event} {self.kind} {self.entity_id}"
 
 
+class RunningImport(models.Model):
+    """An import that is under way: one at a time for an account. What was interrupted is over at `ends_at`."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "imports_running"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"until {self.ends_at}"
+
+
 class Reminder(models.Model):
     """When a task's reminder fires: a trigger keeps it (migrations/0046), the background process fires it.
 

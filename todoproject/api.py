@@ -35,6 +35,7 @@ from accounts.queries.stream_tickets import InvalidTicket
 from accounts.throttling import TooManyAttempts
 from tasks.api.changes import router as changes_router
 from tasks.api.external_ids import router as external_ids_router
+from tasks.api.files import router as files_router
 from tasks.api.history import router as history_router
 from tasks.api.labels import router as labels_router
 from tasks.api.lists import router as lists_router
@@ -43,6 +44,7 @@ from tasks.api.streams import router as streams_router
 from tasks.api.tasks import router as tasks_router
 from tasks.api.webhooks import router as webhooks_router
 from tasks.batch_schemas import OPERATIONS
+from tasks.formats.items import FileRefused
 from tasks.models import MOST_LABELS
 from tasks.queries import (
     BatchFailed,
@@ -55,6 +57,7 @@ from tasks.queries import (
 )
 from tasks.queries import account_export as tasks_exports
 from tasks.queries.feed import SyncExpired
+from tasks.queries.import_account import ImportRunning
 from tasks.queries.lists import ListDeleted
 from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound
 from tasks.queries.webhooks import MOST_REPLAYED
@@ -73,13 +76,13 @@ from todoproject.database.errors import (
     ScopeMissing,
     one_line,
 )
-from todoproject.http import preconditions, problems, validation
+from todoproject.http import dry_runs, preconditions, problems, validation
 from todoproject.http.body import StrictParser
 from todoproject.http.problems import Problem
 from todoproject.http.request import ApiRequest, has_sent_token
 from todoproject.monitoring.health import router as health_router
 from todoproject.openapi import document as openapi
-from todoproject.openapi.document import UNKEYED
+from todoproject.openapi.document import TRIED_BY_ITSELF, UNKEYED
 from todoproject.version import VERSION
 
 logger = logging.getLogger("todoproject.api")
@@ -107,6 +110,8 @@ class API(NinjaAPI):
         validation.refuse_odd_parameters(asked, asked.known_parameters)
         if asked.body and not asked.takes_body:
             validation.refuse_body(_bodies.parse_any(asked))
+        if not asked.tries_by_itself:
+            dry_runs.begin(asked)
         return _UNUSED
 
 
@@ -127,11 +132,13 @@ def _verify_before_complaining(run: View) -> View:
 
     operation = inspect.unwrap(run).__self__
     takes_body = any(model.__ninja_param_source__ == "body" for model in operation.models)
+    tries_by_itself = operation.operation_id in TRIED_BY_ITSELF
 
     @functools.wraps(run)
     async def run_then_verify(request: ApiRequest, **path: Any) -> HttpResponse:
-        request.takes_body = takes_body
+        request.takes_body, request.tries_by_itself = takes_body, tries_by_itself
         response = await run(request, **path)
+        dry_runs.tell(request, response)
         if response.status_code in (400, 415, 422, 428) and request.credentials and not request.is_accepted:
             try:
                 await verify(request.credentials)
@@ -156,6 +163,8 @@ def _run_once_for_a_key(run: View) -> View:
         credentials = await bearer(request) if is_keyed else None
         if key is None or credentials is None:
             return await run(request, **path)
+        if dry_runs.is_asked(request):  # which must not use up the key of the write that it is tried for
+            return await _run_with_good_key(run, request, key, path)
 
         async def run_in(work: Work) -> HttpResponse:
             request.work = work
@@ -171,6 +180,14 @@ def _run_once_for_a_key(run: View) -> View:
             return api.on_exception(request, error)
 
     return run_once
+
+
+async def _run_with_good_key(run: View, request: ApiRequest, key: str, path: dict[str, Any]) -> HttpResponse:
+    try:
+        idempotency.check(key)
+    except idempotency.MalformedKey as error:
+        return api.on_exception(request, error)
+    return await run(request, **path)
 
 
 # They hash a password before they write, and hold no connection meanwhile.
@@ -190,6 +207,7 @@ api.add_decorator(_run_once_for_a_key, mode="view")
 api.add_decorator(_verify_before_complaining, mode="view")
 api.add_router("/v1", accounts_router)
 api.add_router("/v1", sessions_router)
+api.add_router("/v1", files_router)
 api.add_router("/v1/calendars", calendars_router)
 api.add_router("/v1/tasks/by-external-id", external_ids_router)
 api.add_router("/v1/tasks", tasks_router)
@@ -254,6 +272,7 @@ for _error, _handler in {
     OccurrenceAhead: _fixed(problems.OCCURRENCE_AHEAD, "The series has not come to this occurrence yet."),
     OccurrenceRequired: _fixed(problems.PRECONDITION_REQUIRED, "The task recurs: send its occurrence, or If-Match."),
     NotRecurring: _fixed(problems.CONFLICT, "The task does not recur, so there is nothing to be skipped."),
+    ImportRunning: _fixed(problems.IMPORT_RUNNING, "Another import into this account is under way.", Retry_After="5"),
     InvalidTicket: _fixed(problems.INVALID_TICKET, "The ticket is not ours, used or too old."),
     InFlight: _fixed(problems.IN_FLIGHT, "A request with this Idempotency-Key is being worked on."),
     idempotency.AnswerWithheld: _fixed(
@@ -313,6 +332,12 @@ def _rule_refused(request: HttpRequest, error: RuleRefused) -> HttpResponse:
     return _answer(
         request, validation.invalid([{"pointer": "#/recurrence/rule", "code": "rule", "detail": str(error)}])
     )
+
+
+@api.exception_handler(FileRefused)
+def _file_refused(request: HttpRequest, error: FileRefused) -> HttpResponse:
+    line = {} if error.line is None else {"line": error.line}
+    return _answer(request, validation.invalid([{"pointer": "#", "code": error.code, "detail": str(error)}], **line))
 
 
 @api.exception_handler(OperationUnreadable)

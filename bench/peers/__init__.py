@@ -4,10 +4,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from bench.load import http_request
 
@@ -50,6 +50,24 @@ class Login:
 
 
 @dataclass(frozen=True)
+class Build:
+    """What makes a peer's program out of its folder, and what that needs."""
+
+    folder: Path
+    programs: Sequence[str]
+    command: list[str]
+    hint: str  # how to get what it needs
+    environment: Mapping[str, str] = field(default_factory=dict)
+    made: str = ""  # a file that is newer than `source` when there is nothing to do
+    source: str = ""
+
+    def is_done(self) -> bool:
+        """Tell whether there is nothing to do."""
+        made, source = self.folder / self.made, self.folder / self.source
+        return made.is_file() and source.is_file() and made.stat().st_mtime >= source.stat().st_mtime
+
+
+@dataclass(frozen=True)
 class Peer:
     """A server to be measured."""
 
@@ -61,6 +79,7 @@ class Peer:
     login: Login | None = None
     has_batch: bool = False
     is_ceiling: bool = False  # no peer, but what can be reached at all
+    build: Build | None = None  # of those that are no Python
 
 
 def python(*arguments: str) -> list[str]:
@@ -96,6 +115,17 @@ def _peer_environment(url: str) -> dict[str, str]:
 
 def _sqlmodel_environment(url: str) -> dict[str, str]:
     return _peer_environment(url.replace("postgresql://", "postgresql+asyncpg://"))
+
+
+def _plain_environment(url: str) -> dict[str, str]:
+    """Return the database as the drivers of Node and Go read it by themselves: libpq's variables."""
+    parts = urlsplit(url)
+    place = {
+        "PGHOST": parse_qs(parts.query)["host"][0],
+        "PGUSER": parts.username or "",
+        "PGDATABASE": parts.path.removeprefix("/"),
+    }
+    return {**_peer_environment(url), **place, "NODE_ENV": "production"}
 
 
 def _jwt(credentials: Credentials) -> str:
@@ -158,6 +188,18 @@ NINJA_FAMILY = Family(
     sources=("bench/peers/django_ninja/migrations/*.py", "bench/peers/django_ninja/fill.sql"),
 )
 
+PLAIN_FAMILY = Family(
+    name="plain",
+    migrate=python("-m", "bench.peers.plain_sql.create"),
+    environment=_plain_environment,
+    fill=PEERS / "plain_sql" / "fill.sql",
+    restore="""
+        DELETE FROM tasks WHERE created_at > '2026-07-01';
+        INSERT INTO tasks SELECT * FROM bench.spare ON CONFLICT DO NOTHING
+    """,
+    sources=("bench/peers/plain_sql/*.sql",),
+)
+
 OURS = Peer(
     name="ours",
     title="ours",
@@ -190,6 +232,36 @@ NINJA = Peer(
     command=uvicorn("bench.peers.django_ninja.asgi:application"),
     bearer=lambda user: user.key,
 )
+_FASTIFY, _GO = PEERS / "fastify", PEERS / "go_pgx"
+FASTIFY = Peer(
+    name="fastify",
+    title="Fastify",
+    family=PLAIN_FAMILY,
+    command=lambda port, workers: ["node", str(_FASTIFY / "server.js"), str(port), str(workers)],
+    bearer=_jwt,
+    build=Build(
+        folder=_FASTIFY,
+        programs=("node", "npm"),
+        command=["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        hint="Node 20 or newer: apt install nodejs npm, or brew install node",
+        made="node_modules/.package-lock.json",
+        source="package-lock.json",
+    ),
+)
+GO = Peer(
+    name="go",
+    title="Go + pgx",
+    family=PLAIN_FAMILY,
+    command=lambda port, workers: [str(_GO / "server"), str(port), str(workers)],
+    bearer=_jwt,
+    build=Build(
+        folder=_GO,
+        programs=("go",),
+        command=["go", "build", "-o", "server", "."],
+        hint="apt install golang-go golang-github-jackc-pgx-v4-dev golang-github-golang-jwt-jwt-dev",
+        environment={"GO111MODULE": "off", "GOPATH": "/usr/share/gocode"},  # where Debian has its packages
+    ),
+)
 FLOOR = Peer(
     name="floor",
     title="floor",
@@ -206,4 +278,4 @@ HELLO = Peer(
     is_ceiling=True,
 )
 
-ALL: Mapping[str, Peer] = {peer.name: peer for peer in (OURS, SQLMODEL, NINJA, FLOOR, HELLO)}
+ALL: Mapping[str, Peer] = {peer.name: peer for peer in (OURS, SQLMODEL, NINJA, FASTIFY, GO, FLOOR, HELLO)}

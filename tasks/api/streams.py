@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
-from django.conf import settings
 from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
@@ -107,6 +106,6 @@ async def stream_changes(request: "AuthenticatedRequest", query: Query[StreamQue
     cursor = query.cursor or request.META.get("HTTP_LAST_EVENT_ID") or None
     here = await live.now(request.auth)
     position = here if cursor is None else live.position(cursor, here)
-    stream = Stream(request.auth, position, settings.STREAM_LIFETIME)
+    stream = Stream(request.auth, position)
     streams.add(stream)
-    return EventStream(telling.blocks(stream), stream.end, lambda: streams.remove(stream))
+    return EventStream(telling.blocks(stream), stream.leave, lambda: streams.remove(stream))

@@ -127,7 +127,8 @@ def _result(
     if isinstance(result, Exception):
         refusal = request.respond_to(request, result)
         return _RESULT % (refusal.status_code, refusal.content, 0, b"null")
-    number = b"null" if result.change_no is None else result.change_no.encode()
+    # What a dry run would have taken is, a moment later, the number of something else.
+    number = b"null" if result.change_no is None or request.is_dry_run else result.change_no.encode()
     verb = getattr(operation, "op", "")
     if verb == "delete":
         return _RESULT % (204, b"null", result.affected, number)

@@ -10,14 +10,19 @@ _LINE_ENDS = re.compile(r"\r\n|\n|\r")
 
 
 def lines(content: bytes) -> tuple[list[str], list[Notice]]:
-    """Return the lines of a file: UTF-8, UTF-16 with its mark, else Windows-1252. Raises FileRefused."""
+    """Return the lines of a file, as `text` reads it. Raises FileRefused."""
+    found, notices = text(content)
+    return _LINE_ENDS.split(found), notices
+
+
+def text(content: bytes) -> tuple[str, list[Notice]]:
+    """Return the text of a file: UTF-8, UTF-16 with its mark, else Windows-1252. Raises FileRefused."""
     if len(content) > MOST_BYTES:
         raise FileRefused("too-large", f"A file has at most {MOST_BYTES // 2**20} MiB.")
-    text, notices = _text(content)
-    return _LINE_ENDS.split(text), notices
+    return _decoded(content)
 
 
-def _text(content: bytes) -> tuple[str, list[Notice]]:
+def _decoded(content: bytes) -> tuple[str, list[Notice]]:
     encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8"
     content = content.removeprefix(codecs.BOM_UTF8)
     try:

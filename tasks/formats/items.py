@@ -1,6 +1,6 @@
 """What a file says of a task, whatever its format, and what is told of a file besides."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any
@@ -37,7 +37,9 @@ class Item:
 
     `due` is a day, or a day with the time of day and its offset. `recurrence` and `reminders` are as in the API, but of
     recurrence only what the file says; `occurrence` is there where its due was postponed. `uuid` and `parent` are ids
-    of the file, not of the account that it goes to; `external_id` is what it is called in a third place.
+    of the file, not of the account that it goes to; `external_id` is what it is called in a third place. A file without
+    ids has a `key` for each item instead, which only its own `parent`s know. An instant, where there is one, counts
+    before its day. `is_due_reckoned`: its due counts from the day of reading: none of a task that has one.
     """
 
     title: str
@@ -57,7 +59,40 @@ class Item:
     uuid: str | None = None
     parent: str | None = None
     external_id: str | None = None
+    completed_at: datetime | None = None
+    created_at: datetime | None = None
+    is_due_reckoned: bool = field(default=False, compare=False)
+    key: str | None = field(default=None, compare=False)
     line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedList:
+    """A list as a file says it, which is made where the account has none of its name."""
+
+    name: str
+    color: str | None = None
+    is_archived: bool = False
+
+
+@dataclass(slots=True)
+class Contents:
+    """What a file says: its items, and what of it was changed or left out on reading."""
+
+    items: list[Item] = field(default_factory=list)
+    changed: list[Notice] = field(default_factory=list)
+    left_out: list[Notice] = field(default_factory=list)
+    lists: list[NamedList] = field(default_factory=list)
+
+    def add(self, item: Item, told: Iterable[Notice] = ()) -> None:
+        """Add an item. Raises FileRefused where it is one too many."""
+        if len(self.items) == MOST_ITEMS:
+            raise FileRefused("too-many", f"A file has at most {MOST_ITEMS:,} tasks.", item.line)
+        self.items.append(item)
+        self.changed += told
+
+    def leave_out(self, line: int, title: str, code: str, detail: str) -> None:
+        self.left_out.append(Notice(line, title, "", code, detail))
 
 
 def of_task(task: Mapping[str, Any], list_names: Mapping[str, str], zone: ZoneInfo) -> Item:
@@ -81,7 +116,13 @@ def of_task(task: Mapping[str, Any], list_names: Mapping[str, str], zone: ZoneIn
         uuid=task["id"],
         parent=task["parent_id"],
         external_id=task["external_id"],
+        completed_at=_instant(task["completed_at"]),
+        created_at=_instant(task["created_at"]),
     )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _due(task: Mapping[str, Any], zone: ZoneInfo) -> tuple[date | None, time | None]:

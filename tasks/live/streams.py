@@ -9,15 +9,19 @@ import asyncio
 import random
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import TypeVar
 
 from django.conf import settings
 
+from tasks.live import reads
 from tasks.queries import live
 from tasks.queries.cursors import Position
 from todoproject.database.client.statement import Credentials
 from todoproject.database.errors import DatabaseError
 from todoproject.http.problems import TOO_MANY_STREAMS, UNAVAILABLE, Problem
 from todoproject.observability import metrics
+
+_Key = TypeVar("_Key")
 
 MOST_OF_ACCOUNT = 10
 # Without a poll for changes there is still one for tokens that were revoked elsewhere.
@@ -27,27 +31,47 @@ _CHECK_SECONDS = 60.0
 class Stream:
     """An open stream. What it has to tell is one flag: however much happens, a slow reader makes nobody hold it."""
 
-    def __init__(self, credentials: Credentials, position: Position, seconds: float) -> None:
+    def __init__(self, credentials: Credentials, position: Position) -> None:
         self.credentials, self.position = credentials, position
+        self.reads = reads.of(credentials)
         self.news = asyncio.Event()
-        self.ends_at = asyncio.get_running_loop().time() + seconds
+        self.is_ending = self.has_left = False
+        self._lifetime: asyncio.TimerHandle | None = None
 
     @property
     def owner(self) -> str:
         return self.position.user_id
 
     @property
-    def is_ending(self) -> bool:
-        return asyncio.get_running_loop().time() >= self.ends_at
+    def change_no(self) -> int:
+        """The number up to which it has told."""
+        return int(self.position.keys[0])
+
+    def begin(self, seconds: float) -> None:
+        """End after so many seconds at the latest; after none, with what it has to tell now."""
+        self.is_ending = seconds <= 0
+        if not self.is_ending:
+            self._lifetime = asyncio.get_running_loop().call_later(seconds, self.end)
 
     def wake(self) -> None:
+        """Let it look for what has happened until now."""
+        self.reads.renew()
         self.news.set()
 
-    def end(self, seconds: float = 0.0) -> None:
-        """End after what it is telling, in so many seconds at the latest."""
-        loop = asyncio.get_running_loop()
-        self.ends_at = min(self.ends_at, loop.time() + seconds)
+    def end(self) -> None:
+        """End after what it is telling."""
+        self.is_ending = True
         self.news.set()
+
+    def leave(self) -> None:
+        """End at once: there is nobody any more to tell something."""
+        self.has_left = True
+        self.end()
+
+    def forget(self) -> None:
+        """Let go of what would keep it in memory."""
+        if self._lifetime is not None:
+            self._lifetime.cancel()
 
 
 class Streams:
@@ -55,6 +79,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._of: dict[str, set[Stream]] = {}
+        self._of_token: dict[bytes, set[Stream]] = {}
         self._count = 0
         self._is_closed = False
         self._polling: asyncio.Task[None] | None = None
@@ -71,21 +96,22 @@ class Streams:
             raise Problem(UNAVAILABLE, "This server has as many streams as it may.", headers={"Retry-After": "5"})
 
     def add(self, stream: Stream) -> None:
-        """Count a stream. Raises Problem as `refuse` does."""
+        """Count a stream, which begins to live. Raises Problem as `refuse` does."""
         self.refuse(stream.owner)
+        stream.begin(settings.STREAM_LIFETIME)
         self._of.setdefault(stream.owner, set()).add(stream)
+        self._of_token.setdefault(stream.credentials.digest, set()).add(stream)
         self._counted(1)
         if self._polling is None:
             self._polling = asyncio.create_task(self._poll())
 
     def remove(self, stream: Stream) -> None:
         """Forget a stream; with the last one the polling ends."""
-        own = self._of.get(stream.owner, set())
-        if stream not in own:
+        if stream not in self._of.get(stream.owner, ()):
             return
-        own.discard(stream)
-        if not own:
-            del self._of[stream.owner]
+        stream.forget()
+        _discard(self._of, stream.owner, stream)
+        _discard(self._of_token, stream.credentials.digest, stream)
         self._counted(-1)
         if self._count == 0 and self._polling is not None:
             self._polling.cancel()
@@ -118,14 +144,22 @@ class Streams:
                 await self._look()
 
     async def _look(self) -> None:
-        looked_at = self._all()
-        found = await live.standing({stream.credentials.digest for stream in looked_at})
-        for stream in looked_at:
-            standing = found.get(stream.credentials.digest)
-            if standing is None:
-                stream.end()
-            elif standing.change_no > int(stream.position.keys[0]):
-                stream.wake()
+        """Wake those who have not heard of what was written elsewhere, and end those whose token has ended."""
+        seen = {digest: next(iter(own)).reads.change_no for digest, own in self._of_token.items()}
+        for digest, change_no in (await live.news(seen)).items():
+            for stream in [*self._of_token.get(digest, ())]:
+                if change_no is None:
+                    stream.end()
+                    continue
+                stream.reads.change_no = change_no
+                if stream.change_no != change_no:
+                    stream.wake()
+
+
+def _discard(index: dict[_Key, set[Stream]], key: _Key, stream: Stream) -> None:
+    index[key].discard(stream)
+    if not index[key]:
+        del index[key]
 
 
 streams = Streams()

@@ -1,8 +1,6 @@
 """What one stream tells, block by block."""
 
-import asyncio
 import random
-from contextlib import suppress
 
 from tasks.live.streams import Stream
 from tasks.queries import live
@@ -10,8 +8,6 @@ from tasks.queries.feed import SyncExpired
 from todoproject.database.errors import DatabaseError
 from todoproject.http.streams import Blocks, block
 
-HEARTBEAT_SECONDS = 15.0
-_HEARTBEAT = b":\n\n"
 # How long a client waits before it comes back, and how much longer at most: others have lost theirs, too.
 _RETRY_MILLISECONDS = (1000, 5000)
 
@@ -26,31 +22,17 @@ async def blocks(stream: Stream) -> Blocks:
     try:
         yield b"id: %b\n\n" % live.cursor(stream.position)
         yield b"retry: %d\n\n" % random.randint(*_RETRY_MILLISECONDS)  # noqa: S311 -- no secret
-        while True:
-            while stream.news.is_set():
-                stream.news.clear()  # before the read: what happens meanwhile is read, too, or wakes us again
-                page = await live.page(stream.credentials, stream.position)
-                for event in page.events:
-                    yield block(event.kind, event.data, event.cursor)
-                stream.position = page.position
-                if page.has_more:
-                    stream.news.set()
-                if stream.is_ending:
-                    return
+        while await stream.news.wait() and not stream.has_left:
+            stream.news.clear()  # before the read: what happens meanwhile is read, too, or wakes us again
+            page = await stream.reads.page(stream.position)
+            for event in page.events:
+                yield block(event.kind, event.data, event.cursor)
+            stream.position = page.position
             if stream.is_ending:
                 return
-            if not await _news(stream):
-                yield _HEARTBEAT
+            if page.has_more:
+                stream.news.set()
     except SyncExpired:
         yield block("sync-expired", b"{}")
     except DatabaseError:  # away, or the token has ended
         return
-
-
-async def _news(stream: Stream) -> bool:
-    """Wait for news, until it is time to say that we are still there; tell whether there are any."""
-    left = stream.ends_at - asyncio.get_running_loop().time()
-    with suppress(TimeoutError):
-        async with asyncio.timeout(min(HEARTBEAT_SECONDS, left)):
-            await stream.news.wait()
-    return stream.news.is_set() or stream.is_ending

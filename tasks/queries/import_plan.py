@@ -6,21 +6,20 @@ stopped. An item with an id of its file says a task whole, and clears what it le
 stands there, and reopens nothing.
 """
 
-import hashlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from uuid_utils.compat import uuid7
 
-from tasks.formats.items import Item, Notice
+from tasks.formats.items import Item, NamedList, Notice
 from tasks.models import FIRST_INSTANT, LAST_INSTANT
+from tasks.queries.import_names import Named, Names
+from tasks.queries.import_tree import Tree
 from tasks.recurrence import written
 
-_PLACES = ("list_id", "parent_id")
 _NOON = time(12)  # of a day that something was made or completed on: the same day in most zones
 _UNSAID: tuple[object, ...] = (None, "", [], "none")
 
@@ -52,107 +51,65 @@ class ImportPlan:
 
     steps: list[Step] = field(default_factory=list)
     lists: dict[str, str] = field(default_factory=dict)
+    members_of_lists: dict[str, NamedList] = field(default_factory=dict)
     changed: list[Notice] = field(default_factory=list)
     left_out: list[Notice] = field(default_factory=list)
 
 
-def plan(items: Sequence[Item], account: Account, *, source: str, into: str | None = None) -> ImportPlan:
-    """Compare items with the account; `into` is the list for what names none, `source` what their ids are called by."""
-    return _Planner(account, source, into).plan(items)
+def plan(names: Names, lists: Sequence[NamedList], account: Account, *, into: str | None = None) -> ImportPlan:
+    """Compare items with the account; `into` is the list for what names none, `lists` what the file says of lists."""
+    return _Planner(names, account, into).plan(lists)
 
 
 class _Planner:
-    def __init__(self, account: Account, source: str, into: str | None) -> None:
-        self._account, self._source, self._into = account, source, into
+    def __init__(self, names: Names, account: Account, into: str | None) -> None:
+        self._account, self._into, self._named = account, into, names.named
         self._by_id = {task["id"]: task for task in account.tasks}
         self._by_external_id = {task["external_id"]: task for task in account.tasks if task["external_id"]}
-        self._plan = ImportPlan()
-        self._ids: dict[str, str] = {}  # from the file's to the account's
-        self._items: dict[str, Item] = {}  # by the file's id
+        self._plan = ImportPlan(changed=[*names.changed])
+        self._tree = Tree([each.item for each in names.named], self._by_id, self._tell_place)
 
-    def plan(self, items: Sequence[Item]) -> ImportPlan:
-        items = [*self._with_own_ids(items)]
-        self._items = {item.uuid: item for item in items if item.uuid}
-        found = [(item, *self._found(item, name)) for item, name in zip(items, self._names(items), strict=True)]
-        self._ids = {item.uuid: str(there["id"] if there else new) for item, there, new, _ in found if item.uuid}
-        depth = {id(item): self._depth(item) for item, *_ in found}
-        for item, there, new, name in sorted(found, key=lambda each: depth[id(each[0])]):  # parents first
+    def plan(self, lists: Sequence[NamedList]) -> ImportPlan:
+        for each in lists:
+            self._list_named(each.name)
+            self._plan.members_of_lists[each.name] = each
+        found = [(each, self._found(each), str(uuid7())) for each in self._named]
+        for each, there, new in found:
+            self._tree.call(each.item, str(there["id"]) if there else new)
+        level = {id(each): self._tree.level(each.item) for each, *_ in found}
+        for each, there, new in sorted(found, key=lambda one: level[id(one[0])]):  # parents first
             if there is not None and there["deleted_at"] is not None:
-                self._tell(self._plan.left_out, item, "", "task-deleted", "The task is in the trash. Restore it first.")
+                detail = "The task is in the trash. Restore it first."
+                self._tell(self._plan.left_out, each.item, "", "task-deleted", detail)
             elif there is not None:
-                self._plan.steps.append(self._change(item, there))
+                self._plan.steps.append(self._change(each.item, there))
             else:
-                self._plan.steps.append(self._creation(item, new, name))
+                self._plan.steps.append(self._creation(each.item, new, each.external_id))
         return self._plan
 
-    def _with_own_ids(self, items: Sequence[Item]) -> Iterator[Item]:
-        """Yield items, each id once: a line that was copied by hand is another task."""
-        seen: set[tuple[str, str]] = set()
-        for item in items:
-            ids = {(name, str(value)) for name in ("uuid", "external_id") if (value := getattr(item, name))}
-            if ids & seen:
-                self._tell(self._plan.changed, item, "uuid", "copied", "The id stands twice: taken for a new task.")
-                yield replace(item, uuid=None, external_id=None)
-                continue
-            seen |= ids
-            yield item
+    def _found(self, each: Named) -> Mapping[str, Any] | None:
+        return self._by_id.get((each.item.uuid or "").lower()) or self._by_external_id.get(each.external_id)
 
-    def _names(self, items: Sequence[Item]) -> Iterator[str]:
-        """Yield the external id of each item."""
-        equals: Counter[tuple[str, str]] = Counter()
-        for item in items:
-            if item.external_id or item.uuid:
-                yield item.external_id or f"{self._source}:{item.uuid}"
-                continue
-            says = (item.title, str(item.created_on or ""))
-            equals[says] += 1
-            digest = hashlib.sha256("\0".join((*says, str(equals[says]))).encode()).hexdigest()
-            yield f"{self._source}:{digest[:32]}"
-
-    def _found(self, item: Item, name: str) -> tuple[Mapping[str, Any] | None, str, str]:
-        there = self._by_id.get(item.uuid or "") or self._by_external_id.get(name)
-        return there, str(uuid7()), name
-
-    def _depth(self, item: Item) -> int:
-        """Return how many of the file's items are above this one."""
-        seen: set[str] = set()
-        while item.parent in self._items and item.parent not in seen:
-            seen.add(str(item.parent))
-            item = self._items[str(item.parent)]
-        return len(seen)
-
-    def _parent(self, item: Item) -> str | None:
-        """Return the id of the task that it goes under."""
-        if item.parent is None:
-            return None
-        if self._is_in_circle(item):
-            self._tell(self._plan.changed, item, "parent_id", "circle", "It belongs under itself: put at the top.")
-            return None
-        there = self._by_id.get(item.parent)
-        if item.parent in self._ids or (there is not None and there["deleted_at"] is None):
-            return self._ids.get(item.parent, item.parent)
-        self._tell(self._plan.changed, item, "parent_id", "no-parent", "There is no such parent: put at the top.")
-        return None
-
-    def _is_in_circle(self, item: Item) -> bool:
-        above, seen = item, set[str]()
-        while above.parent in self._items and above.parent not in seen:
-            seen.add(str(above.parent))
-            above = self._items[str(above.parent)]
-        return item.uuid in seen
+    def _tell_place(self, item: Item, code: str, detail: str) -> None:
+        self._tell(self._plan.changed, item, "parent_id", code, detail)
 
     def _list(self, item: Item) -> str | None:
         """Return the id of its list, which is going to be made where there is none of that name."""
         name = item.list_name if item.list_name is not None else self._into
-        if name is None:
-            return None
+        return None if name is None else self._list_named(name)
+
+    def _list_named(self, name: str) -> str:
         if name not in self._account.lists and name not in self._plan.lists:
             self._plan.lists[name] = str(uuid7())
         return self._account.lists.get(name) or self._plan.lists[name]
 
     def _members(self, item: Item) -> dict[str, Any]:
         """Return what the item says, as the API takes it. A child is where its parent is."""
-        parent, due_at = self._parent(item), None
+        parent, due_at = self._tree.parent(item), None
+        above = self._tree.above(item)
+        if parent and above is not None and item.list_name not in (None, above.list_name):
+            detail = "A task is in the list of the one that it belongs under."
+            self._tell(self._plan.changed, item, "list_id", "parent-list", detail)
         if item.due_on is not None and item.due_time is not None:
             due_at = written(datetime.combine(item.due_on, item.due_time))
         place = {"parent_id": parent} if parent else {"list_id": self._list(item), "parent_id": None}
@@ -191,12 +148,20 @@ class _Planner:
 
     def _made_then(self, item: Item) -> dict[str, datetime]:
         """Return when the file says that a task was made."""
-        if item.created_on is None:
+        made = self._instant(item.created_at, item.created_on)
+        if made is None:
             return {}
-        if item.created_on > self._account.today:
+        if made.astimezone(self._account.zone).date() > self._account.today:
             detail = "It was made on a day to come, so it is as old as its import."
             self._tell(self._plan.changed, item, "created_at", "not-kept", detail)
-        return {"created_at": self._noon(item.created_on)}
+        return {"created_at": made}
+
+    def _instant(self, at: datetime | None, day: date | None) -> datetime | None:
+        """Return an instant, or the noon of a day where the owner is; at the ends of time what can be stored."""
+        if at is None and day is None:
+            return None
+        found = at if at is not None else datetime.combine(day or date.min, _NOON, self._account.zone)
+        return min(max(found.astimezone(UTC), FIRST_INSTANT), LAST_INSTANT)
 
     def _change(self, item: Item, there: Mapping[str, Any]) -> Step:
         step = Step(item, there["id"])
@@ -204,6 +169,8 @@ class _Planner:
             self._complete_series(step, there)
         else:
             members = self._members(item)
+            if item.is_due_reckoned and (there["due_on"] or there["due_at"]):
+                members |= {name: there[name] for name in ("due_on", "due_at", "recurrence")}
             if item.uuid is None:
                 members = {key: value for key, value in members.items() if value not in _UNSAID}
             if patch := {key: value for key, value in members.items() if _differs(there[key], value)}:
@@ -213,7 +180,8 @@ class _Planner:
             if item.uuid and there["is_completed"] and not item.is_completed:
                 step.writes.append({"op": "reopen", "id": there["id"]})
         step.outcome = "updated" if step.writes or step.completes else "unchanged"
-        if item.created_on is not None and item.created_on != self._day(there["created_at"]):
+        made = self._instant(item.created_at, item.created_on)
+        if made is not None and made.astimezone(self._account.zone).date() != self._day(there["created_at"]):
             self._tell(self._plan.changed, item, "created_at", "not-kept", "When a task was made never changes.")
         return step
 
@@ -232,15 +200,8 @@ class _Planner:
         step.completes.append(completion)
 
     def _completion(self, item: Item, task_id: str) -> dict[str, Any]:
-        data: dict[str, Any] = {}
-        if item.completed_on is not None:
-            data["completed_at"] = written(self._noon(item.completed_on))
-        return {"op": "complete", "id": task_id, "data": data}
-
-    def _noon(self, day: date) -> datetime:
-        """Return the noon of a day where the owner is: at the calendar's ends, the first or last that can be stored."""
-        noon = datetime.combine(day, _NOON, self._account.zone).astimezone(UTC)
-        return min(max(noon, FIRST_INSTANT), LAST_INSTANT)
+        at = self._instant(item.completed_at, item.completed_on)
+        return {"op": "complete", "id": task_id, "data": {} if at is None else {"completed_at": written(at)}}
 
     def _tell(self, where: list[Notice], item: Item, member: str, code: str, detail: str) -> None:
         where.append(Notice(item.line, item.title, member, code, detail))

@@ -1,28 +1,27 @@
 """Imports: what an account has is read, a plan is made of it, and that is carried out in batches, as the API's are."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
 from pydantic import ValidationError
 
 from tasks.batch_schemas import BATCH_LIMIT, Batch, BatchCreate, BatchOperation, ImportedTask, UnreadableOperation
-from tasks.formats.items import Item, Notice
-from tasks.list_query import TaskListQuery
-from tasks.list_schemas import ListsQuery
-from tasks.queries import lists
+from tasks.formats.items import Contents, NamedList, Notice
+from tasks.queries import import_account
 from tasks.queries.batch import run_batch
+from tasks.queries.import_names import names
 from tasks.queries.import_plan import Account, ImportPlan, Step, plan
-from tasks.queries.pages import list_page
-from todoproject.database.client.pool import Work
+from tasks.queries.resource import Row
+from todoproject.database.client.pool import pool
 from todoproject.database.client.statement import Credentials
 from todoproject.database.errors import ConstraintViolated
 
-_PAGE = 200  # the most that a page has
+_AT_A_TIME = 500  # operations in a transaction: the owner's other writes wait no longer than it takes
 Tell = Callable[[str], None]
 
 # What only the database can tell, by the name of its rule; the others are told by that name.
@@ -33,6 +32,7 @@ _REFUSALS = {
     "tasks_list_exists": "Its list could not be made.",
     "tasks_parent_exists": "The task that it belongs under could not be kept.",
     "tasks_parent_depth": "Tasks are at most five levels deep.",
+    "tasks_parent_live": "The task that it belongs under is in the trash.",
     "tasks_external_id_unique": "Another task of the account has this external id.",
     "tasks_parent_circle": "A task cannot belong under itself or its own subtasks.",
 }
@@ -51,44 +51,28 @@ class Report:
     changed: list[Notice] = field(default_factory=list)
     left_out: list[Notice] = field(default_factory=list)
     actions: list[int] = field(default_factory=list)  # a change number for each transaction
+    affected: int = 0
+    change_no: str | None = None
+
+    def count(self, rows: Sequence[Row]) -> None:
+        """Count what a transaction has done."""
+        self.affected += sum(row.affected for row in rows)
+        numbers = [row.change_no for row in rows if row.change_no is not None]
+        self.change_no = numbers[-1] if numbers else self.change_no
+        self.actions += [int(number) for number in numbers[-1:]]
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON has it."""
-        return asdict(self)
+        document = asdict(self)
+        del document["affected"], document["change_no"]
+        for notice in document["left_out"]:
+            del notice["member"]
+        return document
 
 
-async def read_account(credentials: Credentials, zone: ZoneInfo, tell: Tell) -> Account:
-    """Read what the account has."""
-    tasks: list[dict[str, Any]] = []
-    for is_deleted in (False, True):
-        query: TaskListQuery | None = TaskListQuery.model_validate(
-            {"limit": _PAGE, "sort": "created_at", "deleted": is_deleted}
-        )
-        while query is not None:
-            page = orjson.loads(await list_page(credentials, query))
-            tasks += page["items"]
-            tell(f"reading what is there: {len(tasks):,} tasks")
-            query = query.model_copy(update={"cursor": page["next_cursor"]}) if page["next_cursor"] else None
-    lists_by_name = {row["name"]: row["id"] for row in reversed(await all_lists(credentials))}
-    return Account(tasks, lists_by_name, zone, datetime.now(zone).date())
-
-
-async def all_lists(credentials: Credentials) -> list[dict[str, Any]]:
-    """Return the account's lists, by position."""
-    found: list[dict[str, Any]] = []
-    query: ListsQuery | None = ListsQuery.model_validate({"limit": _PAGE})
-    while query is not None:
-        page = orjson.loads(await lists.list_page(credentials, query))
-        found += page["items"]
-        query = query.model_copy(update={"cursor": page["next_cursor"]}) if page["next_cursor"] else None
-    return found
-
-
-async def import_items(
-    work: Work,
+async def import_contents(
     credentials: Credentials,
-    items: Sequence[Item],
-    notices: Sequence[Notice],
+    contents: Contents,
     zone: ZoneInfo,
     *,
     source: str,
@@ -96,25 +80,38 @@ async def import_items(
     dry_run: bool = False,
     tell: Tell = lambda _: None,
 ) -> Report:
-    """Make the account's tasks what the items say; `notices` are what reading them has told.
+    """Make the account's tasks what a file of the format `source` says.
 
     It can be repeated: what is as it should be stays. Raises DatabaseUnavailable where it is interrupted.
     """
-    account = await read_account(credentials, zone, tell)
-    made = plan(items, account, source=source, into=into)
-    report = Report(source, dry_run, lists=[*made.lists], changed=[*notices, *made.changed], left_out=made.left_out)
-    refused = _unreadable(made)
+    made = await _planned(credentials, contents, zone, source=source, into=into, tell=tell)
+    report = Report(source, dry_run, lists=[*made.lists])
+    report.changed, report.left_out = [*contents.changed, *made.changed], [*contents.left_out, *made.left_out]
+    refused = await asyncio.to_thread(_unreadable, made)
     if not dry_run:
-        refused |= await _carry_out(work, credentials, made, refused.keys(), report, tell)
+        refused |= await _carry_out(credentials, made, refused.keys(), report, tell)
     for step in made.steps:
-        if (why := refused.get(step.item.line)) is None:
+        if (why := refused.get(step.task_id)) is None:
             setattr(report, step.outcome, getattr(report, step.outcome) + 1)
         else:
             report.left_out.append(Notice(step.item.line, step.item.title, *why))
+    if dry_run:
+        report.affected = report.created + report.updated + len(made.lists)
     return report
 
 
-Refusals = dict[int, tuple[str, str, str]]  # member, code and detail, by line
+async def _planned(
+    credentials: Credentials, contents: Contents, zone: ZoneInfo, *, source: str, into: str | None, tell: Tell
+) -> ImportPlan:
+    found = await asyncio.to_thread(names, contents.items, source, into)
+    tell(f"reading what is there of {len(contents.items):,} tasks")
+    tasks = await import_account.read_named(credentials, found)
+    lists = await import_account.read_lists(credentials)
+    account = Account(tasks, lists, zone, datetime.now(zone).date())
+    return await asyncio.to_thread(plan, found, contents.lists, account, into=into)
+
+
+Refusals = dict[str, tuple[str, str, str]]  # member, code and detail, by the id of the task
 
 
 def _unreadable(made: ImportPlan) -> Refusals:
@@ -124,7 +121,7 @@ def _unreadable(made: ImportPlan) -> Refusals:
         for operation in (*step.writes, *step.completes):
             (read,) = _read([operation])
             if isinstance(read, UnreadableOperation):
-                refused.setdefault(step.item.line, _first_error(read.failure))
+                refused.setdefault(step.task_id, _first_error(read.failure))
     return refused
 
 
@@ -132,7 +129,8 @@ def _read(operations: Sequence[dict[str, Any]]) -> list[BatchOperation | Unreada
     """Read operations as the API does; a creation may say besides when it was."""
     days = [operation.get("created_at") for operation in operations]
     as_sent = [{name: value for name, value in each.items() if name != "created_at"} for each in operations]
-    read = Batch.model_validate({"operations": as_sent}).read()
+    parts = [as_sent[at : at + BATCH_LIMIT] for at in range(0, len(as_sent), BATCH_LIMIT)]
+    read = [operation for part in parts for operation in Batch.model_validate({"operations": part}).read()]
     return [_made_then(operation, day) for operation, day in zip(read, days, strict=True)]
 
 
@@ -149,38 +147,38 @@ def _first_error(failure: ValidationError) -> tuple[str, str, str]:
 
 
 async def _carry_out(
-    work: Work, credentials: Credentials, made: ImportPlan, unreadable: Any, report: Report, tell: Tell
+    credentials: Credentials, made: ImportPlan, unreadable: Collection[str], report: Report, tell: Tell
 ) -> Refusals:
     """Write in batches; return what the database has refused."""
     refused: Refusals = {}
-    wanted = [step for step in made.steps if step.item.line not in unreadable]
-    operations = [*_operations(made.lists, wanted)]
-    remaining = iter(operations)
+    wanted = [step for step in made.steps if step.task_id not in unreadable]
+    remaining = _operations(made, wanted)
     done = 0
-    while chunk := [*islice(remaining, BATCH_LIMIT)]:
-        read = _read([operation for _, operation in chunk])
-        results = await run_batch(work, credentials, read, is_atomic=False)
-        for (line, _), result in zip(chunk, results, strict=True):
+    while chunk := [*islice(remaining, _AT_A_TIME)]:
+        read = await asyncio.to_thread(_read, [operation for _, operation in chunk])
+        results = await run_batch(pool, credentials, read, is_atomic=False)
+        for (task_id, _), result in zip(chunk, results, strict=True):
             if isinstance(result, Exception):
-                refused.setdefault(line, _refusal(result))
-        numbers = [row.change_no for row in results if not isinstance(row, Exception) and row.change_no is not None]
-        report.actions += [int(number) for number in numbers[-1:]]
+                refused.setdefault(task_id, _refusal(result))
+        report.count([row for row in results if not isinstance(row, Exception)])
         done += len(chunk)
-        tell(f"writing {done:,} of {len(operations):,}")
+        tell(f"writing: {done:,} steps of {len(wanted):,} tasks")
+        await import_account.go_on(credentials)
     return refused
 
 
-def _operations(new_lists: Mapping[str, str], steps: Sequence[Step]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield operations, each with its line: lists, tasks from the top, then completions from the bottom.
+def _operations(made: ImportPlan, steps: Sequence[Step]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield operations, each with the task it is for: lists, tasks from the top, then completions from the bottom.
 
     Completing a task completes what is open below it, so that has been completed before, on its own day.
     """
-    for name, list_id in new_lists.items():
-        yield 0, {"op": "create", "kind": "list", "id": list_id, "data": {"name": name}}
+    for name, list_id in made.lists.items():
+        members = made.members_of_lists.get(name, NamedList(name))
+        yield list_id, {"op": "create", "kind": "list", "id": list_id, "data": asdict(members)}
     for step in steps:
-        yield from ((step.item.line, operation) for operation in step.writes)
+        yield from ((step.task_id, operation) for operation in step.writes)
     for step in reversed(steps):
-        yield from ((step.item.line, operation) for operation in step.completes)
+        yield from ((step.task_id, operation) for operation in step.completes)
 
 
 def _refusal(error: Exception) -> tuple[str, str, str]:

@@ -7,8 +7,10 @@ meanwhile makes no row appear twice or never. Every order is total: the id cuts 
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
+from uuid import UUID
 
-from django.db.models import BooleanField, F, Func, OrderBy, QuerySet
+from django.db.models import BooleanField, F, Func, OrderBy, QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from accounts.models import Scope
 from tasks.list_query import TaskListQuery
@@ -23,6 +25,9 @@ from todoproject.database.client.statement import Credentials, Rows, Statement
 # The others are sorted by the column of the same name. Of one owner no update is older than one with a lower number.
 _SORT_COLUMNS = {"due": "sort_due", "title": "sort_title", "updated_at": "change_no"}
 _LIMIT = "LIMIT %(limit)s"
+_NOWHERE = UUID(int=0)  # nobody's id: the inbox comes before all lists, and the top before what is under a task
+# A position is a place among siblings, so it means nothing but within a list and a parent.
+_PLACES = {"sort_list": "list_id", "sort_parent": "parent_id"}
 
 
 class _Key(NamedTuple):
@@ -30,6 +35,11 @@ class _Key(NamedTuple):
 
     column: str
     descending: bool
+
+    @property
+    def sql(self) -> str:
+        column = f'"{Task._meta.db_table}"."{_PLACES.get(self.column, self.column)}"'
+        return f"coalesce({column}, '{_NOWHERE}'::uuid)" if self.column in _PLACES else column
 
     @property
     def order(self) -> OrderBy:
@@ -40,12 +50,18 @@ class _Key(NamedTuple):
         return "<" if self.descending else ">"
 
 
-def _keys(sort: str) -> list[_Key]:
-    """Return the columns of an order; the id cuts ties, in the direction of the key before it."""
-    words = sort.split(",")
-    names = [word.removeprefix("-") for word in words]
-    keys = [_Key(_SORT_COLUMNS.get(name, name), word != name) for name, word in zip(names, words, strict=True)]
-    return [*keys, _Key("id", keys[-1].descending)]
+def _keys(query: TaskListQuery) -> tuple[_Key, ...]:
+    """Return the columns of an order; the id cuts ties, in the direction of the key before it.
+
+    A list or parent that the tasks are filtered by is the same for all of them: then an index has their order.
+    """
+    keys: list[_Key] = []
+    for word in query.sort.split(","):
+        name = word.removeprefix("-")
+        if name == "position":
+            keys += [_Key(key, word != name) for key, member in _PLACES.items() if getattr(query, member) is None]
+        keys.append(_Key(_SORT_COLUMNS.get(name, name), word != name))
+    return (*keys, _Key("id", keys[-1].descending))
 
 
 def _after(keys: Sequence[_Key]) -> Func:
@@ -58,7 +74,7 @@ def _after(keys: Sequence[_Key]) -> Func:
     if len({key.descending for key in keys}) == 1:
         template = f"(%(expressions)s) {keys[0].sign} ({', '.join(names)})"
         return Func(*(F(key.column) for key in keys), template=template, output_field=BooleanField())
-    columns = [f'"{Task._meta.db_table}"."{key.column}"' for key in keys]
+    columns = [key.sql for key in keys]
     equal = [f"{column} = {name}" for column, name in zip(columns, names, strict=True)]
     cases = [
         " AND ".join([*equal[:number], f"{columns[number]} {key.sign} {names[number]}"])
@@ -72,7 +88,7 @@ class _Shape(NamedTuple):
     """What the statement of a list depends on; the rest are parameters."""
 
     conditions: frozenset[str]
-    sort: str
+    keys: tuple[_Key, ...]
     is_search: bool
     is_continued: bool
     has_total: bool
@@ -90,8 +106,9 @@ def _list(shape: _Shape, limit: int) -> Statement:
 
 @lru_cache(maxsize=512)  # shapes that clients ask for, out of some thousand possible ones
 def _text(shape: _Shape) -> str:
-    keys = _keys(shape.sort)
-    rows = own().filter(*(filters.CONDITIONS[condition] for condition in sorted(shape.conditions)))
+    keys = shape.keys
+    places = {key.column: Coalesce(_PLACES[key.column], Value(_NOWHERE)) for key in keys if key.column in _PLACES}
+    rows = own().annotate(**places).filter(*(filters.CONDITIONS[condition] for condition in sorted(shape.conditions)))
     page = rows.filter(_after(keys)) if shape.is_continued else rows
     columns = [key.column for key in keys]
     text = sql.as_json(f"{_select(page.order_by(*(key.order for key in keys)), shape)} {_LIMIT}", Task, FIELDS, columns)
@@ -129,7 +146,7 @@ async def list_page(credentials: Credentials, query: TaskListQuery) -> bytes:
     if last is not None:
         values |= {f"last_{number}": value for number, value in enumerate(last.keys)}
     conditions = filters.conditions(query, is_continued=last is not None)
-    shape = _Shape(conditions, query.sort, query.q is not None, last is not None, query.include == "total")
+    shape = _Shape(conditions, _keys(query), query.q is not None, last is not None, query.include == "total")
     rows = await replica.execute(_list(shape, query.limit + 1), values, credentials)
     if last is not None and last.user_id != rows.user_id:
         raise InvalidCursor
@@ -141,14 +158,14 @@ def _made_for(query: TaskListQuery) -> list[object]:
     """Return what a cursor is good for: the columns of its order, by name, and the filters as the client wrote them."""
     paging = {"limit", "cursor", "sort", "include"}
     given = {name: value for name, value in vars(query).items() if value is not None and name not in paging}
-    return [[tuple(key) for key in _keys(query.sort)], sorted((name, str(value)) for name, value in given.items())]
+    return [[tuple(key) for key in _keys(query)], sorted((name, str(value)) for name, value in given.items())]
 
 
 def _page(
     rows: Rows, query: TaskListQuery, made_for: Sequence[object], resolving: Sequence[str], resolved: dict[str, str]
 ) -> bytes:
     """Write the page. A row is the task, its keys, what moments are resolved to, and the total if that is asked for."""
-    keys = len(_keys(query.sort))
+    keys = len(_keys(query))
     found = 0 if len(rows) == 0 or rows.value(0, 0) is None else len(rows)
     items = b",".join([rows.bytes(row, 0) for row in range(min(found, query.limit))])
     cursor = b"null"

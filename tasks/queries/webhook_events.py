@@ -1,11 +1,9 @@
-"""Events on their way to webhooks: who delivers which hook, what comes next at it, and what became of that.
+"""Events on their way to webhooks: what comes next at a hook, and what goes by itself.
 
-All of it is behind nobody's token: the background process does it for everybody. The log of changes is followed by a
-position for each hook, which moves only forward, and only with the number of the lease in hand: so any number of
-processes may deliver, and any may be killed. No lock is held while a receiver is waited for.
+As `webhook_claims`, behind nobody's token. The log of changes is followed by a position for each hook.
 """
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,27 +13,16 @@ from django.db import models
 from uuid_utils.compat import uuid7
 
 from tasks.queries.feed import KINDS
+from tasks.queries.webhook_claims import BATCH, Lease, Queued
 from todoproject.database.client import sql
 from todoproject.database.client.pool import pool
 from todoproject.database.client.sql import Parameter
 from todoproject.database.client.statement import Rows, Statement
 
-# Three times what a request may take: whoever has it has ended by then, or will never come back.
-LEASE_SECONDS = 30
-# Of one account at a time: whose receivers hang must not hold all places.
-MOST_OF_OWNER = 4
 # Of the log at a time: what a hook does not want is passed over.
 _SCANNED = 200
 OVERLAP = "interval '1 day'"  # in which the secret before signs, too
 _WANTS = "(kind || '.' || event = ANY (hook.events) OR kind || '.*' = ANY (hook.events))"
-
-
-class Lease(NamedTuple):
-    """A hook that is delivered to by whoever has this."""
-
-    hook: UUID
-    user: UUID
-    number: int
 
 
 class Event(NamedTuple):
@@ -59,107 +46,13 @@ class Target(NamedTuple):
     secrets: list[bytes]
 
 
-class Step(NamedTuple):
-    """What comes next at a hook: an event, or, without one, the number up to which there is none that it wants."""
+class Batch(NamedTuple):
+    """What comes next at a hook: some events, and the number up to which there is no other that it wants."""
 
     target: Target
-    event: Event | None
+    events: list[Event]
     reached: int
     has_more: bool
-
-
-class Queued(NamedTuple):
-    """A delivery by itself, leased to whoever has this."""
-
-    id: UUID
-    user: UUID
-    hook: UUID
-    tries: int  # this one included
-
-
-# --- Who delivers what ----------------------------------------------------------------------------
-
-# `busy` holds the owner of each request that is under way.
-_HAS_PLACE = f"place + cardinality(array_positions(%(busy)s::uuid[], user_id)) <= {MOST_OF_OWNER}"
-# Of the hooks that have something behind their position, those that have waited for longest.
-_CLAIM = Statement.unfenced(
-    f"""
-    UPDATE webhooks SET lease_no = lease_no + 1,
-           leased_until = statement_timestamp() + interval '{LEASE_SECONDS} seconds'
-     WHERE id IN (
-           SELECT id FROM webhooks
-            WHERE coalesce(leased_until, begun_at) <= statement_timestamp() AND id IN (
-                  SELECT id FROM (
-                      SELECT hook.id, hook.user_id,
-                             coalesce(hook.next_try_at, hook.leased_until, hook.begun_at) AS since,
-                             row_number() OVER (PARTITION BY hook.user_id ORDER BY coalesce(
-                                 hook.next_try_at, hook.leased_until, hook.begun_at)) AS place
-                        FROM webhooks AS hook JOIN users ON users.id = hook.user_id
-                       WHERE hook.is_enabled AND users.is_active AND users.change_no > hook.position
-                         AND coalesce(hook.next_try_at, hook.begun_at) <= statement_timestamp()
-                         AND coalesce(hook.leased_until, hook.begun_at) <= statement_timestamp()) AS due
-                   WHERE {_HAS_PLACE} ORDER BY since LIMIT %(most)s)
-              FOR UPDATE SKIP LOCKED)
-    RETURNING id, user_id, lease_no
-    """,  # noqa: S608 -- ours
-    writes=True,
-)
-_CLAIM_QUEUED = Statement.unfenced(
-    f"""
-    UPDATE webhooks_deliveries SET tries = tries + 1,
-           next_try_at = statement_timestamp() + interval '{LEASE_SECONDS} seconds'
-     WHERE id IN (
-           SELECT id FROM webhooks_deliveries
-            WHERE next_try_at <= statement_timestamp() AND id IN (
-                  SELECT id FROM (
-                      SELECT delivery.id, user_id, next_try_at,
-                             row_number() OVER (PARTITION BY user_id ORDER BY next_try_at, delivery.id) AS place
-                        FROM webhooks_deliveries AS delivery JOIN users ON users.id = user_id
-                       WHERE state IN ('queued', 'set_aside') AND next_try_at <= statement_timestamp()
-                         AND is_active) AS due
-                   WHERE {_HAS_PLACE} ORDER BY next_try_at LIMIT %(most)s)
-              FOR UPDATE SKIP LOCKED)
-    RETURNING id, user_id, webhook_id, tries
-    """,  # noqa: S608 -- ours
-    writes=True,
-)
-_NEXT = Statement.unfenced(
-    """
-    SELECT extract(epoch FROM least(
-        (SELECT min(greatest(coalesce(hook.next_try_at, hook.begun_at), coalesce(hook.leased_until, hook.begun_at)))
-           FROM webhooks AS hook JOIN users ON users.id = hook.user_id
-          WHERE hook.is_enabled AND users.is_active AND users.change_no > hook.position),
-        (SELECT min(next_try_at) FROM webhooks_deliveries JOIN users ON users.id = user_id
-          WHERE state IN ('queued', 'set_aside') AND is_active)
-        ) - clock_timestamp())
-    """,
-    repeatable=True,
-)
-
-
-async def claim(most: int, busy: Collection[UUID]) -> list[Lease]:
-    """Lease up to so many hooks that have something behind their position; of an owner, with these, a few at a time."""
-    rows = await pool.execute(_CLAIM, {"most": most, "busy": list(busy)})
-    return [Lease(UUID(rows.text(row, 0)), UUID(rows.text(row, 1)), int(rows.text(row, 2))) for row in range(len(rows))]
-
-
-async def claim_queued(most: int, busy: Collection[UUID]) -> list[Queued]:
-    """Lease up to so many deliveries that go by themselves; of an owner, with these, a few at a time."""
-    rows = await pool.execute(_CLAIM_QUEUED, {"most": most, "busy": list(busy)})
-    found = []
-    for row in range(len(rows)):
-        delivery, owner, hook = (UUID(rows.text(row, column)) for column in range(3))
-        found.append(Queued(delivery, owner, hook, int(rows.text(row, 3))))
-    return found
-
-
-async def next_due() -> float | None:
-    """Return in how many seconds there is something to deliver; negative where it is late, None where there is none."""
-    value = (await pool.execute(_NEXT)).value(0, 0)
-    return None if value is None else float(value)
-
-
-# --- What comes next ------------------------------------------------------------------------------
 
 
 def _documents() -> str:
@@ -185,7 +78,7 @@ _TARGET = f"""
 
 
 @lru_cache
-def _step() -> Statement:
+def _next_events() -> Statement:
     """Read what comes next, with the hook as it is: one that was deleted or disabled meanwhile gives no row."""
     return Statement.unfenced(
         f"""
@@ -202,70 +95,87 @@ def _step() -> Statement:
                thing.document
           FROM hook CROSS JOIN (SELECT count(*) AS count, max(change_no) AS last FROM behind) AS scanned
           LEFT JOIN LATERAL (
-               SELECT * FROM behind WHERE event <> 'respaced' AND {_WANTS} ORDER BY change_no LIMIT 1) AS event ON true
+               SELECT * FROM behind WHERE event <> 'respaced' AND {_WANTS}
+                ORDER BY change_no LIMIT {BATCH}) AS event ON true
           LEFT JOIN LATERAL ({_documents()}) AS thing ON true
+         ORDER BY event.change_no
         """,  # noqa: S608 -- composed of our own statements
         repeatable=True,
     )
 
 
-async def step(lease: Lease) -> Step | None:
+async def next_events(lease: Lease) -> Batch | None:
     """Return what comes next at a hook; None where it is not ours to deliver to any more."""
-    rows = await pool.execute(_step(), {"hook": lease.hook, "lease": lease.number, "user": lease.user})
+    rows = await pool.execute(_next_events(), {"hook": lease.hook, "lease": lease.number, "user": lease.user})
     if not rows:
         return None
-    event = None if rows.value(0, 7) is None else _event(rows, int(rows.text(0, 5)), rows.value(0, 6))
-    return Step(_target(rows), event, int(rows.text(0, 3)), rows.text(0, 4) == "t")
+    if rows.value(0, 7) is None:
+        return Batch(_target(rows, 0), [], int(rows.text(0, 3)), rows.text(0, 4) == "t")
+    # What was tried before is the first of them.
+    events = [_event(rows, 0, int(rows.text(0, 5)), rows.value(0, 6))]
+    events += [_event(rows, row, 0, None) for row in range(1, len(rows))]
+    if len(events) == BATCH and events[-1].change_no is not None:
+        return Batch(_target(rows, 0), events, events[-1].change_no, has_more=True)
+    return Batch(_target(rows, 0), events, int(rows.text(0, 3)), rows.text(0, 4) == "t")
 
 
 @lru_cache
 def _queued() -> Statement:
-    """Read a delivery by itself; a test has no change, and one whose change is not in the log any more neither."""
+    """Read deliveries by themselves; a test has no change, and one whose change is not in the log any more neither."""
     return Statement.unfenced(
         f"""
         SELECT {_TARGET}, delivery.change_no IS NOT NULL, delivery.type, NULL, NULL,
                event.change_no, event.kind || '.' || event.event, {_AT}, event.kind, event.entity_id, {_CHANGED},
-               thing.document, to_char(delivery.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+               thing.document, to_char(delivery.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+               delivery.id
           FROM webhooks_deliveries AS delivery
           JOIN webhooks AS hook ON hook.user_id = delivery.user_id AND hook.id = delivery.webhook_id
+          JOIN unnest(%(ids)s::uuid[], %(tries)s::integer[]) AS held (id, tries)
+            ON delivery.id = held.id AND delivery.tries = held.tries
           LEFT JOIN changes AS event ON event.user_id = delivery.user_id AND event.change_no = delivery.change_no
           LEFT JOIN LATERAL ({_documents()}) AS thing ON true
-         WHERE delivery.id = %(id)s AND delivery.tries = %(tries)s AND delivery.state IN ('queued', 'set_aside')
-           AND delivery.user_id = %(user)s AND (hook.is_enabled OR delivery.change_no IS NULL)
+         WHERE delivery.state IN ('queued', 'set_aside') AND delivery.user_id = %(user)s
+           AND (hook.is_enabled OR delivery.change_no IS NULL)
         """,  # noqa: S608 -- composed of our own statements
         repeatable=True,
     )
 
 
-async def queued(leased: Queued) -> tuple[Target, Event | None] | None:
-    """Return a delivery by itself; without an event where the log holds it no longer, None where it is not ours."""
-    values = {"id": leased.id, "tries": leased.tries, "user": leased.user}
+async def queued(leased: Sequence[Queued]) -> dict[UUID, tuple[Target, Event | None]]:
+    """Return deliveries of one owner by their ids; without an event where the log holds it no longer.
+
+    What is not ours to deliver any more is left out.
+    """
+    values = {"ids": [one.id for one in leased], "tries": [one.tries for one in leased], "user": leased[0].user}
     rows = await pool.execute(_queued(), values)
-    if not rows:
-        return None
-    tries = leased.tries - 1
-    if rows.text(0, 3) == "f":
-        test = Event(None, rows.text(0, 4), rows.text(0, 14), "", None, [], b"null", tries, leased.id)
-        return _target(rows), test
-    event = None if rows.value(0, 7) is None else _event(rows, tries, str(leased.id).encode())
-    return _target(rows), event
+    tries = {one.id: one.tries - 1 for one in leased}
+    found: dict[UUID, tuple[Target, Event | None]] = {}
+    for row in range(len(rows)):
+        delivery = UUID(rows.text(row, 15))
+        event = None
+        if rows.text(row, 3) == "f":
+            event = Event(None, rows.text(row, 4), rows.text(row, 14), "", None, [], b"null", tries[delivery], delivery)
+        elif rows.value(row, 7) is not None:
+            event = _event(rows, row, tries[delivery], str(delivery).encode())
+        found[delivery] = _target(rows, row), event
+    return found
 
 
-def _target(rows: Rows) -> Target:
-    secrets = [rows.value(0, 1), rows.value(0, 2)]
-    return Target(rows.text(0, 0), [bytes.fromhex(secret.decode()) for secret in secrets if secret is not None])
+def _target(rows: Rows, row: int) -> Target:
+    secrets = [rows.value(row, 1), rows.value(row, 2)]
+    return Target(rows.text(row, 0), [bytes.fromhex(secret.decode()) for secret in secrets if secret is not None])
 
 
-def _event(rows: Rows, tries: int, delivery: bytes | None) -> Event:
-    kind, changed = rows.text(0, 10), orjson.loads(rows.value(0, 12) or b"[]")
+def _event(rows: Rows, row: int, tries: int, delivery: bytes | None) -> Event:
+    kind, changed = rows.text(row, 10), orjson.loads(rows.value(row, 12) or b"[]")
     return Event(
-        change_no=int(rows.text(0, 7)),
-        type=rows.text(0, 8),
-        at=rows.text(0, 9),
+        change_no=int(rows.text(row, 7)),
+        type=rows.text(row, 8),
+        at=rows.text(row, 9),
         kind=kind,
-        id=rows.text(0, 11),
+        id=rows.text(row, 11),
         changed=[member for member in KINDS[kind].fields if member in changed],
-        document=rows.value(0, 13) or b"null",
+        document=rows.value(row, 13) or b"null",
         tries=tries,
         delivery=uuid7() if delivery is None else UUID(delivery.decode()),
     )

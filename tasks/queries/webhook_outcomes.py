@@ -1,11 +1,13 @@
 """What became of events at webhooks: how far each hook has come, when what has failed is tried again, and when not.
 
-As `webhook_events`, behind nobody's token.
+As `webhook_claims`, behind nobody's token.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from tasks.queries.webhook_events import LEASE_SECONDS, Event, Lease, Queued
+from tasks.queries.webhook_claims import LEASE_SECONDS, Lease, Queued
+from tasks.queries.webhook_events import Event
 from todoproject.database.client.pool import pool
 from todoproject.database.client.statement import Statement
 
@@ -66,6 +68,45 @@ _NOTE = Statement.unfenced(
     """,  # noqa: S608 -- ours
     writes=True,
 )
+# Some that were delivered in their order.
+_COLUMNS = "id, user_id, webhook_id, change_no, type, state, tries, status, duration_ms, tried_at"
+_DELIVERED = """
+    unnest(%(deliveries)s::uuid[], %(numbers)s::bigint[], %(types)s::text[], %(tries)s::integer[],
+           %(statuses)s::integer[], %(durations)s::integer[]) AS done (id, change_no, type, tries, status, duration_ms)
+"""
+_ALSO = """
+    ON CONFLICT (id) DO UPDATE
+       SET state = EXCLUDED.state, tries = EXCLUDED.tries, status = EXCLUDED.status, error = NULL,
+           duration_ms = EXCLUDED.duration_ms, tried_at = EXCLUDED.tried_at, next_try_at = NULL
+"""
+_NOTE_DELIVERED = Statement.unfenced(
+    f"""
+    WITH hook AS (
+        UPDATE webhooks
+           SET position = greatest(%(reached)s::bigint, %(last)s::bigint),
+               tries = 0, delivery_id = NULL, next_try_at = NULL, failing_since = NULL,
+               leased_until = statement_timestamp() + interval '1 second' * %(lasts)s::integer
+         WHERE id = %(hook)s AND lease_no = %(lease)s AND position < %(first)s
+        RETURNING id, user_id)
+    INSERT INTO webhooks_deliveries ({_COLUMNS})
+    SELECT done.id, user_id, hook.id, change_no, type, 'delivered', tries, status, duration_ms, statement_timestamp()
+      FROM hook, {_DELIVERED}
+    {_ALSO}
+    RETURNING id
+    """,  # noqa: S608 -- ours
+    writes=True,
+)
+# The hook was disabled or changed meanwhile. They have reached its receiver all the same, and its owner may know.
+_NOTE_LATE = Statement.unfenced(
+    f"""
+    WITH hook AS MATERIALIZED (SELECT id, user_id FROM webhooks WHERE id = %(hook)s FOR KEY SHARE)
+    INSERT INTO webhooks_deliveries ({_COLUMNS})
+    SELECT done.id, user_id, hook.id, change_no, type, 'delivered', tries, status, duration_ms, statement_timestamp()
+      FROM hook, {_DELIVERED}
+    {_ALSO}
+    """,  # noqa: S608 -- ours
+    writes=True,
+)
 # Where the hook goes elsewhere now, its old address has answered: that says nothing of the new one, which is tried when
 # the lease has ended.
 _NOTE_QUEUED = Statement.unfenced(
@@ -83,6 +124,31 @@ _NOTE_QUEUED = Statement.unfenced(
      WHERE webhook_id = hook.id AND webhooks_deliveries.id = %(delivery)s AND webhooks_deliveries.tries = %(tries)s
        AND state IN ('queued', 'set_aside')
     """,  # noqa: S608 -- ours
+    writes=True,
+)
+_NOTE_QUEUED_DELIVERED = Statement.unfenced(
+    f"""
+    WITH hook AS (
+        UPDATE webhooks SET failing_since = NULL
+         WHERE id = %(hook)s AND user_id = %(user)s AND url = %(url)s
+        RETURNING id)
+    UPDATE webhooks_deliveries
+       SET state = 'delivered', status = done.status, error = NULL, duration_ms = done.duration_ms,
+           tried_at = statement_timestamp(), next_try_at = NULL
+      FROM hook, {_DELIVERED}
+     WHERE webhook_id = hook.id AND webhooks_deliveries.id = done.id AND webhooks_deliveries.tries = done.tries
+       AND state IN ('queued', 'set_aside')
+    """,  # noqa: S608 -- ours
+    writes=True,
+)
+# They were leased, and not tried.
+_PUT_BACK = Statement.unfenced(
+    """
+    UPDATE webhooks_deliveries SET tries = webhooks_deliveries.tries - 1, next_try_at = statement_timestamp()
+      FROM unnest(%(ids)s::uuid[], %(tries)s::integer[]) AS held (id, tries)
+     WHERE webhooks_deliveries.id = held.id AND webhooks_deliveries.tries = held.tries
+       AND state IN ('queued', 'set_aside')
+    """,
     writes=True,
 )
 _GIVE_UP = Statement.unfenced(
@@ -118,6 +184,34 @@ async def note(lease: Lease, event: Event, outcome: Outcome) -> bool:
     return bool(rows) and rows.text(0, 0) == "t" and is_over
 
 
+Delivered = Sequence[tuple[Event, Outcome]]
+
+
+async def note_delivered(lease: Lease, done: Delivered, reached: int, *, ends: bool) -> bool:
+    """Note events that were delivered at their hook's turn; tell whether it is ours still.
+
+    `reached` is how far there is nothing else that the hook wants, 0 where that is not known.
+    `ends`: nothing else waits, and others may have the hook.
+    """
+    first, last = done[0][0].change_no, done[-1][0].change_no
+    values = {"hook": lease.hook, "lease": lease.number, "first": first, "last": last, "reached": reached}
+    values["lasts"] = 0 if ends else LEASE_SECONDS
+    if await pool.execute(_NOTE_DELIVERED, values | _lists(done)):
+        return True
+    await pool.execute(_NOTE_LATE, {"hook": lease.hook} | _lists(done))
+    return False
+
+
+async def note_queued_delivered(leased: Queued, url: str, done: Delivered) -> None:
+    """Note deliveries by themselves of one hook that have reached this URL."""
+    await pool.execute(_NOTE_QUEUED_DELIVERED, {"hook": leased.hook, "user": leased.user, "url": url, **_lists(done)})
+
+
+async def put_back(leased: Sequence[Queued]) -> None:
+    """Let others have deliveries that were not tried."""
+    await pool.execute(_PUT_BACK, {"ids": [one.id for one in leased], "tries": [one.tries for one in leased]})
+
+
 async def note_queued(leased: Queued, url: str, event: Event, outcome: Outcome) -> None:
     """Note what became of a delivery by itself at this URL; a test is not repeated."""
     is_last = event.change_no is None or wait_after(leased.tries) is None
@@ -140,6 +234,17 @@ def _values(event: Event, outcome: Outcome, state: str) -> dict[str, object]:
         "status": outcome.status,
         "error": outcome.error,
         "duration_ms": outcome.milliseconds,
+    }
+
+
+def _lists(done: Delivered) -> dict[str, object]:
+    return {
+        "deliveries": [event.delivery for event, _ in done],
+        "numbers": [event.change_no for event, _ in done],
+        "types": [event.type for event, _ in done],
+        "tries": [event.tries + 1 for event, _ in done],
+        "statuses": [outcome.status for _, outcome in done],
+        "durations": [outcome.milliseconds for _, outcome in done],
     }
 
 

@@ -1,135 +1,141 @@
-"""One request to a receiver: to addresses of the public network only, and no more than it needs to know of the answer.
+"""One request to a receiver, and no more of its answer than we need to know.
 
-The name is resolved once. All addresses must be public, and one of those is connected to, so that a name which means
-something else a moment later leads nowhere; TLS checks the name against the certificate all the same. Redirects are
-not followed. The whole has ten seconds, and the answer 64 KiB.
+Redirects are not followed. The whole has ten seconds, and the answer 64 KiB. A hook's requests go over one connection
+for as long as its receiver keeps it.
 """
 
 import asyncio
-import socket
 import ssl
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from functools import cache
-from ipaddress import ip_address
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import SplitResult
+from uuid import UUID
 
-import certifi
 import httptools
 
 from tasks import webhook_urls
 from tasks.queries.webhook_outcomes import Outcome
+from tasks.webhooks import connections
+from tasks.webhooks.connections import READ_BYTES, Connection, Refused
 
 TIMEOUT_SECONDS = 10.0
 MOST_BYTES = 64 * 1024
-_READ = 16 * 1024
-# A name whose servers do not answer holds a thread for half a minute, three times as long as its delivery has: so three
-# times as many as are delivered to at a time. A thread is made where none is idle.
-_RESOLVERS = 768
+# For so long a connection is kept that nothing is sent over. A receiver closes its own side sooner, or later.
+IDLE_SECONDS = 10.0
 
 
-class Refused(Exception):
-    """Nothing was sent; `code` says why."""
+class Client:
+    """What the requests of one hook go through, one after the other."""
 
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+    def __init__(self) -> None:
+        self._kept: Connection | None = None
 
-
-class _Place(NamedTuple):
-    """Where to connect to."""
-
-    address: str
-    port: int
-
-
-async def post(url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
-    """Send a body to a URL, and return what came of it. Nothing that a receiver does is raised."""
-    started = time.monotonic()
-    answer = _Answer()
-    error = None
-    try:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            await _exchange(url, headers, body, answer)
-    except TimeoutError:
-        error = "timeout"
-    except Refused as refused:
-        error = refused.code
-    except ssl.SSLError:  # before OSError, whose kind it is
-        error = "tls"
-    except (OSError, asyncio.IncompleteReadError):
-        error = "connection"
-    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-        error = "malformed"
-    # Once the head is there, the receiver has said what it has to say, however its body goes on.
-    if answer.status is not None:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """Send a body to a URL, and return what came of it. Nothing that a receiver does is raised."""
+        started = time.monotonic()
+        answer = _Answer()
         error = None
-    elif error is None:
-        error = "malformed" if answer.has_begun else "connection"
-    return Outcome(answer.status, error, round((time.monotonic() - started) * 1000))
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await self._exchange(url, headers, body, answer)
+        except TimeoutError:
+            error = "timeout"
+        except Refused as refused:
+            error = refused.code
+        except ssl.SSLError:  # before OSError, whose kind it is
+            error = "tls"
+        except (OSError, asyncio.IncompleteReadError):
+            error = "connection"
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            error = "malformed"
+        # Once the head is there, the receiver has said what it has to say, however its body goes on.
+        if answer.status is not None:
+            error = None
+        elif error is None:
+            error = "malformed" if answer.has_begun else "connection"
+        return Outcome(answer.status, error, round((time.monotonic() - started) * 1000))
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes, answer: "_Answer") -> None:
+        try:
+            parts = webhook_urls.split(url)
+        except webhook_urls.UrlRefused:
+            raise Refused("url") from None
+        request = _head(parts, headers, len(body)) + body
+        kept = self._kept
+        if kept is not None and kept.leads_to(parts) and await self._ask_again(kept, request, answer):
+            return
+        self.close()
+        await self._ask(await connections.connect(parts), request, answer)
+
+    async def _ask_again(self, kept: Connection, request: bytes, answer: "_Answer") -> bool:
+        """Ask over the connection that is kept; False where its receiver has closed it, as it may at any time."""
+        try:
+            await self._ask(kept, request, answer)
+        except OSError:
+            if answer.has_begun:
+                raise
+        return answer.has_begun
+
+    async def _ask(self, connection: Connection, request: bytes, answer: "_Answer") -> None:
+        self._kept = None
+        try:
+            connection.writer.write(request)
+            await connection.writer.drain()
+            await _read(connection.reader, answer)
+            if answer.is_kept:
+                self._kept = connection
+        finally:
+            if self._kept is None:
+                connection.close()
 
 
-async def _exchange(url: str, headers: Mapping[str, str], body: bytes, answer: "_Answer") -> None:
-    try:
-        parts = webhook_urls.split(url)
-    except webhook_urls.UrlRefused:
-        raise Refused("url") from None
-    places = await _resolve(parts)
-    reader, writer = await _connect(places, parts)
-    try:
-        writer.write(_head(parts, headers, len(body)) + body)
-        await writer.drain()
-        await _read(reader, answer)
-    finally:
-        writer.transport.abort()
+class _Idle(NamedTuple):
+    """A client that nobody has just now."""
+
+    client: Client
+    since: float
 
 
-async def _resolve(parts: SplitResult) -> Sequence[_Place]:
-    """Return the places that a host means, all of which are public, or of a host that is exempt. Raises Refused."""
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    literal = webhook_urls.as_address(host)
-    try:
-        found = [str(literal)] if literal else await _in_thread(host, port)
-    except (socket.gaierror, UnicodeError):
-        raise Refused("name") from None
-    if not webhook_urls.is_exempt(host):
-        for address in found:
-            if not webhook_urls.is_public(ip_address(address)):
-                raise Refused("private")
-    return [_Place(address, port) for address in found]
+class Clients:
+    """A client for each hook, kept between its turns."""
 
+    def __init__(self) -> None:
+        self._idle: dict[UUID, _Idle] = {}  # the one that has waited for longest first
+        self._is_closed = False
 
-async def _in_thread(host: str, port: int) -> list[str]:
-    return await asyncio.get_running_loop().run_in_executor(_resolvers(), _look_up, host, port)
+    @contextmanager
+    def lend(self, hook: UUID) -> Iterator[Client]:
+        """Hand out a client for a hook; it is nobody else's meanwhile."""
+        idle = self._idle.pop(hook, None)
+        client = Client() if idle is None else idle.client
+        try:
+            yield client
+        finally:
+            if self._is_closed or hook in self._idle:
+                client.close()
+            else:
+                self._idle[hook] = _Idle(client, time.monotonic())
 
+    def let_go(self) -> None:
+        """Close what nobody has used for some seconds."""
+        latest = time.monotonic() - IDLE_SECONDS
+        for hook in [hook for hook, idle in self._idle.items() if idle.since < latest]:
+            self._idle.pop(hook).client.close()
 
-def _look_up(host: str, port: int) -> list[str]:
-    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
-
-
-@cache
-def _resolvers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="webhook-names")
-
-
-async def _connect(places: Sequence[_Place], parts: SplitResult) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect to the first of these places that takes it."""
-    context, name = (tls(), parts.hostname) if parts.scheme == "https" else (None, None)
-    for place in places[:-1]:
-        with suppress(OSError):  # refused, and no way there, too
-            return await asyncio.open_connection(place.address, place.port, ssl=context, server_hostname=name)
-    last = places[-1]
-    return await asyncio.open_connection(last.address, last.port, ssl=context, server_hostname=name)
-
-
-@cache
-def tls() -> ssl.SSLContext:
-    """Return what checks certificates and their names, against the authorities that browsers trust."""
-    return ssl.create_default_context(cafile=certifi.where())
+    def close(self) -> None:
+        """Close all; what is lent is closed when it comes back."""
+        self._is_closed = True
+        for idle in self._idle.values():
+            idle.client.close()
+        self._idle.clear()
 
 
 def _head(parts: SplitResult, headers: Mapping[str, str], length: int) -> bytes:
@@ -140,7 +146,6 @@ def _head(parts: SplitResult, headers: Mapping[str, str], length: int) -> bytes:
         "Content-Type": "application/json",
         "Content-Length": str(length),
         "Accept": "*/*",
-        "Connection": "close",
         **headers,
     }
     text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
@@ -151,7 +156,7 @@ async def _read(reader: asyncio.StreamReader, answer: "_Answer") -> None:
     """Read an answer to its end, or as far as anybody reads it."""
     left = MOST_BYTES
     while left > 0 and not answer.is_complete:
-        data = await reader.read(min(left, _READ))
+        data = await reader.read(min(left, READ_BYTES))
         if not data:
             return
         left -= len(data)
@@ -165,6 +170,7 @@ class _Answer:
         self.status: int | None = None  # of the final one, once its head is there (RFC 9110, section 15.2)
         self.has_begun = False
         self.is_complete = False
+        self.is_kept = False  # the connection, for another request
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
@@ -177,5 +183,10 @@ class _Answer:
         if status >= 200 and self.status is None:
             self.status = status
 
+    def on_message_begin(self) -> None:
+        self.is_kept = False  # of what comes unasked nobody knows what it answers
+
     def on_message_complete(self) -> None:
+        is_first = self.status is not None and not self.is_complete
+        self.is_kept = is_first and self._parser.should_keep_alive()
         self.is_complete = self.status is not None

@@ -62,6 +62,19 @@ class Application:
         if workers := self.workers:
             os.kill(random.choice(workers), signal.SIGKILL)
 
+    async def kill_supervisor(self) -> None:
+        """Kill the supervisor alone; its processes notice, and end."""
+        family = processes.descendants(self.supervisor)
+        await asyncio.to_thread(self._server.kill)
+        for process in family:
+            await processes.ended(process)
+
+    def kill_background(self) -> None:
+        """Kill the process that does what nobody waits for; the supervisor starts another."""
+        for process in processes.children(self.supervisor):
+            if "runworker" in processes.command(process):
+                os.kill(process, signal.SIGKILL)
+
     @property
     def workers(self) -> list[int]:
         """The processes that serve: the supervisor's children, but for Python's own and the background's."""

@@ -97,6 +97,31 @@ def test_ticket_that_the_fuzzer_was_given_is_no_made_up_credential() -> None:
     assert is_finding(AuthScenario.NO_AUTH, given)
 
 
+def test_what_was_only_tried_is_neither_made_nor_deleted() -> None:
+    import schemathesis
+    from schemathesis.core.failures import Failure
+    from schemathesis.openapi.checks import EnsureResourceAvailability, UseAfterFree
+
+    from tests.support import fuzzing
+
+    schema = schemathesis.openapi.from_path(DOCUMENT)
+    tried, done = (schema["/v1/tasks/{task_id}"]["DELETE"].Case() for _ in range(2))
+    made, kept = str(uuid.uuid4()), str(uuid.uuid4())
+    fuzzing.after_call(Mock(), tried, Mock(headers={"dry-run": ["true"]}, text=f'{{"id":"{made}"}}'))
+    fuzzing.after_call(Mock(), done, Mock(headers={}, text=f'{{"id":"{kept}"}}'))
+
+    def is_finding(failure: Failure, task_id: str) -> bool:
+        case = schema["/v1/tasks/{task_id}"]["GET"].Case(path_parameters={"task_id": task_id})
+        return fuzzing.filter_failure(Mock(), failure, case, Mock(status_code=200))
+
+    def used(case_id: str) -> Failure:
+        return UseAfterFree(operation="", message="", free="", usage="", deleted_case_id=case_id)
+
+    missing = EnsureResourceAvailability(operation="", message="", created_with="", not_available_with="")
+    assert [is_finding(used(case.id), kept) for case in (tried, done)] == [False, True]
+    assert [is_finding(missing, task_id) for task_id in (made, kept)] == [False, True]
+
+
 @pytest.mark.fuzz
 @pytest.mark.timeout(600)
 def test_fuzzer_finds_nothing(server: Server, tmp_path: Path) -> None:

@@ -17,9 +17,11 @@ from todoproject import settings as settings_module
 
 PAGE = "https://app.example.com"
 EXPOSED = (
-    "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-ID, Affected, Change-No"
+    "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-ID, Affected, Change-No,"
+    " Dry-Run, Preference-Applied"
 )
 ACCEPTED = {"Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "X-Request-ID"}
+ACCEPTED |= {"Prefer", "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"}
 
 
 @pytest_asyncio.fixture

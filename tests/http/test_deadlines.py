@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -142,13 +142,13 @@ async def test_who_takes_next_to_nothing_is_one_who_takes_nothing(size: int, sta
 
 async def test_answers_that_nobody_reads_hold_a_bounded_amount_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """The largest of those that take longer than a minute give way; whoever reads is not disturbed."""
-    shed: Callable[[Any, float], None] = admission.shed
     monkeypatch.setattr(admission, "MAX_UNREAD_BYTES", len(ANSWER) // 2 * 3)
     async with connected(small_buffer=True) as slow, connected(small_buffer=True) as other:
         for line in (slow, other):
             line.later(0)
             await line.send(GET)
-        shed([slow.protocol, other.protocol], slow.clock.now + WRITE_SECONDS / 2)
+            line.later(0)
+        admission.shed(slow.clock.now + WRITE_SECONDS / 2)
         assert not slow.protocol.transport.is_closing()
-        shed([slow.protocol, other.protocol], slow.clock.now + WRITE_SECONDS + 1)
+        admission.shed(slow.clock.now + WRITE_SECONDS + 1)
         assert [line.protocol.transport.is_closing() for line in (slow, other)].count(True) == 1

@@ -2,7 +2,6 @@
 
 import argparse
 import ast
-import json
 import queue
 import random
 import signal
@@ -10,22 +9,25 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+
+import pytest
 
 from tests.mutation import ROOT, python, sql
 from tests.mutation.coverage import Coverage
 from tests.mutation.python import Mutant
+from tests.mutation.report import Report
 from tests.mutation.slot import Slot
 
-PACKAGES = ("todoproject", "accounts", "tasks")
+PACKAGES = ("todoproject", "accounts", "tasks", "doors")
 _NOT_OURS_TO_BREAK = ("__pycache__", "static", "templates")
 # The tests most likely to notice come first, and alone: nearly every break ends there.
 _FIRST, _FIRST_FILES = 40, 4
 # For the first tests of a mutant, and as much again for the rest. What takes longer may hang or only be slow: a person
 # looks at it.
 _SECONDS = 150.0
+_NO_TESTS = pytest.ExitCode.NO_TESTS_COLLECTED  # a file that only plays long
 _NAMED = 400  # with more tests than this their files are named: a command line has an end
 
 
@@ -34,18 +36,20 @@ def main() -> int:
     options = _parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # whoever ends it leaves no server behind
     chosen = sample(find(options.paths or list(PACKAGES)), options.count, options.seed)
+    report = Report(options.json, chosen, goes_on=options.go_on)
     with tempfile.TemporaryDirectory(prefix="todo-mutants-") as folder, ExitStack() as stack:
         Path(folder).chmod(0o755)
         slots = [stack.enter_context(Slot(Path(folder) / str(number))) for number in range(options.jobs)]
         coverage = _coverage(slots[0].project, options)
-        outcomes = Trial(chosen, coverage, options.seconds, options.minutes).run(slots)
-    _report(outcomes, options.json)
-    return 1 if {outcome for _, outcome in outcomes} & {"survived", "not in time"} else 0
+        slots[0].check()
+        Trial(report, coverage, options.seconds, options.minutes).run(slots)
+    report.show()
+    return 1 if report.outcomes & {"survived", "not in time"} else 0
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("paths", nargs="*", help="files or folders to break (todoproject accounts tasks)")
+    parser.add_argument("paths", nargs="*", help="files or folders to break (todoproject accounts tasks doors)")
     parser.add_argument("--count", type=int, default=100, help="the size of the sample (100)")
     parser.add_argument("--seed", type=int, default=1, help="another sample (1)")
     parser.add_argument("--jobs", type=int, default=2, help="how many are tried at once (2)")
@@ -54,6 +58,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--tests", action="append", default=[], help="only these tests; again for more (all but long)")
     parser.add_argument("--coverage", type=Path, help="where it is kept which test reaches what, for the next run")
     parser.add_argument("--json", type=Path, default=Path("mutants.json"), help="where the report goes (mutants.json)")
+    parser.add_argument("--go-on", action="store_true", help="try only what the report of a run that was ended lacks")
     return parser.parse_args()
 
 
@@ -65,24 +70,22 @@ def _coverage(project: Path, options: argparse.Namespace) -> Coverage:
 class Trial:
     """Mutants that wait to be tried, and what has become of the others."""
 
-    def __init__(self, chosen: list[Mutant], coverage: Coverage, seconds: float, minutes: float) -> None:
-        self._chosen, self._coverage, self._seconds = chosen, coverage, seconds
+    def __init__(self, report: Report, coverage: Coverage, seconds: float, minutes: float) -> None:
+        self._report, self._coverage, self._seconds = report, coverage, seconds
         self._until = time.monotonic() + 60 * minutes
         self._waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
-        self._outcomes: list[tuple[Mutant, str]] = []
-        self._lock = threading.Lock()  # coverage's data is SQLite's, which serves one thread at a time
 
-    def run(self, slots: list[Slot]) -> list[tuple[Mutant, str]]:
-        """Try all, as many at once as there are slots; return what became of each, in the order of their files."""
-        for mutant in self._chosen:
+    def run(self, slots: list[Slot]) -> None:
+        """Try all, as many at once as there are slots."""
+        waiting = self._report.waiting()
+        for mutant in waiting:
             self._waiting.put(mutant)
-        tests = {it: self._coverage.tests_of(str(it.path.relative_to(ROOT)), it.line) for it in self._chosen}
+        tests = {it: self._coverage.tests_of(str(it.path.relative_to(ROOT)), it.line) for it in waiting}
         threads = [threading.Thread(target=self._work, args=[slot, tests], daemon=True) for slot in slots]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return sorted(self._outcomes, key=lambda tried: (tried[0].path, tried[0].start))
 
     def _work(self, slot: Slot, tests: dict[Mutant, list[str]]) -> None:
         while not self._waiting.empty():
@@ -92,25 +95,18 @@ class Trial:
                 return
             began = time.monotonic()
             outcome = self._try(slot, mutant, tests[mutant]) if began < self._until else "not tried"
-            self._tell(mutant, outcome, time.monotonic() - began)
+            self._report.add(mutant, outcome, time.monotonic() - began)
 
     def _try(self, slot: Slot, mutant: Mutant, tests: list[str]) -> str:
-        """Return "noticed", "survived", "not in time" or, where no test reaches the line, "not covered"."""
-        count = _FIRST if "::" in "".join(tests) else _FIRST_FILES
+        """Return "noticed", "survived", "not in time" or, where no test is about it, "not covered"."""
+        count = _FIRST if "::" in "".join(tests[:1]) else _FIRST_FILES
         rest = tests[count:]
         files = sorted({test.partition("::")[0] for test in rest})
         for part in (tests[:count], rest if len(rest) <= _NAMED else files):
             code = slot.try_tests(mutant, part, self._seconds) if part else 0
-            if code != 0:
+            if code not in (0, _NO_TESTS):
                 return "not in time" if code is None else "noticed"
         return "survived" if tests else "not covered"
-
-    def _tell(self, mutant: Mutant, outcome: str, seconds: float) -> None:
-        with self._lock:
-            self._outcomes.append((mutant, outcome))
-            where = f"{mutant.path.relative_to(ROOT)}:{mutant.line}"
-            number = f"{len(self._outcomes)} of {len(self._chosen)}"
-            print(f"{number}: {outcome}, {seconds:.0f} s, {where}: {mutant.rule}", flush=True)
 
 
 def find(paths: list[str]) -> list[Mutant]:
@@ -144,20 +140,6 @@ def sample(mutants: list[Mutant], count: int, seed: int) -> list[Mutant]:
     rounds = max(map(len, by_rule.values()), default=0)
     in_turn = [group[number] for number in range(rounds) for group in by_rule.values() if number < len(group)]
     return sorted(in_turn[:count], key=lambda mutant: (mutant.path, mutant.start))
-
-
-def _report(outcomes: list[tuple[Mutant, str]], path: Path) -> None:
-    lines = [
-        {"file": str(mutant.path.relative_to(ROOT)), "line": mutant.line, "rule": mutant.rule,
-         "old": mutant.old, "new": mutant.new, "outcome": outcome}
-        for mutant, outcome in outcomes
-    ]  # fmt: skip
-    path.write_text(json.dumps(lines, indent=1, ensure_ascii=False) + "\n")
-    for line in lines:
-        if line["outcome"] != "noticed":
-            print(f"\n{line['outcome']}: {line['file']}:{line['line']}: {line['rule']}")
-            print(f"  - {line['old']}\n  + {line['new']}")
-    print("\n" + ", ".join(f"{count} {outcome}" for outcome, count in Counter(o for _, o in outcomes).items()))
 
 
 if __name__ == "__main__":

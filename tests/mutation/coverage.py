@@ -1,13 +1,17 @@
 """Which tests reach a line: coverage counts them once, test by test, and every mutant is tried with its own."""
 
+import ast
+import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 
 from coverage import CoverageData
+
+from tests.mutation import ROOT
 
 # A migration runs before the first test, in nobody's name. These are the ones that what it makes must answer to, the
 # quick and telling ones first.
@@ -33,6 +37,8 @@ MIGRATIONS_TESTS = (
     "tasks/test_trash.py",
     "database/test_migrations.py",
 )
+# Of the tests that reach a file at all, besides those about it: enough to notice, few enough to end.
+_MOST_OF_A_FILE = 200
 
 
 class Coverage:
@@ -61,11 +67,30 @@ class Coverage:
         return cls.read(kept)
 
     def tests_of(self, file: str, line: int) -> list[str]:
-        """Return the tests that reach a line, those first that most likely notice it; none where no test does."""
+        """Return the tests that may notice a break of a line, the likeliest first; none where there is no such test.
+
+        Coverage says who reaches a line inside a function. A line outside runs in the name of whoever imports the file
+        first, and a line that only other processes or a table's later cases reach seems to run in nobody's: these two
+        get the tests of their whole file.
+        """
         if "migrations" in file:
             return [f"tests/{name}" for name in MIGRATIONS_TESTS]
         lines = self._data.contexts_by_lineno(self._files.get(file, file))
-        tests = {_test(context) for context in lines.get(line, []) if context}
+        statement = _statement(ROOT / file, line)
+        reaching = {_test(context) for part in statement for context in lines.get(part, []) if context}
+        return self._ranked(reaching, file) if reaching else self._tests_of_file(file, lines)
+
+    def _tests_of_file(self, file: str, lines: dict[int, list[str]]) -> list[str]:
+        """Return the files of tests that name the file, whole, then the tests that reach any of its lines."""
+        named = [test for test, text in _texts().items() if _names(text, file) or _is_about_module(test, file)]
+        reaching = {_test(context) for contexts in lines.values() for context in contexts if context}
+        others = {test for test in reaching if test.partition("::")[0] not in named}
+        return (
+            sorted(named, key=lambda test: (not _is_about_module(test, file), test))
+            + (self._ranked(others, file)[:_MOST_OF_A_FILE])
+        )
+
+    def _ranked(self, tests: set[str], file: str) -> list[str]:
         return sorted(tests, key=lambda test: (not _is_about(test, file), self._reach[test], test))
 
     @cached_property
@@ -87,4 +112,51 @@ def _is_about(test: str, file: str) -> bool:
     """Tell whether a test has a module's name, or lies in its room."""
     path = Path(file)
     room = next((part for part in path.parts if part not in ("todoproject", "queries", "api", "client")), "")
-    return path.stem.rstrip("s") in Path(test.partition("::")[0]).stem or test.startswith(f"tests/{room}/")
+    return _is_about_module(test, file) or test.startswith(f"tests/{room}/")
+
+
+def _is_about_module(test: str, file: str) -> bool:
+    return Path(file).stem.rstrip("s") in Path(test.partition("::")[0]).stem
+
+
+def _names(text: str, file: str) -> bool:
+    """Tell whether a file of tests imports a module, or runs the command that it is."""
+    module = Path(file).with_suffix("")
+    package, name = ".".join(module.parts[:-1]), module.name
+    if module.parent.name == "commands":
+        return re.search(rf'["\s]{name}["\s]', text) is not None
+    if name == "__init__":
+        return f"from {package} import" in text
+    return f"{package}.{name}" in text or re.search(rf"from {re.escape(package)} import .*\b{name}\b", text) is not None
+
+
+@cache
+def _texts() -> dict[str, str]:
+    """Return the text of every file of tests, by its path."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return {file.relative_to(ROOT).as_posix(): file.read_text("utf-8") for file in files}
+
+
+def _statement(path: Path, line: int) -> range:
+    """Return the lines up to this one of the statement that it is in; none outside of every function.
+
+    The lines of a text that spans several are reached with its first.
+    """
+    inside = [it for it in _statements(path) if it.lineno <= line <= (it.end_lineno or it.lineno)]
+    return range(max(it.lineno for it in inside), line + 1) if inside else range(0)
+
+
+@cache
+def _statements(path: Path) -> list[ast.stmt]:
+    """Return every statement of the functions of a file; what is not there has none."""
+    if not path.exists():
+        return []
+    return list(_inside(ast.parse(path.read_text("utf-8")), in_function=False))
+
+
+def _inside(node: ast.AST, *, in_function: bool) -> Iterator[ast.stmt]:
+    for child in ast.iter_child_nodes(node):
+        inside = in_function or (isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and child in node.body)
+        if inside and isinstance(child, ast.stmt):
+            yield child
+        yield from _inside(child, in_function=inside)

@@ -1,16 +1,35 @@
 """The bench's arithmetic, on small real input: what a number in a report means must not depend on trust."""
 
+import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import check, dataset, goals, load, migrate, operations, options, peers, profile, ratios, report, tables
+from bench import (
+    building,
+    check,
+    dataset,
+    goals,
+    limit,
+    load,
+    migrate,
+    operations,
+    options,
+    peers,
+    profile,
+    ratios,
+    report,
+    tables,
+)
 from bench.dataset import Sizes
 from bench.errors import BenchError
+from bench.goal import Goal
+from bench.limit import Sent
 from bench.load import Load
 from bench.operations import Target, Targets
 from bench.peers import Credentials
@@ -53,7 +72,7 @@ def run(**parts: Any) -> dict[str, Any]:
     }
 
 
-def found_goals(results: dict[str, Any]) -> dict[str, goals.Goal]:
+def found_goals(results: dict[str, Any]) -> dict[str, Goal]:
     return {goal.name: goal for goal in goals.goals(results)}
 
 
@@ -138,6 +157,26 @@ def test_the_data_is_as_large_as_asked_and_spread_over_all_owners() -> None:
     assert not any(row["due_on"] != r"\N" and row["due_at"] != r"\N" for row in rows), "one due date at most"
 
 
+def test_write_is_taken_from_the_log_with_its_begin_and_commit() -> None:
+    """With the BEGIN of the next one at its end, pgbench would stop."""
+    write = [
+        "LOG:  execute <unnamed>: BEGIN ISOLATION LEVEL READ COMMITTED",
+        "LOG:  execute a: SELECT todo.open_request($1, '{}', true)",
+        "DETAIL:  Parameters: $1 = 'it''s', $2 = NULL",
+        "LOG:  execute b: INSERT INTO tasks DEFAULT VALUES",
+        "LOG:  execute <unnamed>: COMMIT",
+    ]
+    read = ["LOG:  execute c: SELECT todo.open_request('x', '{}', false)", "LOG:  execute d: SELECT 1"]
+    found = limit.messages([*write, *read, *write])
+
+    assert [len(message) for message in found] == [4, 2, 4]
+    assert found[0] == found[2]
+    assert found[0][:2] == [
+        Sent("BEGIN ISOLATION LEVEL READ COMMITTED"),
+        Sent("SELECT todo.open_request($1, '{}', true)", ["it's", None]),
+    ]
+
+
 # --- Ratios ---------------------------------------------------------------------------------------
 
 
@@ -166,7 +205,7 @@ def test_a_cell_with_errors_counts_in_no_figure() -> None:
 
 def test_what_was_not_measured_is_none_and_no_zero() -> None:
     assert ratios.series([], "ours", "get", 32, "p99_ms").spread() is None
-    assert goals.Goal("nothing", 5, True, None).is_met is None
+    assert Goal("nothing", 5, True, None).is_met is None
 
 
 def test_goals_look_at_the_right_side_of_their_bounds() -> None:
@@ -178,6 +217,32 @@ def test_goals_look_at_the_right_side_of_their_bounds() -> None:
     assert found["get, 32 conn.: p99 to the peer's"].is_met, "10 ms to 90 ms"
     assert found["get, 32 conn.: CPU to the floor's"].is_met is False, "100 µs to 40 µs"
     assert found["memory per worker (RSS) to the peer's"].measured == ratios.Spread(0.5, 0.5, 0.5)
+
+
+def test_database_is_judged_by_what_was_saved_since_the_goal_was_set() -> None:
+    """Then it was 189 µs beside Fastify's 83; on a machine twice as slow a third less is 252 beside 166."""
+    cells = [
+        cell("ours", server_cpu_us=300.0, database_cpu_us=252.0),
+        cell("fastify", server_cpu_us=600.0, database_cpu_us=166.0),
+        cell("sqlmodel", server_cpu_us=5000.0, database_cpu_us=520.0),
+    ]
+    found = found_goals(run(compare={"cells": cells, "limits": [], "memory": {}, "memory_at_end": {}}))
+
+    database = found["get, 32 conn.: database CPU to before, by Fastify's"]
+    assert database.measured is not None
+    assert (database.measured.median, database.is_met) == (pytest.approx(252 / 378), False)
+    process = found["get, 32 conn.: process CPU to Fastify's"]
+    both = found["get, 32 conn.: process and database CPU to SQLModel's"]
+    assert (process.measured, process.is_met) == (ratios.Spread(0.5, 0.5, 0.5), True)
+    assert (both.measured, both.is_met) == (ratios.Spread(0.1, 0.1, 0.1), True), "552 µs to 5,520"
+
+
+def test_mix_is_the_first_goal_beside_node() -> None:
+    cells = [cell(peer, operation="mix", requests_per_second=rate) for peer, rate in (("ours", 80), ("fastify", 100))]
+    results = run(compare={"cells": cells, "limits": [], "memory": {}, "memory_at_end": {}})
+    first = next(goal for goal in goals.goals(results) if goal.measured)
+
+    assert (first.name, first.is_met) == ("mix, 32 conn.: requests/s to Fastify's", False)
 
 
 def test_a_batch_is_compared_by_the_tasks_it_makes() -> None:
@@ -239,7 +304,8 @@ def test_the_block_in_the_readme_is_made_of_the_results(tmp_path: Path) -> None:
     block = report.markdown(run(), [tmp_path / "requests.svg"])
 
     assert "| get | 5 (5–5) | 6 (6–6) | 9 (9–9) | 2.5 (2.5–2.5) |" in block
-    assert "7 of 8 goals are met" in block
+    assert "7 of 9 goals are met" in block
+    assert "| get | ours | 100 (100–100) | 50 (50–50) | 150 (150–150) | 500 (500–500) |" in block, "PostgreSQL's apart"
     assert "| get, 32 conn.: CPU to the floor's | ≤ 2 | 2.5 (2.5–2.5) | **missed** |" in block
 
 
@@ -273,6 +339,48 @@ def test_the_generator_is_said_to_be_no_bottleneck_by_figures() -> None:
         "load generator: at most 25% of one processor; 7 µs for an empty answer, of which there are 40,000/s,"
         " and at most 100/s of the others"
     )
+
+
+# --- Peers that are no Python ---------------------------------------------------------------------
+
+
+def test_who_cannot_be_built_here_is_left_out_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    told: list[str] = []
+
+    assert building.available([peers.FASTIFY, peers.OURS, peers.GO], told.append) == [peers.OURS]
+    assert told[0].startswith("Fastify is left out: node and npm not found (Node 20 or newer: apt install nodejs npm")
+    assert told[1].startswith("Go + pgx is left out: go not found (apt install golang-go golang-github-jackc-pgx")
+    with pytest.raises(BenchError, match="none of these peers"):
+        building.available([peers.GO], told.append)
+
+
+def test_a_build_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    builds = [peers.Build(folder=tmp_path, programs=[name], command=[name], hint="hint") for name in ("true", "false")]
+    good, bad = (replace(peers.GO, build=build) for build in builds)
+    told: list[str] = []
+
+    assert building.available([peers.OURS, good, bad], told.append) == [peers.OURS, good]
+    assert [line.partition(":")[2] for line in told] == [" false failed (hint): "]
+
+
+def test_what_is_built_is_built_again_only_when_its_source_is_newer(tmp_path: Path) -> None:
+    build = peers.Build(folder=tmp_path, programs=[], command=["false"], hint="", made="made", source="source")
+    for name, seconds in (("source", 100), ("made", 200)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (seconds, seconds))
+    peer = replace(peers.GO, build=build)
+
+    assert building.available([peer], print) == [peer]
+    os.utime(tmp_path / "source", (300, 300))
+    with pytest.raises(BenchError):
+        building.available([peer], print)
+
+
+def test_drivers_that_read_no_url_get_its_parts() -> None:
+    found = peers.PLAIN_FAMILY.environment("postgresql://app@/fastify?host=%2Frun%2Fa%20b")
+
+    assert (found["PGHOST"], found["PGUSER"], found["PGDATABASE"]) == ("/run/a b", "app", "fastify")
 
 
 # --- Profile, check, command line -----------------------------------------------------------------

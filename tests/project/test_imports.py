@@ -46,7 +46,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("todoproject.urls", "todoproject.templatetags", "todoproject.formats"),
     # Nothing but the composition root knows a door; a door knows the operations that it leads to.
     ("doors.addresses",),
-    ("doors.todoist", "doors.calendar", "doors.todobackend"),
+    ("doors.todoist", "doors.mcp", "doors.calendar", "doors.todobackend"),
     ("doors",),
     ("todoproject.asgi",),
     ("manage",),
@@ -62,6 +62,7 @@ SPEAKS_HTTP = {
     "todoproject.pages",
     "doors.addresses",
     "doors.todoist",
+    "doors.mcp",
     "doors.calendar",
     "doors.todobackend",
 }

@@ -1,6 +1,7 @@
 """The tool that breaks the code on purpose makes the breaks that it says, and only such as can be run."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from tests.mutation import python, sql
 from tests.mutation.__main__ import find, sample
 from tests.mutation.coverage import MIGRATIONS_TESTS, Coverage
 from tests.mutation.python import Mutant
+from tests.mutation.report import NOT_TRIED, Report
+from tests.mutation.slot import Slot
 from tests.support.processes.servers import ROOT
 
 
@@ -64,22 +67,100 @@ def test_what_migrations_make_answers_to_tests_that_are_there() -> None:
     assert [name for name in MIGRATIONS_TESTS if not (ROOT / "tests" / name).exists()] == []
 
 
-def test_of_the_tests_that_reach_a_line_those_about_it_come_first(tmp_path: Path) -> None:
-    data = CoverageData(str(tmp_path / "coverage"))
-    file = "tasks/queries/pages.py"
-    for context, others in (
-        ("tests/product/test_fence.py::test_wide[a|b]|run", range(50)),
-        ("tests/product/test_matrix.py::test_narrow|run", range(2)),
-        ("tests/tasks/test_lists.py::test_pages|run", range(90)),
-    ):
+PAGES = "tasks/queries/pages.py"
+
+
+def line_of(file: str, text: str) -> int:
+    """Return the number of the first line of a file with this text."""
+    lines = (ROOT / file).read_text("utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+def reached(folder: Path, lines: dict[str, list[int]], others: dict[str, int] | None = None) -> Coverage:
+    """Say that each of these tests reaches these lines of PAGES, and so many elsewhere."""
+    data = CoverageData(str(folder / "coverage"))
+    for context, numbers in lines.items():
         data.set_context(context)
-        data.add_lines({file: [7], "tasks/models.py": others})
+        data.add_lines({PAGES: numbers, "tasks/models.py": range((others or {}).get(context, 0))})
+    return Coverage(data)
 
-    coverage = Coverage(data)
 
-    names = [test.rpartition("::")[2] for test in coverage.tests_of(file, 7)]
+def test_of_the_tests_that_reach_a_line_those_about_it_come_first(tmp_path: Path) -> None:
+    line = line_of(PAGES, "return F(self.column).desc()")
+    others = {
+        "tests/product/test_fence.py::test_wide[a|b]|run": 50,
+        "tests/product/test_matrix.py::test_narrow|run": 2,
+        "tests/tasks/test_lists.py::test_pages|run": 90,
+    }
+
+    coverage = reached(tmp_path, {context: [line] for context in others}, others)
+
+    names = [test.rpartition("::")[2] for test in coverage.tests_of(PAGES, line)]
     assert names == ["test_pages", "test_narrow", "test_wide"]
-    assert coverage.tests_of(file, 8) == []
+
+
+def test_text_of_several_lines_is_reached_with_its_first(tmp_path: Path) -> None:
+    file = tmp_path / "spanning.py"
+    file.write_text('def f():\n    a = 1\n    return """\n    SELECT 1\n    FROM a"""\n')
+    data = CoverageData(str(tmp_path / "coverage"))
+    for context, number in (("tests/tasks/test_lists.py::test_a|run", 2), ("tests/tasks/test_lists.py::test_b|run", 3)):
+        data.set_context(context)
+        data.add_lines({str(file): [number]})
+
+    assert Coverage(data).tests_of(str(file), 5) == ["tests/tasks/test_lists.py::test_b"]
+
+
+def test_line_outside_a_function_has_the_tests_of_its_file(tmp_path: Path) -> None:
+    """It runs once, in the name of whoever imports the file first."""
+    line, inside = line_of(PAGES, "_LIMIT = "), line_of(PAGES, "return F(self.column).desc()")
+    first, later = "tests/product/test_fence.py::test_first|run", "tests/tasks/test_lists.py::test_later|run"
+
+    tests = reached(tmp_path, {first: [line], later: [inside]}).tests_of(PAGES, line)
+
+    assert "tests/tasks/test_lists.py::test_later" in tests
+
+
+def test_line_that_nobody_seems_to_reach_has_the_tests_that_name_its_file(tmp_path: Path) -> None:
+    """Coverage does not count a table's later cases, nor what only other processes run."""
+    command = "todoproject/management/commands/reencrypt.py"
+    nobody = Coverage(CoverageData(str(tmp_path / "coverage")))
+
+    assert "tests/accounts/test_secret_keys.py" in nobody.tests_of(command, line_of(command, "def handle"))
+    assert "tests/openapi/test_openapi.py" in nobody.tests_of("todoproject/openapi/document.py", 1)
+    assert nobody.tests_of("todoproject/database/client/pool.py", 1)[0] == "tests/database/test_pool.py"
+
+
+@pytest.mark.slow
+def test_unbroken_copy_passes_and_a_broken_one_does_not(tmp_path: Path) -> None:
+    """Whatever keeps tests from running at all would be taken for breaks that were noticed."""
+    tmp_path.chmod(0o755)
+    path = ROOT / "accounts/addresses.py"
+    broken = [it for it in python.mutants(path) if it.rule == "not left out"]
+    with Slot(tmp_path / "slot") as slot:
+        slot.check()
+        assert [slot.try_tests(mutant, ["tests/accounts/test_addresses.py"], 60) for mutant in broken[:1]] == [1]
+
+
+def test_run_that_was_ended_goes_on(tmp_path: Path) -> None:
+    chosen = find([PAGES])[:4]
+    path = tmp_path / "mutants.json"
+    ended = Report(path, chosen)
+    ended.add(chosen[0], "noticed", 1)
+    ended.add(chosen[1], "survived", 1)
+    ended.add(chosen[2], NOT_TRIED, 0)
+
+    assert Report(path, chosen, goes_on=True).waiting() == chosen[2:]
+    assert Report(path, chosen, goes_on=True).outcomes == {"noticed", "survived", NOT_TRIED}
+    assert Report(path, chosen).waiting() == chosen
+
+
+def test_break_elsewhere_than_the_reports_is_tried_anew(tmp_path: Path) -> None:
+    """Who has edited the file since has another one before them."""
+    mutant = find([PAGES])[0]
+    Report(tmp_path / "mutants.json", [mutant]).add(mutant, "noticed", 1)
+    moved = replace(mutant, start=mutant.start + 1)
+
+    assert Report(tmp_path / "mutants.json", [moved], goes_on=True).waiting() == [moved]
 
 
 def test_sample_is_the_same_for_the_same_seed_and_takes_of_every_rule() -> None:

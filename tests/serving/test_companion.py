@@ -98,12 +98,13 @@ def test_one_that_cannot_be_started_is_tried_later(
 class Held:
     """A connection, as far as it is asked here."""
 
-    held_bytes = 0
+    held_bytes = unread_bytes = 0
     is_reserved = False
     address = ""
 
     def __init__(self, port: int) -> None:
         self.client = ("192.0.2.1", port)
+        self.number = port
 
 
 def test_a_stream_does_not_count_against_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,3 +119,20 @@ def test_a_stream_does_not_count_against_its_address(monkeypatch: pytest.MonkeyP
         for connection in (first, second):
             admission.leave(connection)  # type: ignore[arg-type]
     assert "192.0.2.1" not in admission._by_address
+
+
+def test_each_check_looks_at_whoever_answers_and_at_some_of_the_streams() -> None:
+    """Ten thousand streams took a third of a check's second; each still has its turn."""
+    streams, ordinary = [Held(port) for port in range(20)], Held(20)
+    for connection in (*streams, ordinary):
+        admission.enter(connection)  # type: ignore[arg-type]  # as above
+    try:
+        for connection in streams:
+            admission.exempt(connection)  # type: ignore[arg-type]
+        checks = [set(admission.due(check)) & {*streams, ordinary} for check in range(admission.STREAM_TURNS)]
+    finally:
+        for connection in (*streams, ordinary):
+            admission.leave(connection)  # type: ignore[arg-type]
+    assert all(ordinary in check and len(check) == 3 for check in checks)
+    assert set().union(*checks) == {*streams, ordinary}
+    assert not {*streams, ordinary} & {each for check in range(10) for each in admission.due(check)}

@@ -5,10 +5,23 @@ from urllib.parse import unquote
 
 from schemathesis import Case, HookContext, Response, hook
 from schemathesis.core.failures import Failure
-from schemathesis.openapi.checks import AuthScenario
+from schemathesis.openapi.checks import AuthScenario, EnsureResourceAvailability, UseAfterFree
 
 # 32 bytes in base64: nobody hits upon one by trying strings.
 _TICKET = re.compile(r"[\w-]{43}", re.ASCII)
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+# Of dry runs: the cases, and the ids in their answers. What they made is not there, and what they deleted is.
+_tried: set[str] = set()
+_provisional: set[str] = set()
+
+
+@hook
+def after_call(context: HookContext, case: Case, response: Response) -> None:
+    """Remember what was only tried."""
+    if "dry-run" in response.headers:
+        _tried.add(case.id)
+        _provisional.update(_ID.findall(response.text))
 
 
 @hook
@@ -18,11 +31,22 @@ def filter_failure(context: HookContext, failure: Failure, case: Case, response:
     `/v1/tasks/{task_id}` with `batch` for an id is `/v1/tasks/batch`, and OpenAPI matches paths without parameters
     first (3.1, 4.8.8.2): it is that path's answer, which takes no GET, and no answer of the operation under test.
 
-    And drop `made-up credentials are let in` where they are a ticket that the fuzzer was given itself.
+    And drop `made-up credentials are let in` where they are a ticket that the fuzzer was given itself; and that what
+    was made is not there, or what was deleted is, where it was a dry run that did so.
     """
+    if has_only_been_tried(failure, case):
+        return False
     if getattr(failure, "scenario", None) == AuthScenario.GENERATED_AUTH and has_found_a_ticket(case):
         return False
     return response.status_code != 405 or not is_another_path(case)
+
+
+def has_only_been_tried(failure: Failure, case: Case) -> bool:
+    """Tell whether what is missing or still there was made or deleted in a dry run."""
+    if isinstance(failure, UseAfterFree):
+        return failure.deleted_case_id in _tried
+    ids = {str(value) for value in (case.path_parameters or {}).values()}
+    return isinstance(failure, EnsureResourceAvailability) and bool(ids & _provisional)
 
 
 def has_found_a_ticket(case: Case) -> bool:

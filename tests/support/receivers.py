@@ -35,13 +35,17 @@ class Received:
 
 @dataclass
 class Receiver:
-    """What listens at `url`. Each request is answered by the next of `answers`, and then by `otherwise`."""
+    """What listens at `url`. Each request is answered by the next of `answers`, and then by `otherwise`.
+
+    It ends each connection behind its answer, unless it `keeps` them: then it waits for another request.
+    """
 
     port: int
     scheme: str = "http"
     otherwise: Behaviour = OK
     answers: list[Behaviour] = field(default_factory=list)
     requests: list[Received] = field(default_factory=list)
+    keeps: bool = False
     connections: int = 0
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -66,20 +70,26 @@ class Receiver:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         with suppress(ConnectionError, asyncio.IncompleteReadError):
-            request = await _request(reader)
-            behaviour = self.answers.pop(0) if self.answers else self.otherwise
-            self.requests.append(request)
-            async with self.arrived:
-                self.arrived.notify_all()
-            if isinstance(behaviour, bytes):
-                writer.write(behaviour)
-                await writer.drain()
-            else:
-                await behaviour(writer)
+            await self._answer(reader, writer)
+            while self.keeps:
+                await self._answer(reader, writer)
         writer.close()
 
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await read_request(reader)
+        behaviour = self.answers.pop(0) if self.answers else self.otherwise
+        self.requests.append(request)
+        async with self.arrived:
+            self.arrived.notify_all()
+        if isinstance(behaviour, bytes):
+            writer.write(behaviour)
+            await writer.drain()
+        else:
+            await behaviour(writer)
 
-async def _request(reader: asyncio.StreamReader) -> Received:
+
+async def read_request(reader: asyncio.StreamReader) -> Received:
+    """Return the next request. Raises IncompleteReadError where there is none."""
     head, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     body = await reader.readexactly(int(headers["content-length"]))

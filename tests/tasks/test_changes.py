@@ -1,19 +1,25 @@
 """GET /v1/changes: what has changed since a cursor, and when a cursor is too old. As a whole: test_changes_model.py."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+import pytest_asyncio
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.test import override_settings
 
-from tasks.queries import cursors
+from accounts import tokens
+from tasks.queries import cursors, feed, live
 from tasks.queries.cursors import Position
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
 from tests.support.staff import in_thread
+from todoproject.database.client.pool import Pool
+from todoproject.database.client.statement import Credentials, Statement
 
 
 async def changes(person: Person, cursor: str | None = None, **parameters: Any) -> dict[str, Any]:
@@ -274,6 +280,71 @@ def test_the_command_resets_everybody(orm: None, capsys: pytest.CaptureFixture[s
             before = after
         transaction.set_rollback(True)
     assert capsys.readouterr().out == f'{{"accounts": {len(before)}}}\n' * 2
+
+
+# --- What it costs --------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture
+async def session(app: httpx.ASGITransport, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
+    """The only connection that changes are read by."""
+    single = Pool()
+    with override_settings(DATABASE_POOL_SIZE=1):
+        await single.open()
+        monkeypatch.setattr("todoproject.database.client.pool.pool", single)
+        monkeypatch.setattr("tasks.queries.live.pool", single)
+        yield single
+    await single.close()
+
+
+async def plans(session: Pool, statement: Statement) -> tuple[int, int]:
+    """Return how often a statement was executed by a plan that is kept, and by one made for its parameters."""
+    counted = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE name = %(name)s"
+    rows = await session.execute(Statement.unfenced(counted), {"name": statement.query.name.decode()})
+    return (int(rows.text(0, 0)), int(rows.text(0, 1))) if len(rows) else (0, 0)
+
+
+async def test_a_poll_that_finds_nothing_looks_at_no_rows(alice: Person, session: Pool) -> None:
+    await alice.task()
+    end = (await changes(alice, "now"))["next_cursor"]
+
+    for _ in range(3):
+        page = await changes(alice, end)
+        assert (page["items"], page["has_more"]) == ([], False)
+        end = page["next_cursor"]
+
+    assert await plans(session, feed.page(101)) == (0, 0)
+    await alice.task()
+    assert len((await changes(alice, end))["items"]) == 1
+
+
+async def test_who_is_behind_is_not_asked_twice_whether_there_is_more(alice: Person, session: Pool) -> None:
+    for number in range(7):
+        await alice.task(f"Task {number}")
+
+    assert len(await all_changes(alice, limit=2)) == 7
+
+    assert await plans(session, feed.numbers()) == (0, 0)
+    assert sum(await plans(session, feed.page(3))) == 4
+
+
+async def test_the_plan_of_a_page_is_kept(alice: Person, session: Pool) -> None:
+    """PostgreSQL plans the first five times; to plan a page takes longer than to read it."""
+    execute(
+        "INSERT INTO tasks (key, id, user_id, title)"
+        " SELECT made, made, %s, 'Task' FROM (SELECT gen_random_uuid() AS made FROM generate_series(1, 3000)) AS many",
+        alice.id,
+    )
+    execute("ANALYZE tasks")
+    end = (await changes(alice, "now"))["next_cursor"]
+    position, credentials = cursors.read(end, feed.MADE_FOR), Credentials(tokens.digest(alice.token))
+
+    for number in range(1, 21):
+        await alice.task(f"Task {number}")
+        assert len((await changes(alice, end, limit=500))["items"]) == number
+        assert len((await live.page(credentials, position)).events) == number
+
+    assert await plans(session, feed.page(501)) == await plans(session, live._page()) == (15, 5)
 
 
 # --- The fence ------------------------------------------------------------------------------------

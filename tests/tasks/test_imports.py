@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from accounts import tokens
 from tasks.formats import todotxt
+from tasks.formats.items import Contents
 from tasks.queries.exports import export_items
-from tasks.queries.imports import Report, import_items
+from tasks.queries.imports import Report, import_contents
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
-from todoproject.database.client.pool import pool
 from todoproject.database.client.statement import Credentials
 
 
@@ -27,8 +27,8 @@ def credentials(person: Person) -> Credentials:
 
 
 async def bring(person: Person, *lines: str, zone: str = "UTC", **options: Any) -> Report:
-    items, told = todotxt.parse("\n".join(lines).encode())
-    return await import_items(pool, credentials(person), items, told, ZoneInfo(zone), source="todo.txt", **options)
+    contents = Contents(*todotxt.parse("\n".join(lines).encode()))
+    return await import_contents(credentials(person), contents, ZoneInfo(zone), source="todo.txt", **options)
 
 
 async def lines_of(person: Person, zone: str = "UTC") -> list[str]:
@@ -163,7 +163,8 @@ async def test_task_is_as_old_as_its_file_says_and_no_newer_than_now(alice: Pers
     assert before <= made["Last"] <= datetime.fromisoformat(found["Last"]["updated_at"]) <= datetime.now(UTC)
     assert made["Today"] <= datetime.now(UTC)
     exported = await lines_of(alice, zone)
-    assert [line.split(" uuid:")[0] for line in exported[:4]] == [line.split(" uuid:")[0] for line in lines[:4]]
+    made_then = [line.split(" uuid:")[0] for line in exported]
+    assert {line.split(" uuid:")[0] for line in lines[:4]} <= {*made_then}
     assert [notice.code for notice in (await bring(alice, *lines, zone=zone)).changed] == ["not-kept"]
     # It never changes after, and no client says it.
     moved = await bring(alice, lines[0].replace("2020-02-29", "2021-01-01"), zone=zone)
@@ -265,7 +266,11 @@ async def test_parents_come_first_wherever_they_stand(alice: Person) -> None:
     report = await bring(alice, *lines)
 
     assert counts(report) == (5, 0, 0, 0)
-    assert [(notice.line, notice.code) for notice in report.changed] == [(5, "copied"), (4, "no-parent")]
+    assert [(notice.line, notice.code) for notice in report.changed] == [
+        (5, "copied"),
+        (4, "no-parent"),
+        (2, "parent-list"),
+    ]
     found = await tasks_of(alice)
     assert found["low"]["parent_id"] == found["middle"]["id"]
     assert found["middle"]["parent_id"] == found["top"]["id"]
@@ -276,10 +281,10 @@ async def test_parents_come_first_wherever_they_stand(alice: Person) -> None:
     )
     assert [notice.code for notice in circle.changed] == ["circle", "circle"]
     deep = [f"{number} uuid:{number:032x} parent:{number - 1:032x}" for number in range(1, 8)]
-    assert [notice.code for notice in (await bring(alice, *deep)).left_out] == [
-        "tasks_parent_depth",
-        "tasks_parent_exists",
-    ]
+    told = (await bring(alice, *deep)).changed
+    assert [(notice.line, notice.code) for notice in told] == [(1, "no-parent"), (6, "too-deep"), (7, "too-deep")]
+    found = await tasks_of(alice)
+    assert [found[name]["parent_id"] for name in "567"] == [found["4"]["id"]] * 3
 
 
 async def test_completed_line_moves_a_series_once(alice: Person) -> None:
@@ -295,7 +300,7 @@ async def test_completed_line_moves_a_series_once(alice: Person) -> None:
 
 
 async def test_what_is_in_the_trash_is_left_there_and_what_breaks_a_rule_is_told(alice: Person) -> None:
-    await bring(alice, "Gone")
+    await bring(alice, "Gone", into="New")
     gone = (await tasks_of(alice))["Gone"]
     await alice.http.delete(f"/v1/tasks/{gone['id']}")
 
@@ -307,7 +312,7 @@ async def test_what_is_in_the_trash_is_left_there_and_what_breaks_a_rule_is_told
 
 
 async def test_import_that_was_interrupted_goes_on_where_it_stopped(alice: Person) -> None:
-    lines = [f"Task {number}" for number in range(150)]
+    lines = [f"Task {number}" for number in range(700)]
 
     def end(step: str) -> None:
         if step.startswith("writing"):
@@ -316,7 +321,7 @@ async def test_import_that_was_interrupted_goes_on_where_it_stopped(alice: Perso
     with pytest.raises(TimeoutError):
         await bring(alice, *lines, tell=end)
 
-    assert counts(await bring(alice, *lines)) == (50, 0, 100, 0)
+    assert counts(await bring(alice, *lines)) == (200, 0, 500, 0)
 
 
 async def test_nobody_elses_tasks_are_met_by_their_ids(alice: Person, bob: Person) -> None:

@@ -15,7 +15,6 @@ from pytest_django import Settings
 
 from tasks.background import reminders
 from tasks.live import streams as streams_module
-from tasks.live import telling
 from tasks.live.streams import streams
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
@@ -293,7 +292,7 @@ async def test_an_account_has_so_many_and_those_who_left_do_not_count(
 async def test_it_says_that_it_is_still_there(
     app: httpx.ASGITransport, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telling, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr("todoproject.http.heartbeats.SECONDS", 0.05)
     async with listening(app, **bearer(alice)) as listener:
         await begun(listener)
         assert await listener.pieces.get() == b":\n\n"

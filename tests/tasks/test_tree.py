@@ -1,6 +1,7 @@
 """Subtasks and order by hand: moved, completed, deleted and restored as one; never a circle, never two at one place."""
 
 import asyncio
+import operator
 import re
 import uuid
 from typing import Any
@@ -68,6 +69,34 @@ async def test_tasks_are_moved_among_their_siblings(alice: Person) -> None:
     first = (await alice.http.get("/v1/tasks?sort=-position&limit=2")).json()
     rest = await alice.http.get(f"/v1/tasks?sort=-position&limit=2&cursor={first['next_cursor']}")
     assert [task["title"] for task in first["items"] + rest.json()["items"]] == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize("sort", ["position", "-position", "position,-title"])
+async def test_all_tasks_by_position_are_together_by_list_and_parent(alice: Person, sort: str) -> None:
+    """Compared are list, parent, position and id, page by page; the inbox and the top come first."""
+    made = []
+    lists = [None, (await alice.list("b"))["id"], (await alice.list("a"))["id"]]
+    for name in "cab":  # by position alone the three places would be mixed
+        for list_id in lists:
+            made.append(await alice.task(name, list_id=list_id))
+    made += [await alice.task("d", list_id=task["list_id"], parent_id=task["id"]) for task in made[:4]]
+    key = operator.itemgetter("position", "id")
+    expected = sorted(made, key=lambda task: (task["list_id"] or "", task["parent_id"] or "", *key(task)))
+
+    found: list[Task] = []
+    cursor = ""
+    while True:
+        page = (await alice.http.get(f"/v1/tasks?sort={sort}&limit=2&include=total{cursor}")).json()
+        found, cursor = [*found, *page["items"]], f"&cursor={page['next_cursor']}"
+        if page["next_cursor"] is None:
+            break
+    assert [task["id"] for task in found] == [task["id"] for task in expected][:: -1 if sort[0] == "-" else 1]
+    assert page["total"] == len(made)
+    # Within one list and parent the cursor is of fewer columns, and fits no other list.
+    of_inbox = (await alice.http.get(f"/v1/tasks?sort={sort}&limit=2&list_id=null&parent_id=null")).json()
+    assert (await alice.http.get(f"/v1/tasks?sort={sort}&cursor={of_inbox['next_cursor']}")).status_code == 400
+    searched = (await alice.http.get(f"/v1/tasks?sort={sort}&q=d")).json()["items"]
+    assert [task["id"] for task in searched] == [task["id"] for task in found if task["title"] == "d"]
 
 
 async def test_task_is_moved_to_a_list_and_under_a_parent_with_all_below_it(alice: Person) -> None:
@@ -180,18 +209,19 @@ async def test_neighbour_alone_brings_its_list_and_parent(alice: Person) -> None
     assert (out["list_id"], out["parent_id"]) == (home["id"], None)
 
 
-async def test_positions_stay_short_between_the_same_two_neighbours(alice: Person) -> None:
+@pytest.mark.parametrize("moves", [1300, pytest.param(10_000, marks=pytest.mark.slow)])  # 1,300 meet one re-spacing
+async def test_positions_stay_short_between_the_same_two_neighbours(alice: Person, moves: int) -> None:
     rows = [await alice.task(name) for name in "abcd"]
+    place = "UPDATE tasks SET position = place_task(id, NULL, NULL, 'after', %s) WHERE user_id = %s AND id = %s"
+    lengths = []
     with connect() as session:
-        session.execute("SELECT set_config('app.user_id', %s, true)", [alice.id])
-        place = "UPDATE tasks SET position = place_task(id, NULL, NULL, 'after', %s) WHERE user_id = %s AND id = %s"
-        lengths = [
-            length
-            for turn in range(1300)
-            for (length,) in session.execute(
+        session.execute("SELECT set_config('app.user_id', %s, false)", [alice.id])
+        for turn in range(moves):
+            moved = session.execute(
                 f"{place} RETURNING length(position)", [rows[0]["id"], alice.id, rows[1 + turn % 2]["id"]]
-            ).fetchall()
-        ]
+            )
+            lengths += [length for (length,) in moved.fetchall()]
+            session.commit()
     assert 90 < max(lengths) <= 100
     assert await order(alice) == "acbd"
 

@@ -23,11 +23,13 @@ from pytest_django import Settings
 from tasks import webhook_secrets
 from tasks.background import webhooks
 from tasks.background.webhooks import tell_owners
-from tasks.queries import reminders, webhook_events, webhook_outcomes
+from tasks.queries import reminders, webhook_claims, webhook_events, webhook_outcomes
+from tasks.queries.webhook_claims import Lease, Room
 from tasks.queries.webhook_notices import Notice
 from tasks.queries.webhook_outcomes import Outcome
-from tasks.webhooks import delivering
+from tasks.webhooks import posting, sending
 from tasks.webhooks.delivering import Deliveries
+from tasks.webhooks.posting import Client
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
 from tests.support.receivers import OK, Receiver, receiver, status
@@ -57,6 +59,10 @@ async def deliver() -> None:
 async def listed(person: Person, made: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (await person.http.get(f"/v1/webhooks/{made['id']}/deliveries")).json()["items"]
     return found
+
+
+async def claim(most: int, *busy: uuid.UUID) -> list[Lease]:
+    return await webhook_claims.claim(Room(most, most, busy, []))
 
 
 def try_again_now(person: Person) -> None:
@@ -182,14 +188,14 @@ async def test_a_defect_of_ours_holds_up_no_hook_for_ever(
     """It is a try that has failed; uncounted, the lease would end and the same event come again, and no other."""
     made = await make(alice, url=hook.url)
     await alice.task("broken")
-    post = delivering.posting.post
+    post = posting.Client.post
 
-    async def break_once(url: str, headers: Any, content: bytes) -> Outcome:
+    async def break_once(client: Client, url: str, headers: Any, content: bytes) -> Outcome:
         if b'"broken"' in content:
             raise ValueError("a defect")
-        return await post(url, headers, content)
+        return await post(client, url, headers, content)
 
-    monkeypatch.setattr(delivering.posting, "post", break_once)
+    monkeypatch.setattr(posting.Client, "post", break_once)
     await alice.task("whole")
     for _ in range(webhook_outcomes.TRIES_IN_ORDER):
         await deliver()
@@ -306,12 +312,12 @@ async def test_a_hook_that_hangs_delays_no_other_owner(alice: Person, bob: Perso
         hook.otherwise = hang
         await alice.task()
         running = asyncio.create_task(deliver())
-        await hook.until(webhook_events.MOST_OF_OWNER)
+        await hook.until(webhook_claims.MOST_OF_OWNER)
         started = time.monotonic()
         await bob.task()
         await other.until(1)
         waited = time.monotonic() - started
-        assert len(hook.requests) == webhook_events.MOST_OF_OWNER
+        assert len(hook.requests) == webhook_claims.MOST_OF_OWNER
         hook.otherwise = OK
         released.set()
         await running
@@ -332,23 +338,24 @@ async def test_two_processes_at_once_deliver_each_event_once(alice: Person, hook
 async def test_whoever_ends_between_sending_and_noting_sends_it_again(alice: Person, hook: Receiver) -> None:
     await make(alice, url=hook.url)
     await alice.task()
-    (first,) = await webhook_events.claim(10, [])
-    step = await webhook_events.step(first)
-    assert step is not None
-    assert step.event is not None
-    await delivering.send(first.hook, step.target, step.event)  # and the process is killed
+    (first,) = await claim(10)
+    batch = await webhook_events.next_events(first)
+    assert batch is not None
+    (event,) = batch.events
+    client = Client()
+    await sending.send(first.hook, batch.target, event, client)  # and the process is killed
+    client.close()
     await deliver()
     assert len(hook.requests) == 1  # it is leased still
     end_lease(alice)
     await deliver()
-    assert hook.numbers == [step.event.change_no] * 2
+    assert hook.numbers == [event.change_no] * 2
     assert len({request.headers["webhook-id"] for request in hook.requests}) == 1
     # The first one was not killed, but slow: its word does not count any more.
-    assert not await webhook_outcomes.note(first, step.event, Outcome(410, None, 1))
+    assert not await webhook_outcomes.note(first, event, Outcome(410, None, 1))
+    assert not await webhook_outcomes.note_delivered(first, [(event, Outcome(200, None, 1))], 2**62, ends=True)
     await webhook_outcomes.pass_over(first, 2**62, ends=True)
-    assert sql("SELECT is_enabled, position FROM webhooks WHERE user_id = %s", alice.id) == [
-        (True, step.event.change_no)
-    ]
+    assert sql("SELECT is_enabled, position FROM webhooks WHERE user_id = %s", alice.id) == [(True, event.change_no)]
 
 
 @pytest.mark.parametrize("how", ["delete", "disable"])
@@ -497,9 +504,9 @@ async def test_an_account_has_a_few_places_whatever_it_sends(alice: Person, hook
     for _ in range(5):
         await alice.http.post(f"/v1/webhooks/{hooks[0]['id']}/test")
     owner = uuid.UUID(alice.id)
-    assert len(await webhook_events.claim_queued(9, [owner] * 3)) == 1
-    assert await webhook_events.claim(9, [owner] * 4) == []
-    assert len(await webhook_events.claim(9, [owner, uuid.uuid4()])) == 3
+    assert len(await webhook_claims.claim_queued(Room(9, 9, [owner] * 3, []))) == 1
+    assert await claim(9, owner, owner, owner, owner) == []
+    assert len(await claim(9, owner, uuid.uuid4())) == 3
 
 
 def test_what_staff_have_disabled_is_not_told_to_be_the_end_of_logins() -> None:

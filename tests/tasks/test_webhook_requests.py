@@ -4,10 +4,11 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -15,11 +16,13 @@ from pytest_django import Settings
 
 from tasks import webhook_urls
 from tasks.queries.webhook_outcomes import Outcome
-from tasks.webhooks import posting
+from tasks.webhooks import connections, posting
+from tasks.webhooks.posting import Client, Clients
 from tests.faults.certificates import issue
 from tests.support.receivers import OK, Behaviour, Receiver, receiver, status
 
 HEADERS = {"webhook-id": "x"}
+BODY = b'{"type":"webhook.test"}'
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -30,7 +33,11 @@ async def hook(settings: Settings) -> AsyncIterator[Receiver]:
 
 
 async def post(url: str) -> Outcome:
-    return await posting.post(url, HEADERS, b'{"type":"webhook.test"}')
+    client = Client()
+    try:
+        return await client.post(url, HEADERS, BODY)
+    finally:
+        client.close()
 
 
 async def nothing(writer: asyncio.StreamWriter) -> None:
@@ -118,14 +125,14 @@ async def test_a_place_that_no_way_leads_to_leaves_the_next_one(
     hook: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As an address of IPv6 is where the network has none: the system says so at once, with no refusal."""
-    monkeypatch.setattr(posting, "_look_up", lambda host, port: ["255.255.255.255", "127.0.0.1"])
+    monkeypatch.setattr(connections, "_look_up", lambda host, port: ["255.255.255.255", "127.0.0.1"])
     assert (await post(hook.url)).status == 200
 
 
 async def test_names_that_hang_hold_up_no_other(hook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that asks for a name is not to be cut off: it is held for longer than a delivery has."""
     is_over = threading.Event()
-    look_up = posting._look_up
+    look_up = connections._look_up
 
     def hang(host: str, port: int) -> list[str]:
         if host != "127.0.0.1":
@@ -133,7 +140,7 @@ async def test_names_that_hang_hold_up_no_other(hook: Receiver, monkeypatch: pyt
             raise socket.gaierror
         return look_up(host, port)
 
-    monkeypatch.setattr(posting, "_look_up", hang)
+    monkeypatch.setattr(connections, "_look_up", hang)
     monkeypatch.setattr(posting, "TIMEOUT_SECONDS", 1.0)
     hanging = [asyncio.create_task(post(f"http://{number}.hangs.example/")) for number in range(100)]
     await asyncio.sleep(0)
@@ -148,6 +155,109 @@ async def test_where_nobody_listens_is_no_answer(hook: Receiver) -> None:
         pass
     outcome = await post(closed.url)
     assert (outcome.status, outcome.error) == (None, "connection")
+
+
+# --- A connection that is kept --------------------------------------------------------------------
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    made = Client()
+    yield made
+    made.close()
+
+
+async def test_requests_of_a_hook_go_over_one_connection(hook: Receiver, client: Client) -> None:
+    hook.keeps = True
+    outcomes = [await client.post(hook.url, HEADERS, BODY) for _ in range(5)]
+    assert [outcome.status for outcome in outcomes] == [200] * 5
+    assert (len(hook.requests), hook.connections) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        OK + OK,
+        OK + b"garbage",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000,
+    ],
+    ids=["close", "1.0", "twice", "garbage", "long"],
+)
+async def test_a_connection_of_which_it_is_not_sure_what_comes_next_is_not_kept(
+    hook: Receiver, client: Client, answer: bytes
+) -> None:
+    hook.keeps = True
+    hook.answers = [answer]
+    outcomes = [await client.post(hook.url, HEADERS, BODY) for _ in range(2)]
+    assert [(outcome.status, outcome.error) for outcome in outcomes] == [(200, None)] * 2
+    assert (len(hook.requests), hook.connections) == (2, 2)
+
+
+async def test_one_that_closes_what_was_kept_is_asked_over_another(hook: Receiver, client: Client) -> None:
+    """It may close at any time, also while a request is on its way: what it has taken comes once more, same id."""
+    hook.keeps = True
+    hook.answers = [OK, nothing, OK, nothing, nothing]
+    outcomes = [await client.post(hook.url, HEADERS, BODY) for _ in range(3)]
+    assert [(outcome.status, outcome.error) for outcome in outcomes] == [(200, None), (200, None), (None, "connection")]
+    assert len(hook.requests) == 5
+
+
+async def test_what_hangs_is_not_asked_again(hook: Receiver, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wait(_: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(1)
+
+    hook.keeps = True
+    hook.answers = [OK, wait]
+    await client.post(hook.url, HEADERS, BODY)
+    monkeypatch.setattr(posting, "TIMEOUT_SECONDS", 0.1)
+    assert (await client.post(hook.url, HEADERS, BODY)).error == "timeout"
+    assert len(hook.requests) == 2
+
+
+async def test_another_address_is_another_connection_and_judged(
+    hook: Receiver, client: Client, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    hook.keeps = True
+    await client.post(hook.url, HEADERS, BODY)
+    monkeypatch.setattr(connections, "_look_up", lambda host, port: ["127.0.0.1"])
+    outcome = await client.post(f"http://hooks.example.com:{hook.port}/", HEADERS, BODY)
+    assert (outcome.error, hook.connections) == ("private", 1)
+    await client.post(hook.url, HEADERS, BODY)
+    settings.WEBHOOK_PRIVATE_HOSTS = []
+    assert (await client.post(hook.url, HEADERS, BODY)).error == "url"  # the rule has changed meanwhile
+
+
+async def test_a_connection_is_not_kept_for_longer_than_its_name_may_be_trusted(
+    hook: Receiver, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook.keeps = True
+    await client.post(hook.url, HEADERS, BODY)
+    monkeypatch.setattr(connections, "_LONGEST_SECONDS", 0.0)
+    await client.post(hook.url, HEADERS, BODY)
+    assert hook.connections == 2
+
+
+async def test_a_client_is_one_hooks_and_let_go_when_nobody_needs_it(
+    hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook.keeps = True
+    clients, first, second = Clients(), uuid4(), uuid4()
+    for one in (first, second, first):
+        with clients.lend(one) as lent, clients.lend(one) as beside:
+            assert lent is not beside
+            await lent.post(hook.url, HEADERS, BODY)
+    assert hook.connections == 3  # the inner one came back first, without a connection, and stayed
+    clients.let_go()
+    assert len(clients._idle) == 2
+    monkeypatch.setattr(posting, "IDLE_SECONDS", 0.0)
+    clients.let_go()
+    assert clients._idle == {}
+    with clients.lend(first) as lent:
+        await lent.post(hook.url, HEADERS, BODY)
+        clients.close()
+    assert lent._kept is None
 
 
 # --- Private places -------------------------------------------------------------------------------
@@ -179,8 +289,8 @@ async def test_a_name_that_means_a_private_place_leads_nowhere(
     hook: Receiver, monkeypatch: pytest.MonkeyPatch, found: list[str]
 ) -> None:
     connected: list[Any] = []
-    monkeypatch.setattr(posting, "_look_up", lambda host, port: found)
-    monkeypatch.setattr(posting, "_connect", lambda *arguments: connected.append(arguments))
+    monkeypatch.setattr(connections, "_look_up", lambda host, port: found)
+    monkeypatch.setattr(connections, "_connect", lambda *arguments: connected.append(arguments))
     outcome = await post(f"http://hooks.example.com:{hook.port}/")
     assert (outcome.status, outcome.error) == (None, "private")
     assert (connected, hook.connections) == ([], 0)
@@ -202,7 +312,7 @@ async def test_a_name_that_changes_between_check_and_connection_leads_nowhere(
         places.append(host)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(posting, "_look_up", look_up)
+    monkeypatch.setattr(connections, "_look_up", look_up)
     monkeypatch.setattr(webhook_urls, "is_public", lambda address: str(address) != "127.0.0.1")
     monkeypatch.setattr(asyncio, "open_connection", connect)
     outcome = await post(f"http://hooks.example.com:{hook.port}/")
@@ -226,10 +336,10 @@ async def test_tls_checks_the_name_that_the_url_says(
     settings.WEBHOOK_PRIVATE_HOSTS = ["hooks.example.com", "other.example.com", "127.0.0.1"]
     context = issue(tmp_path, ["hooks.example.com"])
     trusting = ssl.create_default_context(cafile=tmp_path / "ca.pem")
-    monkeypatch.setattr(posting, "_look_up", lambda host, port: ["127.0.0.1"])
+    monkeypatch.setattr(connections, "_look_up", lambda host, port: ["127.0.0.1"])
     async with receiver(context) as hook:
         strangers = await post(f"https://hooks.example.com:{hook.port}/")
-        monkeypatch.setattr(posting, "tls", lambda: trusting)
+        monkeypatch.setattr(connections, "tls", lambda: trusting)
         outcomes = [await post(f"https://{name}:{hook.port}/") for name in ("hooks.example.com", "other.example.com")]
         literal = await post(hook.url)
     assert strangers.error == "tls"

@@ -24,6 +24,7 @@ from todoproject.admin import edit_conflicts, questions, steps, words
 from todoproject.admin.change_list import REFUSED, ChangeList, refused_names
 from todoproject.admin.exports.pages import ExportPages, filter_names
 from todoproject.admin.paginator import CappedPaginator
+from todoproject.http import activity
 
 MOST_EVENTS = 100  # on a history page; the audit's own list has them all
 
@@ -98,10 +99,10 @@ class ModelAdmin(ExportPages):
     def lock_owners(self, request: HttpRequest, rows: "models.QuerySet[Any]") -> None:
         """Lock the people whose rows these are, before the rows themselves: the API's writes do so, too.
 
-        What is then written is logged as a change by whoever asks.
+        What is then written is logged as a change by whoever asks, and told to the owners' streams.
         """
         if any(field.name == "user" for field in self.model._meta.fields):
-            User.objects.lock(rows.order_by().values("user"))
+            _tell_of_change(User.objects.lock(rows.order_by().values("user")))
             audit.name_actor(request)
 
     def _get_list_editable_queryset(self, request: HttpRequest, prefix: str) -> "models.QuerySet[Any]":
@@ -202,6 +203,8 @@ class ModelAdmin(ExportPages):
             obj.save(update_fields=columns.intersection(form.changed_data))
         else:
             obj.save()
+            if (owner := getattr(obj, "user_id", None)) is not None:
+                _tell_of_change([owner])
         obj.refresh_from_db()
 
     def _note_before(self, request: HttpRequest, obj: models.Model, form: Form) -> None:
@@ -344,3 +347,8 @@ class ModelAdmin(ExportPages):
 
     def counted(self, number: int) -> str:
         return f"{number} {self.opts.verbose_name if number == 1 else self.opts.verbose_name_plural}"
+
+
+def _tell_of_change(owners: Sequence[uuid.UUID]) -> None:
+    """Let the streams of these people look once it is committed: the poll would find it only seconds later."""
+    transaction.on_commit(lambda: [activity.note_change(str(owner)) for owner in owners])

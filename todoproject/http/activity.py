@@ -12,9 +12,12 @@ Listener = Callable[[bool, str | None], None]
 listeners: list[Listener] = []
 
 
-def note(method: str, owner: str | None = None) -> None:
-    """Tell that a request was answered, after what it has done was committed."""
-    note_change(owner) if method not in _SAFE else _tell(False, None)
+def note(method: str, owner: str | None = None, *, only_reads: bool = False) -> None:
+    """Tell that a request was answered, after what it has done was committed.
+
+    `only_reads`: whatever its method says, it has changed nothing.
+    """
+    _tell(False, None) if only_reads or method in _SAFE else note_change(owner)
 
 
 def note_change(owner: str | None) -> None:

@@ -29,7 +29,7 @@ def refuse_length(headers: Iterable[tuple[bytes, bytes]]) -> None:
             raise _too_large()
 
 
-async def read(receive: Any) -> bytes:
+async def read(receive: Any, most_bytes: int = MAX_BYTES) -> bytes:
     """Read a request body, refusing it as soon as it passes the limit. Raises Problem, RequestAborted."""
     chunks: list[bytes] = []
     size = 0
@@ -39,16 +39,31 @@ async def read(receive: Any) -> bytes:
             raise RequestAborted
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > MAX_BYTES:
-            raise _too_large()
+        if size > most_bytes:
+            raise _too_large(most_bytes)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks) if len(chunks) > 1 else chunk
 
 
-def _too_large() -> Problem:
+def _too_large(most_bytes: int = MAX_BYTES) -> Problem:
     # The rest is never read: the connection is closed, for the next request could not be told from it.
-    return Problem(TOO_LARGE, "The body is larger than 1 MiB.", headers={"Connection": "close"})
+    detail = f"The body is larger than {most_bytes // 2**20} MiB."
+    return Problem(TOO_LARGE, detail, headers={"Connection": "close"})
+
+
+class Unread:
+    """A body that its operation reads, when it knows whether it wants it."""
+
+    def __init__(self, receive: Any) -> None:
+        self._receive = receive
+        self.is_read = False
+
+    async def read(self, most_bytes: int) -> bytes:
+        """Read it. Raises Problem, RequestAborted."""
+        content = await read(self._receive, most_bytes)
+        self.is_read = True
+        return content
 
 
 class StrictParser(Parser):

@@ -10,9 +10,13 @@ from collections.abc import Iterable
 from django.http import HttpResponse
 
 _EXPOSED = (
-    "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-ID, Affected, Change-No"
+    "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, Idempotency-Replayed, X-Request-ID, Affected, Change-No,"
+    " Dry-Run, Preference-Applied"
 )
-_ACCEPTED = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-ID"
+_ACCEPTED = (
+    "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-ID, Prefer,"
+    " MCP-Protocol-Version, Mcp-Method, Mcp-Name"
+)
 _LOCALHOST = re.compile(rb"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 _PREFLIGHT_SECONDS = "7200"  # Chromium caps it there
 
@@ -24,12 +28,15 @@ class AllowedOrigins:
         self._origins = {origin.encode(): origin for origin in origins}
         self._allows_localhost = allows_localhost
 
+    def known(self, sent: bytes) -> str | None:
+        """Return the origin where its pages may read answers, else None."""
+        if sent not in self._origins and self._allows_localhost and _LOCALHOST.fullmatch(sent):
+            return sent.decode("ascii")
+        return self._origins.get(sent)
+
     def admit(self, headers: dict[bytes, bytes], method: str, response: HttpResponse) -> None:
         """Let the page that asks read the response, if its origin is on the list."""
-        sent = headers.get(b"origin", b"")
-        origin = self._origins.get(sent)
-        if origin is None and self._allows_localhost and _LOCALHOST.fullmatch(sent):
-            origin = sent.decode("ascii")
+        origin = self.known(headers.get(b"origin", b""))
         if origin is None:
             return
         response.headers["Access-Control-Allow-Origin"] = origin

@@ -12,6 +12,8 @@ from todoproject.http.problems import HEAD_TOO_LARGE, MALFORMED_REQUEST, Problem
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
+# The one path whose body may be large, and take its time: a file.
+LONG_BODY = "/v1/imports"
 # So many chunks may be as small as they like; beyond, they must hold this many bytes each, on average. A body of bytes,
 # each in a chunk of its own, would keep the event loop busy for seconds.
 _MANY_CHUNKS, _SMALL_CHUNK = 1024, 16

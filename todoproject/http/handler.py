@@ -18,7 +18,7 @@ from django.http.request import split_domain_port, validate_host
 from django.urls import URLPattern, URLResolver
 
 from todoproject.database.client.pool import pool
-from todoproject.http import body, problems, streams
+from todoproject.http import body, framing, problems, streams
 from todoproject.http.middleware import ApiMiddleware, SecretOf, is_probe, no_secret
 from todoproject.http.problems import HTTPS_REQUIRED, MALFORMED_REQUEST, METHOD_NOT_ALLOWED, WRONG_HOST, Problem
 from todoproject.http.request import ApiRequest, RespondTo
@@ -69,8 +69,26 @@ class ApiHandler(ASGIHandler):
     async def _get_response(self, request: ApiRequest, receive: Any) -> HttpResponse:
         _refuse_misdirected(request)
         _refuse_unreadable_url(request)
+        if request.method == "POST" and request.path == framing.LONG_BODY:
+            return await self._get_response_to_long(request, body.Unread(receive))
         body.refuse_length(request.scope["headers"])
         content = await body.read(receive)
+        return await self._call(request, content)
+
+    async def _get_response_to_long(self, request: ApiRequest, unread: body.Unread) -> HttpResponse:
+        """Call an operation that reads its body itself, after its token was accepted."""
+        request.read_body = unread.read
+        try:
+            response = await self._call(request, b"")
+        except Problem as problem:
+            if not unread.is_read:
+                problem.headers["Connection"] = "close"
+            raise
+        if not unread.is_read:  # the next request could not be told from the rest of this one
+            response.headers["Connection"] = "close"
+        return response
+
+    async def _call(self, request: ApiRequest, content: bytes) -> HttpResponse:
         request._stream, request._body = io.BytesIO(content), content
         view, arguments, methods = self._resolve(request)
         if request.method == "OPTIONS":

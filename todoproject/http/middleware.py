@@ -60,10 +60,14 @@ class ApiMiddleware:
         current = logs.RequestContext(request_id(headers))
         token = logs.context.set(current)
         try:
-            response, route, owner = await self._answer_within_limits(scope, headers, receive)
+            response, request = await self._answer_within_limits(scope, headers, receive)
+            route = None if request is None else request.route
             if not is_probe(scope["path"]):
                 self._origins.admit(headers, scope["method"], response)
-                activity.note(scope["method"], owner)
+                if request is None:
+                    activity.note(scope["method"])
+                else:
+                    activity.note(scope["method"], request.owner, only_reads=request.only_reads)
             answer = _with_known_tag(_answer(response, current.request_id, self._headers), headers)
             if _is_compressible(answer, response) and compression.is_wanted(headers):
                 answer = await _compressed(answer)
@@ -76,25 +80,22 @@ class ApiMiddleware:
 
     async def _answer_within_limits(
         self, scope: dict[str, Any], headers: dict[bytes, bytes], receive: Any
-    ) -> tuple[HttpResponse, str | None, str | None]:
-        """Answer, or refuse before the database is asked; tell how the limit stands in either case.
-
-        Return the answer, its route, and whose token it was.
-        """
+    ) -> tuple[HttpResponse, ApiRequest | None]:
+        """Answer, or refuse before the database is asked; tell how the limit stands in either case."""
         if self._limiter is None or _is_free(scope):
             response, request = await self._answer(scope, receive)
         else:
             token = self._secret_of(scope["path"]) or _token(headers)
             charge = self._limiter.charge(_counted_as(scope), token, time.monotonic())
             if charge.is_refused:
-                return problems.respond(charge.refusal(), scope["path"]), None, None
+                return problems.respond(charge.refusal(), scope["path"]), None
             response, request = await self._answer(scope, receive)
             if (owner := None if request is None else request.owner) is not None:
                 charge = self._limiter.accept(charge, owner, time.monotonic())
             elif response.status_code == 401 or (request is not None and request.is_refused):
                 self._limiter.refuse(charge)
             _tell(charge, response)
-        return (response, None, None) if request is None else (response, request.route, request.owner)
+        return response, request
 
     async def _answer(self, scope: dict[str, Any], receive: Any) -> tuple[HttpResponse, ApiRequest | None]:
         try:

@@ -102,6 +102,13 @@ METHOD_NOT_ALLOWED = _define(
     "Method not allowed",
     "The resource exists; `Allow` names the methods it knows.",
 )
+IMPORT_RUNNING = _define(
+    "import-running",
+    409,
+    "An import is running",
+    "Another import into this account is under way. Send the file again when it is over; one that was interrupted"
+    " keeps others out for three minutes at most.",
+)
 EMAIL_TAKEN = _define(
     "email-taken", 409, "E-mail already registered", "An account with this e-mail exists. Log in instead."
 )

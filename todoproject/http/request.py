@@ -1,7 +1,7 @@
 """Requests: Django's, but their `Content-Type` can neither break them nor change how their URL is read."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -48,6 +48,12 @@ class ApiRequest(Request):
     # Each with whether it may be given more than once.
     known_parameters: Mapping[str, bool] = MappingProxyType({})
     takes_body: bool = True
+    # Whatever its method says, it changes nothing: nobody is told of it as of a write.
+    only_reads: bool = False
+    is_dry_run: bool = False
+    tries_by_itself: bool = False  # a dry run is the operation's own matter
+    # Reads a body that the operation reads itself, up to so many bytes. Raises Problem, RequestAborted.
+    read_body: Callable[[int], Awaitable[bytes]]
     # Whether PostgreSQL has refused the secret in its path, which is answered as if there were no such path.
     is_refused: bool = False
 

@@ -20,7 +20,6 @@ from todoproject.http.problems import (
     IN_FLIGHT,
     INTERNAL_ERROR,
     INVALID,
-    INVALID_TOKEN,
     KEY_REUSED,
     MALFORMED_REQUEST,
     MEDIA_TYPE,
@@ -33,7 +32,7 @@ from todoproject.http.problems import (
     UNSUPPORTED_MEDIA_TYPE,
     ProblemType,
 )
-from todoproject.openapi import examples, json_schema
+from todoproject.openapi import examples, headers, json_schema
 from todoproject.openapi import operations as descriptions
 
 GUIDE = Path(__file__).with_name("guide.md")
@@ -45,10 +44,13 @@ _ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, HEAD_TOO_LA
 _WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
 _WRITING = (OUTCOME_UNKNOWN,)
 _WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, TOO_MANY_ANSWERS, CONFLICT, KEY_REUSED)
-_CHANGING = {"tasks", "lists", "labels", "changes"}  # tags of the operations whose writes take change numbers
+_CHANGING = {"tasks", "lists", "labels", "changes", "files"}  # tags of the operations whose writes take change numbers
 
-# What a key is refused for: what it makes is for one use, so there is nothing to be repeated.
-UNKEYED = {"create_stream_ticket"}
+# What reads its parameter for a dry run itself, because it does more than one transaction.
+TRIED_BY_ITSELF = {"import_tasks"}
+
+# What a key is refused for: what it makes is for one use, or it can be repeated as it is.
+UNKEYED = {"create_stream_ticket", "import_tasks"}
 
 _TAGS = {
     "accounts": "Registering, logging in and out, and the account itself.",
@@ -59,6 +61,7 @@ _TAGS = {
     "lists": "The lists that tasks are kept in. A task in none of them is in the inbox.",
     "labels": "The labels on tasks: the same whatever their case and width.",
     "changes": "What has changed, in order: for clients that keep a copy.",
+    "files": "Tasks from other programs, and for them.",
     "webhooks": "Addresses that are told of changes, signed by the Standard Webhooks specification.",
     "streams": "What happens, as it happens: server-sent events.",
     "health": "For monitors and load balancers; no token needed.",
@@ -67,46 +70,6 @@ _SECURITY = (
     "A token from register, log in or `POST /v1/tokens`. It is shown once, and ends when it is revoked or expires."
 )
 _TICKET = "For live streams: from `POST /v1/auth/stream-ticket`. It opens one, once, within a minute."
-_TEXT = {"type": "string"}
-_HEADERS = {
-    "X-Request-ID": ("The request's id, to find it in the logs: the client's own, or a new one.", _TEXT),
-    "WWW-Authenticate": ("How to authenticate (RFC 6750).", {"enum": ["Bearer", INVALID_TOKEN], "type": "string"}),
-    "Retry-After": ("After how many seconds to try again.", {"type": "integer", "minimum": 1}),
-    "RateLimit": ("What is left of the limit.", _TEXT),
-    "RateLimit-Policy": ("The limit.", _TEXT),
-    "ETag": ("The version in quotes, for `If-Match` and `If-None-Match`.", _TEXT),
-    "Location": ("Where the new object is.", {"type": "string", "format": "uri-reference"}),
-    "Affected": (
-        "How many things were changed: this one, and what went along with it.",
-        {"type": "integer", "minimum": 0},
-    ),
-    "Change-No": (
-        "The last of your change numbers that this took; absent where nothing was changed.",
-        {"type": "integer"},
-    ),
-    "Idempotency-Replayed": ("Only there, and `true`, where this answer was stored under the key before.", _TEXT),
-}
-_OPTIONAL_HEADERS = {"Change-No", "Idempotency-Replayed", "RateLimit", "RateLimit-Policy"}
-_HEADERS_OF_STATUS = {
-    304: ("ETag",),
-    401: ("WWW-Authenticate",),
-    412: ("ETag",),
-    429: ("Retry-After",),
-    503: ("Retry-After",),
-}
-_PARAMETERS = {
-    "X-Request-ID": {
-        "description": "An id of yours for this request, 1 to 128 printable ASCII characters; any other is replaced.",
-        "schema": _TEXT,
-    },
-    "Idempotency-Key": {
-        # No example: the reference would send it with each try, and the second would be another request's key.
-        "description": "New for each write, such as a UUID, and the same when it is sent again: the write happens once."
-        " Kept for 24 hours.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
-    },
-}
-
 Operation = dict[str, Any]
 
 
@@ -139,8 +102,8 @@ def complete(document: dict[str, Any]) -> bytes:
     """Complete Ninja's document by what holds for all operations; return it as JSON."""
     components = document["components"]
     components["schemas"] |= _problem_schemas()
-    components["headers"] = {name: _header(name) for name in _HEADERS}
-    components["parameters"] = {name: {"in": "header", "name": name, **of} for name, of in _PARAMETERS.items()}
+    components["headers"] = {name: headers.described(name) for name in headers.HEADERS}
+    components["parameters"] = {name: {"in": "header", "name": name, **of} for name, of in headers.PARAMETERS.items()}
     components["examples"] = {code: _problem_example(problem) for code, problem in CATALOGUE.items()}
     for scheme in components["securitySchemes"].values():
         if scheme["type"] == "http":
@@ -183,11 +146,6 @@ def _problem_schemas() -> dict[str, Any]:
     return {**schema.pop("$defs"), "ProblemDocument": schema}
 
 
-def _header(name: str) -> dict[str, Any]:
-    description, schema = _HEADERS[name]
-    return {"description": description, "required": name not in _OPTIONAL_HEADERS, "schema": schema}
-
-
 def _problem_example(problem: ProblemType) -> dict[str, Any]:
     document: dict[str, Any] = {
         "type": problem.uri,
@@ -212,7 +170,9 @@ def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> Non
     takes_key = method in ("post", "patch") and "security" in operation and operation["operationId"] not in UNKEYED
     is_change = method != "get" and bool(_CHANGING & {*operation["tags"]})
     _complete_parameters(operation["parameters"], schemas)
-    names = ["X-Request-ID", *(["Idempotency-Key"] if takes_key else [])]
+    if is_tried := is_change and operation["operationId"] not in TRIED_BY_ITSELF:
+        operation["parameters"].append(headers.DRY_RUN)
+    names = ["X-Request-ID", *(["Idempotency-Key"] if takes_key else []), *(["Prefer"] if is_tried else [])]
     operation["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in names]
     if "requestBody" in operation:
         _complete_body(method, operation["requestBody"], schemas)
@@ -230,9 +190,10 @@ def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> Non
         changes = (
             ["Affected", "Change-No"] if status < 300 and method != "get" and _CHANGING & {*operation["tags"]} else []
         )
-        names = [*always, *changes, *_header_names(status, response, schemas, takes_key=takes_key)]
-        headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-        response["headers"] = headers | response.get("headers", {})
+        tried = ["Dry-Run", "Preference-Applied"] if is_tried else []
+        names = [*always, *tried, *changes, *_header_names(status, response, schemas, takes_key=takes_key)]
+        references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+        response["headers"] = references | response.get("headers", {})
 
 
 def _complete_parameters(parameters: Iterable[dict[str, Any]], schemas: dict[str, Any]) -> None:
@@ -278,7 +239,7 @@ def _complete_good(response: dict[str, Any], schemas: dict[str, Any]) -> None:
 
 
 def _header_names(status: int, response: dict[str, Any], schemas: dict[str, Any], *, takes_key: bool) -> list[str]:
-    names = [*_HEADERS_OF_STATUS.get(status, ())]
+    names = [*headers.OF_STATUS.get(status, ())]
     if status < 300 and _has_version(response, schemas):
         names += ["ETag", *(["Location"] if status == 201 else [])]
     if takes_key and status in OUTCOMES:

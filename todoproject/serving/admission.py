@@ -7,7 +7,6 @@ way, the longest silent first; where all have one, a few more are let in for the
 import asyncio
 import resource
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from django.conf import settings
@@ -30,13 +29,12 @@ class Connection(Protocol):
     client: tuple[str, int] | None
     transport: asyncio.Transport
     address: str  # what it is counted under; empty: a trusted proxy's
+    number: int  # they are counted
     is_reserved: bool
     is_streaming: bool
     held_bytes: int
     unread_since: float
-
-    @property
-    def unread_bytes(self) -> int: ...
+    unread_bytes: int  # of our answers, at the last check
 
     @property
     def has_request(self) -> bool: ...
@@ -47,14 +45,23 @@ class Connection(Protocol):
     @property
     def since(self) -> float: ...
 
+    def check(self, now: float) -> None: ...
+
     def has_input(self) -> bool: ...
 
     def refuse(self, problem: Problem) -> None: ...
 
 
+# In one of so many checks a stream has its turn: nothing is looked for but a minute in which its client takes nothing.
+STREAM_TURNS = 10
+
 _connections: set[Connection] = set()
+# Those that a check goes through: streams apart, of which there may be thousands.
+_ordinary: set[Connection] = set()
+_streams: list[set[Connection]] = [set() for _ in range(STREAM_TURNS)]
 _by_address: Counter[str] = Counter()
 _held_bytes = 0
+_unread_bytes = 0
 
 
 def limit() -> int:
@@ -74,6 +81,7 @@ def enter(connection: Connection) -> Problem | None:
     host = connection.client[0] if connection.client else ""
     connection.address = "" if not host or _PROXIES.trusts(host) else limited_as(host)
     _connections.add(connection)
+    _ordinary.add(connection)
     _by_address[connection.address] += 1
     if connection.address and _by_address[connection.address] > limit_by_address():
         return None if _make_room(connection.address, connection) else _full("This address has too many connections.")
@@ -87,8 +95,11 @@ def enter(connection: Connection) -> Problem | None:
 def leave(connection: Connection) -> None:
     """Forget a connection."""
     release(connection)
+    note_unread(connection, 0)
     if connection in _connections:
         _connections.discard(connection)
+        _ordinary.discard(connection)
+        _turn_of(connection).discard(connection)
         _by_address[connection.address] -= 1
         if not _by_address[connection.address]:
             del _by_address[connection.address]
@@ -97,12 +108,26 @@ def leave(connection: Connection) -> None:
 def exempt(connection: Connection) -> None:
     """Count a stream's connection no longer against its address: the stream is counted by account and by process."""
     connection.is_streaming = True
+    _ordinary.discard(connection)
+    _turn_of(connection).add(connection)
     if connection.address:
         _by_address[connection.address] -= 1
         if not _by_address[connection.address]:
             del _by_address[connection.address]
         connection.address = ""
         _by_address[""] += 1
+
+
+def due(check: int) -> list[Connection]:
+    """Return the connections that the check of this number looks at."""
+    return [*_ordinary, *_streams[check % STREAM_TURNS]]
+
+
+def note_unread(connection: Connection, size: int) -> None:
+    """Take in how many bytes of our answers a client has not taken yet."""
+    global _unread_bytes  # noqa: PLW0603 -- one number for the process
+    _unread_bytes += size - connection.unread_bytes
+    connection.unread_bytes = size
 
 
 def hold(connection: Connection, size: int) -> None:
@@ -123,12 +148,12 @@ def release(connection: Connection) -> None:
     connection.held_bytes = 0
 
 
-def shed(connections: Sequence[Connection], now: float) -> None:
+def shed(now: float) -> None:
     """Where answers that nobody reads are too much, let go of the largest of those that have been for a minute."""
-    too_much = sum(other.unread_bytes for other in connections) - MAX_UNREAD_BYTES
+    too_much = _unread_bytes - MAX_UNREAD_BYTES
     if too_much <= 0:
         return
-    slow = [other for other in connections if now - other.unread_since > _UNREAD_SECONDS]
+    slow = [other for other in _connections if now - other.unread_since > _UNREAD_SECONDS]
     for largest in sorted(slow, key=lambda other: other.unread_bytes, reverse=True):
         too_much -= largest.unread_bytes
         largest.transport.abort()
@@ -143,6 +168,10 @@ async def refuse(scope: Any, receive: Any, send: Any) -> None:
     headers += [(b"content-length", str(len(response.content)).encode()), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": response.content})
+
+
+def _turn_of(connection: Connection) -> set[Connection]:
+    return _streams[connection.number % STREAM_TURNS]
 
 
 def _make_room(address: str | None, newcomer: Connection) -> bool:

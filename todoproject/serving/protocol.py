@@ -6,6 +6,7 @@ head where that asks for an upgrade, and takes the body for the next request.
 """
 
 import asyncio
+import itertools
 import select
 from http import HTTPStatus
 from typing import Any, cast
@@ -23,10 +24,14 @@ from todoproject.serving import admission
 
 HEAD_SECONDS = 15.0  # from the connection, or the first byte, to the end of a head
 BODY_SECONDS = 120.0  # for a whole body
+LONG_BODY_SECONDS = 600.0  # for one that is a file
 PROGRESS_SECONDS = 30.0  # for its next byte
 WRITE_SECONDS = 60.0  # for a client to take so much of an answer, or all of it; the system's buffers empty in leaps
 WRITE_BYTES = 64 * 1024
 LINGER_SECONDS = 2.0  # how long a refused client may go on sending: to close at once would destroy the answer
+
+
+_numbers = itertools.count()
 
 
 class _Gathering:
@@ -60,10 +65,10 @@ class _Gathering:
     def is_closing(self) -> bool:
         return self.is_lingering or bool(self._transport.is_closing())
 
-    def taken(self) -> tuple[int, bool]:
-        """Return how many bytes the client's system has taken, and whether there are more for it."""
-        waiting = self._transport.get_write_buffer_size()
-        return self._sent - waiting, waiting > 0
+    def taken(self) -> tuple[int, int]:
+        """Return how many bytes the client's system has taken, and how many more there are for it."""
+        waiting = int(self._transport.get_write_buffer_size())
+        return self._sent - waiting, waiting
 
     def flush(self) -> None:
         """Send what has been gathered, unless nobody can receive it any more."""
@@ -86,14 +91,17 @@ class Protocol(HttpToolsProtocol):
         self._input = b""  # what has come in and belongs to no request yet
         self._looked_at = 0  # how much of it has been searched for the end of a head
         self._unread: Body | None = None  # what is still to come of the present request
+        self._body_seconds = BODY_SECONDS
         self._is_half_closed = False
         self._is_refused = False
         self._since = self._progress_at = self.loop.time()  # of the head, the body, or the silence between requests
         self._taken = 0, self._since  # what the client had taken of our answers when it was last enough, and when
         self.unread_since = self._since  # since when it has not had all of them
+        self.unread_bytes = 0  # how much of them its system had not taken at the last check
         self.held_bytes = 0  # of an unfinished body
         self.address = ""
         self.is_reserved = False  # one more than there should be: for health only
+        self.number = next(_numbers)
         self.is_streaming = False  # an answer without an end is under way
 
     def connection_made(self, transport: Any) -> None:
@@ -140,11 +148,6 @@ class Protocol(HttpToolsProtocol):
     def since(self) -> float:
         """When the present state of affairs began: a body, a head, or silence."""
         return self._since
-
-    @property
-    def unread_bytes(self) -> int:
-        """How much of our answers the client's system has not taken yet."""
-        return int(self.transport.get_write_buffer_size())
 
     @property
     def _is_answering(self) -> bool:
@@ -260,6 +263,7 @@ class Protocol(HttpToolsProtocol):
     def _begin(self, head: Head) -> None:
         """Hand a request to the application; its body follows."""
         body = Body(head.length)
+        self._body_seconds = LONG_BODY_SECONDS if head.path == framing.LONG_BODY.encode() else BODY_SECONDS
         self._since = self.loop.time()
         self._unread = None if body.is_complete else body
         self.cycle = RequestResponseCycle(
@@ -313,7 +317,7 @@ class Protocol(HttpToolsProtocol):
         elif self.flow.read_paused:
             self._progress_at = now  # it is we who do not read
         elif self._unread is not None:
-            if now - self._since > BODY_SECONDS or now - self._progress_at > PROGRESS_SECONDS:
+            if now - self._since > self._body_seconds or now - self._progress_at > PROGRESS_SECONDS:
                 self.refuse(Problem(REQUEST_TIMEOUT, REQUEST_TIMEOUT.description))
         elif not self._is_answering:
             self._check_silence(now)
@@ -327,10 +331,12 @@ class Protocol(HttpToolsProtocol):
 
     def _is_stuck(self, now: float) -> bool:
         """Whether there is an answer of which the client takes nothing, or next to nothing."""
-        taken, is_waiting = self._gathering.taken()
-        if not is_waiting:
+        taken, waiting = self._gathering.taken()
+        if waiting != self.unread_bytes:
+            admission.note_unread(self, waiting)
+        if not waiting:
             self.unread_since = now
-        if not is_waiting or taken - self._taken[0] >= WRITE_BYTES:
+        if not waiting or taken - self._taken[0] >= WRITE_BYTES:
             self._taken = taken, now
         return now - self._taken[1] > WRITE_SECONDS
 

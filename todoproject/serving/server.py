@@ -53,6 +53,7 @@ class Server(uvicorn.Server):
         self._is_hurried = False  # somebody at a terminal waits
         self._was_asked = self._is_gathering = False  # what the supervisor is to be told
         self._writers: set[str] = set()
+        self._checks = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -154,10 +155,10 @@ class Server(uvicorn.Server):
 
     def _check_connections(self) -> None:
         now = asyncio.get_running_loop().time()
-        connections = self._connections()
-        for connection in connections:
+        self._checks += 1
+        for connection in admission.due(self._checks):
             connection.check(now)
-        admission.shed(connections, now)
+        admission.shed(now)
 
     def _connections(self) -> list[Protocol]:
         return [connection for connection in self.server_state.connections if isinstance(connection, Protocol)]

@@ -8,7 +8,7 @@ isolation level must not be whatever the role's default is, and because COMMIT s
 
 import builtins
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
@@ -44,6 +44,7 @@ class Statement:
     `writes` says that it changes something: it is sent between BEGIN and COMMIT.
     `counts` says that it is asked behind it how much it has changed.
     `is_fenced` says that it begins with the token check, which returns the user.
+    `is_trial` says that what it does is to be undone: it is sent between BEGIN and ROLLBACK.
     """
 
     preamble: Command | None
@@ -56,6 +57,11 @@ class Statement:
     counts: bool = False
     notes_use: bool = True
     tells: str = ""  # what the preamble selects besides
+    is_trial: bool = False
+
+    def tried(self) -> "Statement":
+        """Return the statement as a dry run sends it; nothing happens, so sending it twice does no harm."""
+        return replace(self, is_trial=True, repeatable=True)
 
     @classmethod
     def fenced(

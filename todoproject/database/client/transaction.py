@@ -34,6 +34,8 @@ _COUNT: Bound = Command.parse("SELECT affected, change_no FROM changes_made()"),
 _BEGIN: Bound = Command.parse("BEGIN ISOLATION LEVEL READ COMMITTED"), {}
 _COMMIT: Bound = Command.parse("COMMIT"), {}
 ROLLBACK = _control("ROLLBACK")
+# What a commit would check is checked before all is undone.
+_END_OF_TRIAL = [_control("SET CONSTRAINTS ALL IMMEDIATE"), ROLLBACK]
 _SAVE_EACH, _RELEASE_EACH = _control(f"SAVEPOINT {_EACH}"), _control(f"RELEASE {_EACH}")
 _UNDO_EACH = _control(f"ROLLBACK TO {_EACH}")
 
@@ -46,8 +48,9 @@ async def send_alone(
     *,
     edition: bytes | None,
 ) -> Rows:
-    """Send a statement as a transaction of its own; return its rows once it is committed."""
-    around = ([_BEGIN], [_COMMIT]) if statement.writes else ([], [])
+    """Send a statement as a transaction of its own; return its rows once it is committed, or undone if it is tried."""
+    end = _END_OF_TRIAL if statement.is_trial else [_COMMIT]
+    around = ([_BEGIN], end) if statement.writes else ([], [])
     return await send_unit(
         connection, statement, parameters, credentials, before=around[0], after=around[1], edition=edition
     )
@@ -240,6 +243,20 @@ class Transaction:
             self.when_committed.clear()
         if text == "COMMIT":
             check_commit(self._connection, results[-1])
+
+    async def end_trial(self) -> None:
+        """Check what a commit would, and undo everything."""
+        if self.has_failed:
+            await self.command("ROLLBACK")
+            return
+        self.when_committed.clear()
+        started = time.perf_counter()
+        try:
+            _, error = await self._connection.send(_END_OF_TRIAL, edition=None)
+        finally:
+            logs.add_database_time(time.perf_counter() - started)
+        if error is not None:
+            raise error
 
     async def end(self, command: str) -> None:
         """Commit or roll back, unless it has ended. Raises OperationalError where its connection has: all is undone."""

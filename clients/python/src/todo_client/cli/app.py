@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from todo_client.cli import account, tasks, viewing
+from todo_client.cli import account, agents, tasks, viewing
 from todo_client.cli.failures import EPILOG, leave
 from todo_client.cli.files import DEFAULT_SERVER
 from todo_client.cli.session import Run, opened
@@ -49,7 +49,7 @@ def main(
     run.session = opened(server, token, json)
 
 
-for module in (tasks, viewing, account):
+for module in (tasks, viewing, account, agents):
     for name, command in module.COMMANDS.items():
         app.command(name)(command)
 

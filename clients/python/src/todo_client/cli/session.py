@@ -44,11 +44,15 @@ class Session:
     def client(self) -> Client:
         """The client, with the token. Raises NotLoggedIn."""
         if self._client is None:
-            token = self.token or (self.login.token if self.login else None)
-            if token is None:
-                raise NotLoggedIn(f"You are not logged in at {self.server}. Run: todo login")
-            self._client = Client(self.server, token, retries=RETRIES)
+            self._client = Client(self.server, self.held_token(), retries=RETRIES)
         return self._client
+
+    def held_token(self) -> str:
+        """Return the token that was given, else that of the login. Raises NotLoggedIn."""
+        token = self.token or (self.login.token if self.login else None)
+        if token is None:
+            raise NotLoggedIn(f"You are not logged in at {self.server}. Run: todo login")
+        return token
 
     @property
     def login(self) -> Login | None:

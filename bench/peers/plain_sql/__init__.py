@@ -1,0 +1,1 @@
+"""The tables of the peers without an ORM, which are two files of SQL."""

@@ -1,0 +1,40 @@
+"""One import at a time for an account; and it reads dates by the owner's zone."""
+
+from django.conf import settings
+from django.db import migrations, models
+
+SCHEMA = settings.DATABASE_SCHEMA
+
+FENCE = """
+ALTER TABLE imports_running ENABLE ROW LEVEL SECURITY;
+CREATE POLICY imports_running_own ON imports_running TO todo_api USING (user_id = (SELECT current_user_id()));
+GRANT SELECT, INSERT, DELETE ON imports_running TO todo_api;
+GRANT UPDATE (ends_at) ON imports_running TO todo_api;
+GRANT EXECUTE ON FUNCTION {schema}.owner_zone() TO todo_api;
+"""
+BACK = "REVOKE EXECUTE ON FUNCTION {schema}.owner_zone() FROM todo_api;"
+
+
+class Migration(migrations.Migration):
+    dependencies = [("tasks", "0057_drop_by_update"), ("accounts", "0025_stream_tickets")]
+
+    operations = [
+        migrations.CreateModel(
+            name="RunningImport",
+            fields=[
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=models.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("ends_at", models.DateTimeField()),
+            ],
+            options={"db_table": "imports_running", "default_permissions": ()},
+        ),
+        migrations.RunSQL(FENCE.format(schema=SCHEMA), BACK.format(schema=SCHEMA)),
+    ]
