@@ -54,7 +54,9 @@ class Calendar(Output):
 class NewCalendar(Calendar):
     """A new calendar. Whoever knows its address reads the tasks: it is shown this once."""
 
-    url: str = Field(json_schema_extra={"format": "uri"}, examples=["https://todo.example.com/calendar/todo_….ics"])
+    url: str = Field(
+        json_schema_extra={"format": "uri"}, examples=["https://todo.example.com/calendar/todo_0123456789.ics"]
+    )
 
 
 class CalendarList(Output):

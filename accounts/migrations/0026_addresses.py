@@ -26,6 +26,7 @@ KINDS = [
 
 class Migration(migrations.Migration):
     dependencies = [("accounts", "0025_stream_tickets")]
+    unsafe = {"ban-drop-constraint": "the next operations put the same rule in its place, with the new kinds in it"}
 
     operations = [
         migrations.AddField(
