@@ -1,6 +1,6 @@
 """Calendars as the API takes and gives them."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
@@ -11,7 +11,7 @@ from todoproject.http.field_types import Output, Storable, Strict, open_words
 COMPONENTS = ("todo", "event")
 _NAME = StringConstraints(strip_whitespace=True, min_length=1, max_length=100)
 _AS = "What tasks are shown as: `todo` (VTODO), or `event` (VEVENT) for apps that show no tasks."
-_EXAMPLE = {"all": True, "name": "Tasks", "as": "todo"}
+_EXAMPLE: dict[str, Any] = {"all": True, "name": "Tasks", "as": "todo"}
 
 
 class CalendarCreate(Strict):
@@ -55,7 +55,7 @@ class NewCalendar(Calendar):
     """A new calendar. Whoever knows its address reads the tasks: it is shown this once."""
 
     url: str = Field(
-        json_schema_extra={"format": "uri"}, examples=["https://todo.example.com/calendar/todo_….ics"]
+        json_schema_extra={"format": "uri"}, examples=["https://todo.example.com/calendar/todo_0123456789.ics"]
     )
 
 

@@ -56,7 +56,7 @@ for _name in (
     os.environ.pop(_name, None)
 os.environ |= {
     "ENV_FILE": os.devnull,
-    "DOORS": "todoist,calendar,todo-backend",
+    "DOORS": "todoist,mcp,calendar,todo-backend",
     "ENVIRONMENT": "development",
     "SECRET_KEY": secrets.token_urlsafe(48),
     "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",

@@ -319,7 +319,7 @@ TRUSTED_PROXIES = _read("TRUSTED_PROXIES", _networks, example="10.0.0.0/8,127.0.
 # The pages whose scripts may read the API's answers. Never cookies, never "*": tokens travel in a header.
 CORS_ALLOWED_ORIGINS = _read("CORS_ALLOWED_ORIGINS", _page_origins, example="https://app.example.com", default=[])
 # Ways in for the clients of other systems, doors/ has a room for each.
-DOORS = _read("DOORS", _doors, example="todoist,calendar,todo-backend", default=["todoist", "mcp", "calendar"])
+DOORS = _read("DOORS", _doors, example="todoist,mcp,calendar,todo-backend", default=["todoist", "mcp", "calendar"])
 # A front end under development comes from whatever port its tool has taken.
 CORS_ALLOWS_LOCALHOST = not PRODUCTION
 

@@ -257,7 +257,9 @@ async def list_tokens(request: "AuthenticatedRequest") -> HttpResponse:
     tags=["tokens"],
     operation_id="create_token",
     summary="Make a personal access token; the secret is shown once",
-    response=answers({201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, CONFLICT, TOKEN_ROTATED, TOO_MANY_TOKENS, INVALID),
+    response=answers(
+        {201: NewToken}, UNAUTHENTICATED, SCOPE_MISSING, CONFLICT, TOKEN_ROTATED, TOO_MANY_TOKENS, INVALID
+    ),
 )
 async def create_token(request: "AuthenticatedRequest", token: TokenCreate) -> HttpResponse:
     if token.kind == "backend" and "todo-backend" not in settings.DOORS:

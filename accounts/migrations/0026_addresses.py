@@ -26,6 +26,7 @@ KINDS = [
 
 class Migration(migrations.Migration):
     dependencies = [("accounts", "0025_stream_tickets")]
+    unsafe = {"ban-drop-constraint": "the next operations put the same rule in its place, with the new kinds in it"}
 
     operations = [
         migrations.AddField(
@@ -33,9 +34,7 @@ class Migration(migrations.Migration):
             "list_id",
             models.UUIDField(blank=True, editable=False, null=True, verbose_name="list"),
         ),
-        migrations.AlterField(
-            "accesstoken", "kind", models.CharField(choices=KINDS, default="personal", max_length=8)
-        ),
+        migrations.AlterField("accesstoken", "kind", models.CharField(choices=KINDS, default="personal", max_length=8)),
         migrations.RemoveConstraint("accesstoken", "access_tokens_kind_known"),
         AddConstraintNotValid(
             "accesstoken",

@@ -24,8 +24,8 @@ from todoproject.database.client.sql import CurrentToken, CurrentUser, Parameter
 from todoproject.database.client.statement import Credentials, Statement
 from todoproject.database.errors import InvalidToken
 
-# Of personal tokens and of addresses for other clients, without a successor, far beyond what people make; and of all that live, those in their overlap and
-# logins too. Whoever has a token must not fill the table with it.
+# Of personal tokens and of addresses for other clients, without a successor, far beyond what people make; and of all
+# that live, those in their overlap and logins too. Whoever has a token must not fill the table with it.
 MOST_PERSONAL, MOST_ALIVE = 100, 300
 PERSONAL = "kind IN ('personal', 'backend') AND rotated_at IS NULL"
 # Calendars have a path of their own.

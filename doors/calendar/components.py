@@ -49,12 +49,12 @@ def _head(name: str) -> bytes:
     envelope.add("x-wr-calname", name)
     envelope.add("refresh-interval", timedelta(hours=1), parameters={"VALUE": "DURATION"})
     envelope.add("x-published-ttl", "PT1H")
-    return envelope.to_ical().removesuffix(_END)
+    return bytes(envelope.to_ical()).removesuffix(_END)
 
 
 @lru_cache(maxsize=128)
 def _timezone(name: str) -> bytes:
-    return Timezone.from_tzid(name).to_ical()
+    return bytes(Timezone.from_tzid(name).to_ical())
 
 
 def written(task: Task, kind: str, owners_zone: str) -> Part:
@@ -117,7 +117,7 @@ class _Series(NamedTuple):
 
 def _rest(rule: str, number: int) -> vRecur:
     """Return the rule for what is left: COUNT counts the present occurrence and those behind it."""
-    rest = vRecur.from_ical(rule)
+    rest: vRecur = vRecur.from_ical(rule)
     if "COUNT" in rest:
         rest["COUNT"] = max(rest["COUNT"][0] - number + 1, 1)
     return rest

@@ -1,6 +1,6 @@
 """What tasks were made into, kept for the next time: apps ask every few minutes, and most tasks are as they were.
 
-By what the task says, to the byte: so nothing here can be out of date, and nobody can be given what another has written.
+By what the task says, to the byte: so nothing here can be out of date, and nobody is given what another has written.
 """
 
 import hashlib

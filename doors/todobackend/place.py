@@ -10,7 +10,7 @@ from todoproject.database.client.statement import Credentials, Statement
 ROOT = "todo-backend"
 KINDS = ("backend",)
 _MOST_KNOWN = 4096
-# By the secret's digest; so a request asks only once for what cannot change. What comes behind it checks the secret anew.
+# By the secret's digest; so what cannot change is asked for once. What comes behind it checks the secret anew.
 _known: dict[bytes, UUID | None] = {}
 
 

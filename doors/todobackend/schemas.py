@@ -8,9 +8,10 @@ from tasks.schemas import Title
 from todoproject.http.field_types import Strict
 
 # A number that a client sorts by, and that its JSON reader keeps as it is.
-Order = Annotated[int, Field(ge=-(2**53), le=2**53)] | Annotated[
-    float, Field(ge=-(2.0**53), le=2.0**53, allow_inf_nan=False)
-]
+Order = (
+    Annotated[int, Field(ge=-(2**53), le=2**53)]
+    | Annotated[float, Field(ge=-(2.0**53), le=2.0**53, allow_inf_nan=False)]
+)
 
 
 class NewTodo(Strict):

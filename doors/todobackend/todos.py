@@ -1,7 +1,7 @@
 """Todos: theirs in, an operation of ours, theirs out.
 
-A todo is a task of the list behind the address. `order` is kept in the task's external id, which tells where it is from:
-so it stays whatever else becomes of the task, and two todos may have the same.
+A todo is a task of the list behind the address. `order` is kept in the task's external id, which tells where it is
+from: so it stays whatever else becomes of the task, and two todos may have the same.
 """
 
 import re
@@ -37,8 +37,12 @@ _ORDER = re.compile(r"todo-backend:([^:]{1,40}):[0-9a-f-]{36}")
 Task = Mapping[str, Any]
 
 
-def _todo(request: "AuthenticatedRequest", task: Task) -> dict[str, Any]:
-    root = request.build_absolute_uri(place.root_of(request.path))
+def _root(request: "AuthenticatedRequest") -> str:
+    """Return the address itself, as the client knows the server."""
+    return request.build_absolute_uri(place.root_of(request.path))
+
+
+def _todo(root: str, task: Task) -> dict[str, Any]:
     return {
         "id": task["id"],
         "title": task["title"],
@@ -50,7 +54,7 @@ def _todo(request: "AuthenticatedRequest", task: Task) -> dict[str, Any]:
 
 def _order(external_id: str | None) -> int | float | None:
     match = None if external_id is None else _ORDER.fullmatch(external_id)
-    return None if match is None else orjson.loads(match[1])  # type: ignore[no-any-return]  # a number
+    return None if match is None else orjson.loads(match[1])
 
 
 def _kept(order: float | None) -> str | None:
@@ -58,7 +62,7 @@ def _kept(order: float | None) -> str | None:
 
 
 def _answer(request: "AuthenticatedRequest", document: bytes, status: int = 200) -> HttpResponse:
-    todo = _todo(request, orjson.loads(document))
+    todo = _todo(_root(request), orjson.loads(document))
     headers = {"Location": todo["url"]} if status == 201 else None
     return json_response(orjson.dumps(todo), status, headers)
 
@@ -75,7 +79,8 @@ async def find(request: "AuthenticatedRequest") -> HttpResponse:
         page = await _page(request, wanted | {"cursor": cursor})
         found += page["items"]
         if (cursor := page["next_cursor"]) is None:
-            return json_response(orjson.dumps([_todo(request, task) for task in found]))
+            root = _root(request)
+            return json_response(orjson.dumps([_todo(root, task) for task in found]))
         if len(found) >= MOST_TODOS:
             raise Problem(TOO_LARGE, f"The list holds more than {MOST_TODOS:,} tasks: read it in pages, GET /v1/tasks.")
 
@@ -93,9 +98,8 @@ async def _page(request: "AuthenticatedRequest", wanted: Mapping[str, Any]) -> d
 async def add(request: "AuthenticatedRequest", body: NewTodo) -> HttpResponse:
     """Make a todo, as the last of its list."""
     list_id = await place.list_behind(request.auth)
-    new = TaskCreate(
-        title=body.title, is_completed=body.completed, list_id=list_id, external_id=_kept(body.order)
-    )
+    members = {"title": body.title, "is_completed": body.completed, "external_id": _kept(body.order)}
+    new = TaskCreate.model_validate({**members, "list_id": None if list_id is None else str(list_id)})
     task_id, row = await queries.create(request.work, request.auth, new)
     logs.note(task_id=task_id)
     return _answer(request, row.json, 201)
@@ -105,7 +109,7 @@ async def clear(request: "AuthenticatedRequest") -> HttpResponse:
     """Put all todos into the trash; what belongs under one goes with it."""
     wanted = {**await _wanted(request), "parent_id": "null", "limit": _A_BATCH}
     while items := (await _page(request, wanted))["items"]:
-        deletions = [BatchStateChange(op="delete", id=UUID(task["id"])) for task in items]
+        deletions = [BatchStateChange(op="delete", id=UUID(task["id"]), if_match=None) for task in items]
         results = await queries.run_batch(request.work, request.auth, deletions, is_atomic=False)
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, TaskNotFound):

@@ -20,7 +20,7 @@ BACK = "REVOKE EXECUTE ON FUNCTION {schema}.owner_zone() FROM todo_api;"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0057_drop_by_update"), ("accounts", "0025_stream_tickets")]
+    dependencies = [("tasks", "0064_fence_of_addresses")]
 
     operations = [
         migrations.CreateModel(

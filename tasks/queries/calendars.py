@@ -43,8 +43,8 @@ class Feed(NamedTuple):
 
 
 def _rows(rows: "QuerySet[Task]", most: int) -> str:
-    behind = RawSQL("address.list_id IS NULL OR list_id = address.list_id", (), BooleanField())  # noqa: S611 -- ours
-    shown = RawSQL("address.kind = 'todos' OR due_on IS NOT NULL OR due_at IS NOT NULL", (), BooleanField())  # noqa: S611 -- ours
+    behind = RawSQL("address.list_id IS NULL OR list_id = address.list_id", (), BooleanField())
+    shown = RawSQL("address.kind = 'todos' OR due_on IS NOT NULL OR due_at IS NOT NULL", (), BooleanField())
     return f"({sql.select(rows.filter(behind, shown).values(*FIELDS))} LIMIT {most})"
 
 
@@ -55,11 +55,13 @@ def _feed() -> Statement:
     open_ = _rows(live.filter(is_completed=False).order_by(F("sort_due"), F("id")), MOST_OPEN)
     completed = _rows(live.filter(completed_at__gt=since).order_by(F("completed_at").desc()), MOST_COMPLETED)
     documents = sql.as_json(f"{open_} UNION ALL {completed}", Task, FIELDS)
-    there = "EXISTS (SELECT FROM lists WHERE user_id = (SELECT current_user_id()) AND id = list_id AND deleted_at IS NULL)"
+    there = (
+        "EXISTS (SELECT FROM lists WHERE user_id = (SELECT current_user_id()) AND id = list_id AND deleted_at IS NULL)"
+    )
     text = f"""
         WITH address AS MATERIALIZED (
-            SELECT *, encode(sha256(convert_to(concat_ws(' ', change_no, timezone,
-                                    (statement_timestamp() AT TIME ZONE 'UTC')::date, %(edition)s::text), 'UTF8')), 'hex') AS tag,
+            SELECT *, encode(sha256(convert_to(concat_ws(' ', change_no, timezone, %(edition)s::text,
+                      (statement_timestamp() AT TIME ZONE 'UTC')::date), 'UTF8')), 'hex') AS tag,
                    list_id IS NULL OR {there} AS is_there
               FROM current_address())
         SELECT address.tag, address.kind, address.name, address.timezone, address.is_there, task.document

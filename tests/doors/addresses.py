@@ -1,10 +1,6 @@
 """Addresses with a secret, made and asked without any token."""
 
-from contextlib import asynccontextmanager
-from collections.abc import AsyncIterator
 from typing import Any
-
-import httpx
 
 from tests.support.people import Person
 

@@ -162,7 +162,8 @@ async def test_more_than_a_page_is_shown_and_deleted_with_what_belongs_under_it(
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"title": " "}, {"title": "x", "orders": 1}, {"title": "x", "order": "1"}, {"title": "x", "order": 1e300}]
+    "body",
+    [{}, {"title": " "}, {"title": "x", "orders": 1}, {"title": "x", "order": "1"}, {"title": "x", "order": 1e300}],
 )
 async def test_what_breaks_a_rule_is_refused_by_name(client: httpx.AsyncClient, root: str, body: Any) -> None:
     response = await client.post(root, json=body)
@@ -191,7 +192,9 @@ async def test_an_outsiders_address_leads_to_nothing_of_another(
 ) -> None:
     task, root = await alice.task(), await backend(charlie)
     assert (await client.get(root)).json() == []
-    answers = [await client.get(f"{root}/{identity}") for identity in (task["id"], "0199a1f0-0000-7000-8000-000000000001")]
+    answers = [
+        await client.get(f"{root}/{identity}") for identity in (task["id"], "0199a1f0-0000-7000-8000-000000000001")
+    ]
     assert [answer.status_code for answer in answers] == [404, 404]
     assert (await client.delete(f"{root}/{task['id']}")).status_code == 404
     assert (await client.patch(f"{root}/{task['id']}", json={"title": "x"})).status_code == 404
@@ -224,9 +227,7 @@ async def test_each_secret_is_good_for_its_own_door_only(alice: Person, client: 
         assert (await client.get(f"/calendar/{wrong}.ics")).status_code == 404
 
 
-async def test_an_address_is_listed_rotated_and_revoked_like_a_token(
-    alice: Person, client: httpx.AsyncClient
-) -> None:
+async def test_an_address_is_listed_rotated_and_revoked_like_a_token(alice: Person, client: httpx.AsyncClient) -> None:
     listed = await alice.list()
     root = await backend(alice, list_id=listed["id"])
     (shown,) = [token for token in (await alice.http.get("/v1/tokens")).json()["items"] if token["kind"] == "backend"]

@@ -342,7 +342,7 @@ def test_a_door_is_closed_by_the_setting(monkeypatch: pytest.MonkeyPatch) -> Non
     assert opened([]) == []
     assert settings._doors("off") == []
     assert {*settings._KNOWN_DOORS} == DOORS.keys()
-    with pytest.raises(ValueError, match="say todoist, mcp, or off"):
+    with pytest.raises(ValueError, match="say todoist, mcp, calendar, todo-backend, or off"):
         settings._doors("todoist,cellar")
     monkeypatch.setattr(settings, "_mistakes", {})
     monkeypatch.setenv("DOORS", "cellar")

@@ -64,7 +64,7 @@ def test_words_of_answers_are_named_and_may_grow() -> None:
     assert (set(known["enum"]), other) == (set(CATALOGUE), {"type": "string"})
     kind = schemas["Token"]["properties"]["kind"]
     words = schemas["Kind"] if "$ref" in str(kind) else kind["anyOf"][0]
-    assert set(words["enum"]) == {"session", "personal"}
+    assert set(words["enum"]) == {"session", "personal", "todos", "events", "backend"}
 
 
 def test_example_of_a_batch_is_one_that_somebody_would_send() -> None:

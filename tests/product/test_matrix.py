@@ -112,6 +112,14 @@ async def _show_webhook(person: Person, id: str) -> Any:
     return (await person.http.get(f"/v1/webhooks/{id}")).json()
 
 
+async def _make_calendar(person: Person) -> str:
+    return str((await person.http.post("/v1/calendars", json={"all": True})).json()["id"])
+
+
+async def _show_calendar(person: Person, id: str) -> Any:
+    return [shown for shown in (await person.http.get("/v1/calendars")).json()["items"] if shown["id"] == id]
+
+
 # By the name of the path parameter.
 KINDS = {
     "task_id": Kind(_make_task, _show_task),
@@ -122,6 +130,7 @@ KINDS = {
     "session_id": Kind(_make_session, _show_session),
     "change_no": Kind(_make_change, _show_change),
     "webhook_id": Kind(_make_webhook, _show_webhook),
+    "calendar_id": Kind(_make_calendar, _show_calendar),
 }
 # By tag, for operations that take ids in the body.
 KIND_OF_BODY = {"tasks": "task_id", "lists": "list_id", "tokens": "token_id"}

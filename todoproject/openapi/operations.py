@@ -21,7 +21,7 @@ _OF_TAG = {
 # The others: any live token may end or show itself, and an export holds tasks beside the account.
 _OTHERWISE: Mapping[str, list[str]] = {"logout": [], "get_current_token": [], "export_me": [_ACCOUNT, _READ]}
 # What they tell is tasks, and where they tell it is the account's.
-_BOTH = frozenset({"webhooks"})
+_BOTH = frozenset({"webhooks", "calendars"})
 
 _DESCRIPTIONS = {
     "get_health": "Answers 503 while the database cannot be reached. Needs no token.",

@@ -97,11 +97,10 @@ class Statement:
         preamble = Command.parse(path.as_string(None))
         return cls(preamble, Command.parse(query), repeatable, is_fenced=False, writes=writes)
 
-
-    def preamble_for(self, credentials: Credentials) -> Command | None:
-        """Return the preamble that takes a token of the kinds that these credentials may be."""
-        if not credentials.kinds or not self.is_fenced:
-            return self.preamble
+    def preamble_for(self, credentials: Credentials, ordinary: Command) -> Command:
+        """Return the preamble that takes a token of the kinds that these credentials may be, else the ordinary one."""
+        if not credentials.kinds:
+            return ordinary
         check = _token_check(self.scope, str(self.role), self.writes, self.notes_use, credentials.kinds)
         return check.extended(self.tells) if self.tells else check
 
@@ -111,7 +110,9 @@ def _token_check(scope: str | None, role: str, writes: bool, notes_use: bool, ki
     # The log of changes names the request that a write was made by.
     noting = ", set_config('app.request_id', %(request_id)s, true)" if writes and role == API_ROLE else ""
     of_kinds = sql.SQL(", {}").format(sql.Literal(f"{{{','.join(kinds)}}}")) if kinds else sql.SQL("")
-    check = sql.SQL(f"SELECT {{}}.open_request(%(token_digest)s, {{}}, {{}}{{}}), set_config('role', {{}}, true){noting}")
+    check = sql.SQL(
+        f"SELECT {{}}.open_request(%(token_digest)s, {{}}, {{}}{{}}), set_config('role', {{}}, true){noting}"
+    )
     return Command.parse(
         check.format(
             sql.Identifier(settings.DATABASE_SCHEMA),

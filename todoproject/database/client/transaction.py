@@ -92,7 +92,7 @@ def _preamble(statement: Statement, credentials: Credentials | None) -> list[Bou
         return []
     if credentials is None:
         return [(statement.preamble, NOTHING)]
-    preamble = statement.preamble_for(credentials)
+    preamble = statement.preamble_for(credentials, statement.preamble)
     return [(preamble, {"token_digest": credentials.digest, "request_id": credentials.request_id})]
 
 
