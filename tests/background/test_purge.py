@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tasks.admin import dashboard, statistics
 from tasks.background import purge
 from tasks.queries import background_jobs
 from tests.support.people import Person
+from tests.support.staff import in_thread
 from tests.tasks.test_webhooks import sql
 from todoproject.background import runner
 
@@ -24,6 +26,11 @@ def ended() -> datetime | None:
     rows = sql("SELECT ended_at FROM background_jobs WHERE name = 'purge'")
     found: datetime | None = rows[0][0] if rows else None
     return found
+
+
+def shown() -> str:
+    """Return what the first page of the admin says of it."""
+    return dashboard._database(statistics.read()).note
 
 
 async def left(person: Person) -> int:
@@ -42,6 +49,7 @@ async def test_it_is_done_once_a_day(alice: Person) -> None:
     assert await left(alice) == 0
     first = ended()
     assert first is not None
+    assert "purged 0\xa0minutes ago" in await asyncio.to_thread(in_thread, shown)
     assert abs(datetime.now(UTC) - first) < timedelta(minutes=1)
     assert seconds == pytest.approx(purge.EVERY_SECONDS, abs=60)
 
@@ -68,3 +76,4 @@ async def test_one_that_is_stopped_was_not_done(alice: Person) -> None:
     context.run(runner._ending.set, ending)
     await asyncio.create_task(purge.purge(), context=context)  # type: ignore[arg-type]  # a coroutine
     assert (await left(alice), ended()) == (1, None)
+    assert "never purged" in await asyncio.to_thread(in_thread, shown)
