@@ -10,7 +10,7 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
-from django.utils.timesince import timeuntil
+from django.utils.timesince import timesince, timeuntil
 
 from accounts import audit
 from tasks.admin import statistics
@@ -144,6 +144,6 @@ def _slowest_routes() -> list[Table]:
 
 
 def _database(found: Figures) -> Tile:
-    return Tile(
-        "Database", filesizeformat(found.database_bytes), f"tasks with indexes {filesizeformat(found.task_bytes)}"
-    )
+    purged = "never purged" if found.purged_at is None else f"purged {timesince(found.purged_at, found.as_of)} ago"
+    note = f"tasks with indexes {filesizeformat(found.task_bytes)}; {purged}"
+    return Tile("Database", filesizeformat(found.database_bytes), note)

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AccessToken, AuditEvent, User
-from tasks.models import Reminder, Task, Webhook
+from tasks.models import BackgroundJob, Reminder, Task, Webhook
 
 DAYS = 30
 KEPT_SECONDS = 60  # however many people look: in each process, once a minute
@@ -52,6 +52,7 @@ class Figures:
     webhooks: int
     failing_webhooks: int
     oldest_undelivered: datetime | None  # of the events that enabled hooks have not got
+    purged_at: datetime | None  # the last time that a purge was done to its end
     database_bytes: int
     task_bytes: int
 
@@ -99,6 +100,7 @@ def read() -> Figures:
             failed_logins=_failed_logins(now),
             **_reminders(now),
             **_webhooks(),
+            purged_at=BackgroundJob.objects.filter(name="purge").values_list("ended_at", flat=True).first(),
             database_bytes=_size("pg_database_size(current_database())"),
             task_bytes=_size("pg_total_relation_size('tasks')"),
         )

@@ -1,5 +1,5 @@
-"""What is done about tasks without anybody asking for it: reminders, webhooks, and their mails."""
+"""What is done about tasks without anybody asking for it: reminders, webhooks, their mails, and the purge."""
 
-from tasks.background import reminders, webhooks
+from tasks.background import purge, reminders, webhooks
 
-JOBS = (*reminders.JOBS, *webhooks.JOBS)
+JOBS = (*reminders.JOBS, *webhooks.JOBS, *purge.JOBS)

@@ -279,6 +279,9 @@ def test_a_dry_run_purges_nothing_and_counts_the_audit(migrated: str) -> None:
 
         assert " 1 audit events" in succeed("purge", database=migrated)
         assert connection.execute("SELECT count(*) FROM audit_events").fetchone() == (0,)
+        assert "it was last done at" in run("dbcheck", database=migrated)[1]
+        connection.execute("DELETE FROM background_jobs")
+        assert "it was never done to its end" in run("dbcheck", database=migrated)[1]
 
 
 def test_a_purge_goes_in_batches() -> None:

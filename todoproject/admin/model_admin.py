@@ -351,4 +351,5 @@ class ModelAdmin(ExportPages):
 
 def _tell_of_change(owners: Sequence[uuid.UUID]) -> None:
     """Let the streams of these people look once it is committed: the poll would find it only seconds later."""
-    transaction.on_commit(lambda: [activity.note_change(str(owner)) for owner in owners])
+    for owner in owners:
+        transaction.on_commit(partial(activity.note_change, str(owner)))

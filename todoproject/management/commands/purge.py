@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from accounts import idempotency
 from accounts.models import AccessToken, AuditEvent, EmailChange, EmailLink, IdempotencyKey, StreamTicket, User
-from tasks.models import Change, Reminder, Task, TaskList, WebhookDelivery
+from tasks.models import BackgroundJob, Change, Reminder, Task, TaskList, WebhookDelivery
+from todoproject.background.runner import is_ending
 
 # A batch is a transaction of its own: it holds few locks for a short while, and what is done stays done.
 BATCH = 1000
@@ -30,8 +31,8 @@ class Command(BaseCommand):
         " days ago, expired codes from mails, changes of e-mail that nobody agreed to, expired answers to idempotency"
         " keys, expired sessions of the admin, audit events older than AUDIT_RETENTION_DAYS, changes in"
         " the history that no webhook waits for, and reminders that have fired, older than CHANGE_RETENTION_DAYS,"
-        " deliveries to webhooks older than 14 days. In small"
-        " batches beside traffic, leaving what somebody holds; run it every day, stop it at any moment. Exit code 0:"
+        " deliveries to webhooks older than 14 days. In small batches beside traffic, leaving what somebody holds; stop"
+        " it at any moment. The background process does it every day; without one, let something run it. Exit code 0:"
         " done; 1: failed, and what was removed stays removed."
     )
 
@@ -47,6 +48,9 @@ class Command(BaseCommand):
         }
         report["audit_events"] = _purge_audit(timezone.now(), dry_run=dry_run)
         report["changes"] = _purge_history(timezone.now(), dry_run=dry_run)
+        if not dry_run and not is_ending():
+            done = {"ended_at": timezone.now(), "leased_until": None}
+            BackgroundJob.objects.update_or_create(name="purge", defaults=done)
         if as_json:
             self.stdout.write(json.dumps({"dry_run": dry_run, **report}))
         else:
@@ -68,7 +72,7 @@ def _purge_audit(now: datetime, *, dry_run: bool) -> int:
     oldest, total, count = now - timedelta(days=settings.AUDIT_RETENTION_DAYS), 0, BATCH
     if dry_run:
         return AuditEvent.objects.filter(at__lt=oldest).count()
-    while count:
+    while count and not is_ending():
         with connection.cursor() as cursor:
             cursor.execute("SELECT purge_audit(%s, %s)", [oldest, BATCH])
             count = cursor.fetchone()[0]
@@ -106,7 +110,7 @@ def _purge_history(now: datetime, *, dry_run: bool) -> int:
     with connection.cursor() as cursor:
         while True:
             cursor.execute(_OWNERS_OF_OLD, values)
-            owners = [owner for (owner,) in cursor.fetchall()]
+            owners = [] if is_ending() else [owner for (owner,) in cursor.fetchall()]
             for owner in owners:
                 total += _remove_history(cursor, values | {"owner": owner})
             if len(owners) < BATCH:
@@ -116,7 +120,7 @@ def _purge_history(now: datetime, *, dry_run: bool) -> int:
 
 def _remove_history(cursor: Any, values: dict[str, Any]) -> int:
     total, count = 0, BATCH
-    while count == BATCH:
+    while count == BATCH and not is_ending():
         with transaction.atomic():
             free = User.objects.filter(pk=values["owner"]).select_for_update(no_key=True, skip_locked=True)
             if not free.values_list("pk").first():
@@ -150,7 +154,7 @@ def _removals(rows: "QuerySet[Any]") -> Iterator[int]:
     """Delete the rows in batches and yield the size of each. What somebody holds locked is left for the next run."""
     is_owned = any(field.name == "user" for field in rows.model._meta.fields)
     left: set[UUID] = set()  # whose rows are left for the next run
-    while True:
+    while not is_ending():  # the background process: the next one goes on
         with transaction.atomic():
             owners = _lock_owners(rows, left) if is_owned else []
             if is_owned and not owners:

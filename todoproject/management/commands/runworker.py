@@ -21,10 +21,10 @@ logger = logging.getLogger("todoproject.background")
 
 class Command(BaseCommand):
     help = (
-        "Fire reminders when they are due, deliver to webhooks, and send their mails. `runserver` does that by itself,"
-        " unless BACKGROUND=false: this is for servers that something else starts, and for a machine of its own. Any"
-        " number may run at once, and be killed at any moment: nothing is fired twice, and what was under way is done"
-        " again."
+        "Fire reminders when they are due, deliver to webhooks, send their mails, and purge once a day. `runserver`"
+        " does that by itself, unless BACKGROUND=false: this is for servers that something else starts, and for a"
+        " machine of its own. Any number may run at once, and be killed at any moment: nothing is fired twice, and what"
+        " was under way is done again."
         " It knows of no requests, so it looks every BACKGROUND_POLL_SECONDS for ever. Ends in order at SIGTERM. Exit"
         " code 0: ended; 1: failed."
     )

@@ -113,11 +113,22 @@ def purge(session: Session) -> Iterator[Found]:
     limit = timezone.now() - timedelta(days=settings.TASK_RETENTION_DAYS + 2)
     schema = settings.DATABASE_SCHEMA
     [(oldest,)] = session.rows(f"SELECT min(deleted_at) FROM {schema}.tasks WHERE deleted_at < %(limit)s", limit=limit)  # noqa: S608
+    when = _last_purge(session)
     if oldest:
         text = f"tasks deleted on {oldest:%Y-%m-%d} are still there, {settings.TASK_RETENTION_DAYS} days are promised"
-        yield "purge", "warning", text, "Run `python manage.py purge` every day."
+        advice = "Does `runserver` run, without BACKGROUND=false? Else run `python manage.py purge` every day."
+        yield "purge", "warning", f"{text}; {when}", advice
     else:
-        yield "purge", "ok", "nothing is overdue", ""
+        yield "purge", "ok", f"nothing is overdue; {when}", ""
+
+
+def _last_purge(session: Session) -> str:
+    schema = settings.DATABASE_SCHEMA
+    if not session.rows("SELECT to_regclass(format('%%I.background_jobs', %(schema)s)) IS NOT NULL")[0][0]:
+        return "it is not known when it ran last"
+    found = session.rows(f"SELECT ended_at FROM {schema}.background_jobs WHERE name = 'purge'")  # noqa: S608 -- ours
+    ended = found[0][0] if found else None
+    return f"it was last done at {ended:%Y-%m-%d %H:%M} UTC" if ended else "it was never done to its end"
 
 
 def reminders(session: Session) -> Iterator[Found]:

@@ -21,7 +21,13 @@ _REQUEST, _STATEMENT = 2 + len(BOUNDS) + 1, 1 + len(BOUNDS) + 1
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 ENGINES = ("api", "django")  # who asks the database: the API's pool; the admin and commands
 RETRY_REASONS = ("undone", "lost", "stale")  # for another one; its connection broke; its prepared form was
-BACKGROUND_JOBS = ("reminders", "reminder_mails", "webhooks", "webhook_mails")  # what is done without a request
+BACKGROUND_JOBS = (
+    "reminders",
+    "reminder_mails",
+    "webhooks",
+    "webhook_mails",
+    "purge",
+)  # what is done without a request
 UNMATCHED = "unmatched"  # the route of what was refused before it had one: unknown paths, limits
 
 store = Store(BOUNDS, _REQUEST, _STATEMENT)
