@@ -290,22 +290,3 @@ def _has_version(response: dict[str, Any], schemas: dict[str, Any]) -> bool:
     contents = response.get("content", {}).values()
     members = [examples.resolve(content["schema"], schemas).get("required", []) for content in contents]
     return any({"id", "version"} <= {*required} for required in members)
-
-
-def query_parameters(document: bytes) -> dict[str, dict[str, dict[str, bool]]]:
-    """Return each operation's query parameters, by path template and method: may it be given more than once?"""
-    return {
-        path: {
-            method.upper(): {
-                parameter["name"]: _is_repeatable(parameter["schema"])
-                for parameter in operation.get("parameters", ())
-                if parameter.get("in") == "query"
-            }
-            for method, operation in operations.items()
-        }
-        for path, operations in orjson.loads(document)["paths"].items()
-    }
-
-
-def _is_repeatable(schema: Mapping[str, Any]) -> bool:
-    return any(choice.get("type") == "array" for choice in schema.get("anyOf", [schema]))
