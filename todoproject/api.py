@@ -82,6 +82,7 @@ from todoproject.http.problems import Problem
 from todoproject.http.request import ApiRequest, has_sent_token
 from todoproject.monitoring.health import router as health_router
 from todoproject.openapi import document as openapi
+from todoproject.openapi import parameters
 from todoproject.openapi.document import TRIED_BY_ITSELF, UNKEYED
 from todoproject.version import VERSION
 
@@ -537,9 +538,8 @@ def document() -> bytes:
     return openapi.complete(api.get_openapi_schema(path_prefix=""))
 
 
-@functools.cache
 def query_parameters() -> dict[str, dict[str, dict[str, bool]]]:
     """Return which query parameters each operation knows, by path template and method."""
-    return openapi.query_parameters(document()) | {
+    return parameters.of_operations(api) | {
         path: {"GET": dict[str, bool]()} for path in ("/v1/openapi.json", "/metrics")
     }

@@ -1,5 +1,7 @@
 """Where everything lives: the API's patterns for its own handler, the rest for Django's."""
 
+import asyncio
+
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
@@ -14,7 +16,9 @@ from todoproject.pages import documentation, root_files
 async def openapi_document(request: HttpRequest) -> HttpResponse:
     """Answer with the OpenAPI document, whose examples ask the server that it is read from."""
     address = request.build_absolute_uri("/")[:-1] if "HTTP_HOST" in request.META else ADDRESS  # HTTP/1.0 needs none
-    return json_response(at(document(), address))
+    # A good while of work for the first who asks, and nobody else is to wait for it.
+    whole = await asyncio.to_thread(document)
+    return json_response(at(whole, address))
 
 
 # Ninja's own list, less its root, whose only purpose is to answer 404.

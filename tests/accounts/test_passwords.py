@@ -9,6 +9,9 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
+from django.contrib.auth.hashers import check_password
 from pytest_django import Settings
 
 from accounts import passwords
@@ -266,6 +269,27 @@ async def test_clock_does_not_tell_which_address_is_known(
     await assert_alike(asking(lambda: alice.email), unknown, pairs)
 
     assert len(statuses) == 1
+
+
+async def test_the_hash_for_unknown_addresses_costs_what_any_other_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made up, so that no start waits for it: it must be one that the password is compared with all the same."""
+    seen: list[str] = []
+
+    def check(password: str, encoded: str) -> bool:
+        seen.append(encoded)
+        return check_password(password, encoded)
+
+    monkeypatch.setattr(passwords, "check_password", check)
+    real = await passwords.hash_password(PASSWORD)
+
+    assert not await passwords.verify_password(PASSWORD, None)
+
+    assert len(seen[0]) == len(real)
+    costs = [extract_parameters(encoded.removeprefix("argon2")) for encoded in (seen[0], real)]
+    assert costs[0] == costs[1]
+    PasswordHasher().verify(real.removeprefix("argon2"), PASSWORD)
+    with pytest.raises(VerifyMismatchError):  # and not InvalidHashError, which comes without any work
+        PasswordHasher().verify(seen[0].removeprefix("argon2"), PASSWORD)
 
 
 async def test_clock_does_not_tell_whether_a_code_is_live(client: httpx.AsyncClient, alice: Person) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support import contract
 from tests.support.http.operations import Operation, document, operations
+from todoproject.api import query_parameters
 from todoproject.http.problems import CATALOGUE, MEDIA_TYPE
 from todoproject.openapi.document import ADDRESS, UNKEYED
 
@@ -46,6 +47,24 @@ def test_operation_has_a_description_and_says_what_its_token_needs(operation: Op
     for scheme in operation.details["security"]:
         for scope in next(iter(scheme.values())):
             assert f"`{scope}`" in operation.details["description"]
+
+
+def test_the_server_knows_the_query_parameters_of_the_document_and_no_others() -> None:
+    """They are read without the document, which a start would have to wait for."""
+    known = {(path, method): of for path, methods in query_parameters().items() for method, of in methods.items()}
+    documented = {
+        (operation.path, operation.method): {
+            name: any(
+                choice.get("type") == "array" for choice in parameter["schema"].get("anyOf", [parameter["schema"]])
+            )
+            for name, parameter in operation.parameters("query").items()
+        }
+        for operation in operations()
+    }
+
+    assert known == documented | {("/v1/openapi.json", "GET"): {}, ("/metrics", "GET"): {}}
+    assert known["/v1/tasks", "GET"]["label"] is True
+    assert known["/v1/tasks", "GET"]["limit"] is False
 
 
 def test_answers_are_open_and_input_is_closed() -> None:

@@ -68,6 +68,12 @@ def seen(*rows: Any) -> dict[str, str]:
 
 
 def act(client: Client, model: str, action: str, *rows: Any, **more: Any) -> str:
+    """Have something done to the rows of a list; return the page that says what was done."""
+    return page(order(client, model, action, *rows, follow=True, **more))
+
+
+def order(client: Client, model: str, action: str, *rows: Any, follow: bool = False, **more: Any) -> Any:
+    """Have something done to the rows of a list; return the answer, which only leads to the page that says so."""
     form = {
         "action": action,
         "index": "0",
@@ -77,7 +83,7 @@ def act(client: Client, model: str, action: str, *rows: Any, **more: Any) -> str
         **more,
     }
     query = "?deleted=all" if model in ("tasks_task", "tasks_tasklist") else ""
-    return page(client.post(reverse(f"admin:{model}_changelist") + query, form, follow=True))
+    return client.post(reverse(f"admin:{model}_changelist") + query, form, follow=follow)
 
 
 def editor(*rights: str) -> Client:

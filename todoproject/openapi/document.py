@@ -166,11 +166,20 @@ def _problem_example(problem: ProblemType) -> dict[str, Any]:
 # --- One operation --------------------------------------------------------------------------------
 
 
+def may_be_tried(method: str, operation_id: str, tags: Iterable[str]) -> bool:
+    """Tell whether an operation knows `dry_run`: it says nothing of it itself."""
+    return _is_change(method, tags) and operation_id not in TRIED_BY_ITSELF
+
+
+def _is_change(method: str, tags: Iterable[str]) -> bool:
+    return method != "get" and bool(_CHANGING & {*tags})
+
+
 def _complete(method: str, operation: Operation, schemas: dict[str, Any]) -> None:
     takes_key = method in ("post", "patch") and "security" in operation and operation["operationId"] not in UNKEYED
-    is_change = method != "get" and bool(_CHANGING & {*operation["tags"]})
+    is_change = _is_change(method, operation["tags"])
     _complete_parameters(operation["parameters"], schemas)
-    if is_tried := is_change and operation["operationId"] not in TRIED_BY_ITSELF:
+    if is_tried := may_be_tried(method, operation["operationId"], operation["tags"]):
         operation["parameters"].append(headers.DRY_RUN)
     names = ["X-Request-ID", *(["Idempotency-Key"] if takes_key else []), *(["Prefer"] if is_tried else [])]
     operation["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in names]
@@ -252,22 +261,3 @@ def _has_version(response: dict[str, Any], schemas: dict[str, Any]) -> bool:
     contents = response.get("content", {}).values()
     members = [examples.resolve(content["schema"], schemas).get("required", []) for content in contents]
     return any({"id", "version"} <= {*required} for required in members)
-
-
-def query_parameters(document: bytes) -> dict[str, dict[str, dict[str, bool]]]:
-    """Return each operation's query parameters, by path template and method: may it be given more than once?"""
-    return {
-        path: {
-            method.upper(): {
-                parameter["name"]: _is_repeatable(parameter["schema"])
-                for parameter in operation.get("parameters", ())
-                if parameter.get("in") == "query"
-            }
-            for method, operation in operations.items()
-        }
-        for path, operations in orjson.loads(document)["paths"].items()
-    }
-
-
-def _is_repeatable(schema: Mapping[str, Any]) -> bool:
-    return any(choice.get("type") == "array" for choice in schema.get("anyOf", [schema]))
