@@ -81,7 +81,7 @@ def run(forward: str, backward: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tasks", "0057_drop_by_update"), ("accounts", "0027_proved_addresses")]
+    dependencies = [("tasks", "0061_background_jobs"), ("accounts", "0027_proved_addresses")]
 
     operations = [
         run(OPEN_REQUEST, _BEFORE),
