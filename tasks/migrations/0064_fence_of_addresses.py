@@ -11,12 +11,12 @@ from django.conf import settings
 from django.db import migrations
 
 SCHEMA = settings.DATABASE_SCHEMA
-_CHANGES_MADE = import_module("tasks.migrations.0027_changes_made")
+_CLAIMS = import_module("tasks.migrations.0045_claims_lock_nothing")
 _WEBHOOKS_END = import_module("tasks.migrations.0050_webhooks_end")
 
 _LIVE = "           AND t.revoked_at IS NULL\n"
 _LOCKS = "required_scopes text[], locks_owner boolean)"
-_BEFORE = _CHANGES_MADE.OPEN_REQUEST
+_BEFORE = _CLAIMS.OPEN_REQUEST
 OPEN_REQUEST = _BEFORE.replace(_LIVE, f"{_LIVE}           AND t.kind IN ('session', 'personal')\n")
 OPEN_ADDRESS = (
     _BEFORE.replace(_LIVE, f"{_LIVE}           AND t.kind = ANY (kinds)\n")

@@ -13,6 +13,7 @@ _OF_TAG = {
     "lists": (_READ, _WRITE),
     "labels": (_READ, _WRITE),
     "changes": (_READ, _WRITE),
+    "files": (_READ, _WRITE),
     "streams": (_READ, _READ),
     "accounts": (_ACCOUNT, _ACCOUNT),
     "tokens": (_ACCOUNT, _ACCOUNT),
