@@ -24,7 +24,7 @@ _FILE = "Buy milk +Errands due:2026-12-01\nx 2026-11-22 Call the bank @phone\n"
 _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "todo.txt": "text/plain", "ical": "text/calendar"}
 _BODY: dict[str, Any] = {
     "requestBody": {
-        "required": True,
+        "required": False,  # an empty file is one, too
         "description": "The file itself, as any media type.",
         "content": {
             "text/plain": {"schema": {"type": "string"}, "example": _FILE},

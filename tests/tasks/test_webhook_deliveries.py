@@ -346,7 +346,7 @@ async def test_two_processes_at_once_deliver_each_event_once(alice: Person, hook
         holder.execute(
             "SELECT FROM webhooks WHERE user_id = %s FOR UPDATE", [alice.id]
         )  # as whoever claims it just now
-        assert await asyncio.wait_for(webhook_events.claim(10, []), 10) == []
+        assert await asyncio.wait_for(claim(10), 10) == []
         holder.rollback()
     released = asyncio.Event()
 
