@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.product.test_start import refuse
 from tests.support.http.apis import api_client
 from tests.support.people import Person
+from tests.support.postgres.databases import connect
 from tests.support.processes.servers import Server, free_port
 from todoproject.database.client.pool import Pool
 from todoproject.database.client.statement import Statement
@@ -134,24 +135,34 @@ async def test_second_try_is_counted(alice: Person, monkeypatch: pytest.MonkeyPa
 
 async def test_pool_that_runs_dry_shows(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.DATABASE_POOL_SIZE", 1)
-    monkeypatch.setattr("django.conf.settings.DATABASE_POOL_TIMEOUT", 0.3)
-    small, sleep = Pool(), Statement.unfenced("SELECT pg_sleep(%(seconds)s)")
+    monkeypatch.setattr("django.conf.settings.DATABASE_POOL_TIMEOUT", 1)
+    small, wait = Pool(), Statement.unfenced("SELECT pg_advisory_xact_lock(%(key)s)")
     await small.open()
     monkeypatch.setattr(sampler, "pool", small)
+
+    async def until(name: str, count: int) -> None:
+        while small.standing()[f"pool_{name}"] != count:  # noqa: ASYNC110 -- the pool tells nobody
+            await asyncio.sleep(0.01)
+
+    holder = connect()
+    holder.execute("SELECT pg_advisory_lock(20)")
     try:
-        first = asyncio.create_task(small.execute(sleep, {"seconds": 0.8}))
-        await asyncio.sleep(0.2)
-        second = asyncio.create_task(small.execute(sleep, {"seconds": 0}))
-        await asyncio.sleep(0.1)
+        await until("idle", 1)
+        first = asyncio.create_task(small.execute(wait, {"key": 20}))
+        await until("idle", 0)
+        second = asyncio.create_task(small.execute(wait, {"key": 21}))
+        await until("waiting", 1)
         before = here()
         sampler._look_at_pool()
         busy = here()
         with pytest.raises(DatabaseUnavailable):
             await second
+        holder.close()
         await first
         sampler._look_at_pool()
         after = here()
     finally:
+        holder.close()
         await small.close()
 
     assert [value(busy, f"todo_pool_{name}") for name in ("max", "size", "idle", "waiting")] == [1, 1, 0, 1]
