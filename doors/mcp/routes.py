@@ -123,7 +123,7 @@ async def _call(request: "AuthenticatedRequest", message: Message) -> HttpRespon
     name, arguments = message.params.get("name"), message.params.get("arguments")
     tool = TOOLS.get(name) if isinstance(name, str) else None
     if tool is None:
-        raise Refused(INVALID_PARAMS, f"There is no such tool: {', '.join(TOOLS)}.")
+        raise Refused(INVALID_PARAMS, f"There is no such tool. There are: {', '.join(TOOLS)}.")
     logs.note(tool=tool.name)
     try:
         told, is_error = await _run(request, tool, {} if arguments is None else arguments), False
