@@ -113,7 +113,9 @@ async def _dispatch(request: "AuthenticatedRequest", message: Message) -> HttpRe
             return messages.result(message, {"protocolVersion": version, "serverInfo": messages.SERVER, **_ABOUT})
         case "ping":
             return messages.result(message, {})
-    raise Refused(METHOD_NOT_FOUND, "There is no such method here: tools/list, tools/call, server/discover, ping.")
+    raise Refused(
+        METHOD_NOT_FOUND, "There is no such method here. There are: tools/list, tools/call, server/discover, ping."
+    )
 
 
 _ABOUT = {"capabilities": {"tools": {}}, "instructions": INSTRUCTIONS}

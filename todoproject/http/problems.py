@@ -209,8 +209,8 @@ UNDO_CONFLICT = _define(
     "undo-conflict",
     409,
     "Changed since",
-    "What the action changed has been changed again; `conflicts` lists up to 20 things with the members concerned. Undo"
-    " the later changes first, or write what you want.",
+    "What the action changed has been changed again; `conflicts` lists up to 20 things with the members concerned. An"
+    " undo of the later changes is such a change, too: write what you want instead.",
 )
 NOT_UNDOABLE = _define(
     "not-undoable",
