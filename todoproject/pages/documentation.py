@@ -61,4 +61,4 @@ def error(request: HttpRequest, code: str) -> HttpResponse:
 
 def _explained(*types: ProblemType) -> list[tuple[ProblemType, SafeString]]:
     """Return each type with its description in HTML."""
-    return [(type, markdown.line(type.description)) for type in types]
+    return [(each, markdown.line(each.description)) for each in types]
