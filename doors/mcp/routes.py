@@ -113,7 +113,9 @@ async def _dispatch(request: "AuthenticatedRequest", message: Message) -> HttpRe
             return messages.result(message, {"protocolVersion": version, "serverInfo": messages.SERVER, **_ABOUT})
         case "ping":
             return messages.result(message, {})
-    raise Refused(METHOD_NOT_FOUND, "There is no such method here: tools/list, tools/call, server/discover, ping.")
+    raise Refused(
+        METHOD_NOT_FOUND, "There is no such method here. There are: tools/list, tools/call, server/discover, ping."
+    )
 
 
 _ABOUT = {"capabilities": {"tools": {}}, "instructions": INSTRUCTIONS}
@@ -123,7 +125,7 @@ async def _call(request: "AuthenticatedRequest", message: Message) -> HttpRespon
     name, arguments = message.params.get("name"), message.params.get("arguments")
     tool = TOOLS.get(name) if isinstance(name, str) else None
     if tool is None:
-        raise Refused(INVALID_PARAMS, f"There is no such tool: {', '.join(TOOLS)}.")
+        raise Refused(INVALID_PARAMS, f"There is no such tool. There are: {', '.join(TOOLS)}.")
     logs.note(tool=tool.name)
     try:
         told, is_error = await _run(request, tool, {} if arguments is None else arguments), False

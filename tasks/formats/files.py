@@ -30,6 +30,8 @@ PARSERS: dict[str, Parse] = {
     "export": export.parse,
 }
 FORMATS = tuple(PARSERS)
+# A page that asks to log in is what a download often brings in place of the file.
+_NO_TASKS = re.compile(r"<!doctype|<html|<\?xml|%PDF-", re.IGNORECASE)
 
 
 def read(content: bytes, format: str | None, zone: ZoneInfo, today: date) -> tuple[str, Contents]:
@@ -44,7 +46,10 @@ def read(content: bytes, format: str | None, zone: ZoneInfo, today: date) -> tup
 
 
 def format_of(content: bytes) -> str:
-    """Return the format that a file's content is of; what is none of the others is todo.txt."""
+    """Return the format that a file's content is of; what is none of the others is todo.txt.
+
+    Raises FileRefused for what nobody keeps tasks in: any line would be a task.
+    """
     if content.startswith(vikunja.ARCHIVE):
         return "vikunja-json"
     text, _ = encoding.text(content)
@@ -60,6 +65,8 @@ def format_of(content: bytes) -> str:
     ):
         if tables.has_columns(text, needed):
             return name
+    if "\0" in text or _NO_TASKS.match(begin):
+        raise FileRefused("no-tasks", "This is a picture, a page or a program's own file, and not a text of tasks.")
     return "todo.txt"
 
 

@@ -28,6 +28,14 @@ def test_one_error_keeps_the_navigation(client: Client) -> None:
     assert "<nav " in client.get("/docs/errors/not-found").content.decode()
 
 
+@pytest.mark.parametrize("page", ["/docs/errors", "/docs/errors/invalid"])
+def test_code_in_the_text_of_an_error_is_shown_as_code(client: Client, page: str) -> None:
+    text = client.get(page).content.decode()
+
+    assert "<code>errors</code> names each member" in text
+    assert "`" not in text
+
+
 def test_guide_shows_the_document_s_own_text(client: Client) -> None:
     text = client.get("/docs/guide").content.decode()
 

@@ -368,6 +368,21 @@ def test_file_that_is_cut_off_anywhere_is_refused_or_says_less(whole: bytes) -> 
         assert len(found.items) <= len(contents.items)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
+        b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj",
+        b"\n<!DOCTYPE html>\n<title>Log in</title>",
+        b"<?xml version='1.0'?>",
+    ],
+)
+def test_what_nobody_keeps_tasks_in_is_refused_rather_than_read_line_by_line(content: bytes) -> None:
+    with pytest.raises(FileRefused) as refused:
+        read(content)
+    assert refused.value.code == "no-tasks"
+
+
 def test_empty_file_is_nothing_to_do() -> None:
     for content in (b"", b"\xef\xbb\xbf", b"\n\n"):
         assert read(content) == ("todo.txt", Contents())

@@ -70,7 +70,7 @@ WRONG_CREDENTIALS = _define(
     "wrong-credentials",
     401,
     "Wrong e-mail or password",
-    "No active account has this e-mail and password. One whose e-mail has yet to be verified is none so far.",
+    "No active account has this e-mail and password. Was the e-mail verified, where this server asks for that?",
 )
 WRONG_PASSWORD = _define(
     "wrong-password", 403, "Wrong password", "The password that was to confirm the request is not the account's."
@@ -100,7 +100,7 @@ METHOD_NOT_ALLOWED = _define(
     "method-not-allowed",
     405,
     "Method not allowed",
-    "The resource exists; `Allow` names the methods it knows.",
+    "The path exists, but not with this method; `Allow` names those that it has.",
 )
 IMPORT_RUNNING = _define(
     "import-running",
@@ -209,8 +209,8 @@ UNDO_CONFLICT = _define(
     "undo-conflict",
     409,
     "Changed since",
-    "What the action changed has been changed again; `conflicts` lists up to 20 things with the members concerned. Undo"
-    " the later changes first, or write what you want.",
+    "What the action changed has been changed again; `conflicts` lists up to 20 things with the members concerned. An"
+    " undo of the later changes is such a change, too: write what you want instead.",
 )
 NOT_UNDOABLE = _define(
     "not-undoable",
@@ -232,7 +232,7 @@ PRECONDITION_FAILED = _define(
     "The task, list or webhook is not what `If-Match` or `If-None-Match` says. `ETag` and `task`, `list` or `webhook`"
     " are what it is now.",
 )
-TOO_LARGE = _define("too-large", 413, "Body too large", "A request body may have up to 1 MiB.")
+TOO_LARGE = _define("too-large", 413, "Body too large", "A body may have up to 1 MiB, a file to import up to 16 MiB.")
 HEAD_TOO_LARGE = _define(
     "head-too-large",
     431,

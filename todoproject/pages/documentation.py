@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.safestring import SafeString, mark_safe
 
-from todoproject.http.problems import CATALOGUE
+from todoproject.http.problems import CATALOGUE, ProblemType
 from todoproject.openapi.document import ADDRESS, GUIDE
 from todoproject.pages import markdown
 
@@ -49,11 +49,16 @@ def _changelog() -> SafeString | None:
 
 def error_index(request: HttpRequest) -> HttpResponse:
     """Show every type of error."""
-    return render(request, "docs/errors.html", {"here": "errors", "types": CATALOGUE.values()})
+    return render(request, "docs/errors.html", {"here": "errors", "types": _explained(*CATALOGUE.values())})
 
 
 def error(request: HttpRequest, code: str) -> HttpResponse:
     """Show one type of error: what a problem document's `type` leads to."""
     if code not in CATALOGUE:
         raise Http404
-    return render(request, "docs/errors.html", {"here": "errors", "types": [CATALOGUE[code]]})
+    return render(request, "docs/errors.html", {"here": "errors", "types": _explained(CATALOGUE[code])})
+
+
+def _explained(*types: ProblemType) -> list[tuple[ProblemType, SafeString]]:
+    """Return each type with its description in HTML."""
+    return [(each, markdown.line(each.description)) for each in types]

@@ -21,6 +21,11 @@ def html(text: str) -> SafeString:
     return mark_safe("\n".join(_blocks(text)))  # noqa: S308 -- all that is not a tag of ours has passed `escape`
 
 
+def line(text: str) -> SafeString:
+    """Return the HTML of a line: code, bold and links, and no block around it."""
+    return mark_safe(_inline(text))  # noqa: S308 -- as above
+
+
 def anchor(heading: str) -> str:
     """Return the id of a heading, as GitHub makes it."""
     return re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")

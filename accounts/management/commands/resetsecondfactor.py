@@ -17,7 +17,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email", help="Whose, in any case.")
+        parser.add_argument("email", help="The account's e-mail address, in upper or lower case.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = User.objects.with_email(options["email"]).first()

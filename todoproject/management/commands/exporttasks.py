@@ -28,8 +28,8 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email", help="Whose, in any case.")
-        parser.add_argument("--format", choices=get_args(ExportFormat), required=True)
+        parser.add_argument("email", help="The account's e-mail address, in upper or lower case.")
+        parser.add_argument("--format", choices=get_args(ExportFormat), required=True, help="json keeps everything.")
         parser.add_argument("--output", help="A new file; without it, standard output.")
         parser.add_argument("--json", action="store_true", help="Print one JSON object and no progress; with --output.")
 

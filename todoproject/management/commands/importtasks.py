@@ -31,10 +31,14 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email", help="Whose, in any case.")
+        parser.add_argument("email", help="The account's e-mail address, in upper or lower case.")
         parser.add_argument("file", help="The file; - reads standard input.")
-        parser.add_argument("--format", choices=FORMATS, help="Left out, it is told from the content.")
-        parser.add_argument("--list", help="The name of the list to put into what has none of its own.")
+        parser.add_argument(
+            "--format", choices=FORMATS, help="What the file is; left out, it is told from the content."
+        )
+        parser.add_argument(
+            "--list", help="The name of a list for the tasks that have none in the file; it is made if need be."
+        )
         parser.add_argument("--dry-run", action="store_true", help="Only tell what would be done.")
         parser.add_argument("--json", action="store_true", help="Print one JSON object and no progress.")
 

@@ -102,7 +102,7 @@ def undo(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Undo the last change made with this command; again: the one before."""
+    """Undo the last change made with this command; again: the one before, if that was of something else."""
     session = of(context, json)
     changes = session.memory.changes
     if change is None and not changes:
