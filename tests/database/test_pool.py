@@ -147,11 +147,13 @@ async def test_transaction_that_is_given_up_costs_no_connection(played: tuple[Pl
     connection = await pool._take()
     pool._give_back(connection)
 
+    async def give_up(transaction: Transaction) -> None:
+        await transaction.execute(READ, credentials=Credentials(b"digest"))
+        raise ZeroDivisionError
+
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
-            async with pool.transaction() as transaction:
-                await transaction.execute(READ, credentials=Credentials(b"digest"))
-                raise ZeroDivisionError
+            await pool.transact(give_up)
 
     assert await pool._take() is connection
 
