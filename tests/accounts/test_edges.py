@@ -8,6 +8,7 @@ import httpx
 import pytest
 from pytest_django import Settings
 
+from accounts import passwords
 from tests.support.http import operations
 from tests.support.people import PASSWORD, Person
 from tests.support.postgres.databases import connect
@@ -91,6 +92,16 @@ async def test_table_of_attempts_does_not_tell_whose_they_are(client: httpx.Asyn
 @pytest.mark.parametrize("password", ["nobody's password", ""])
 async def test_account_that_is_not_there_has_no_password(client: httpx.AsyncClient, password: str) -> None:
     answer = await client.post("/v1/auth/login", json={"email": stranger(), "password": password})
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "wrong-credentials")
+
+
+async def test_account_that_is_not_there_has_none_even_where_its_made_up_hash_fits(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "_NOBODY", await passwords.hash_password(PASSWORD))
+
+    answer = await client.post("/v1/auth/login", json={"email": stranger(), "password": PASSWORD})
 
     assert (answer.status_code, answer.json()["code"]) == (401, "wrong-credentials")
 

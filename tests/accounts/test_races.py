@@ -105,6 +105,23 @@ async def test_token_whose_maker_is_revoked_meanwhile_is_not_made(
     assert ("made meanwhile" in names) is not is_maker
 
 
+async def test_token_that_is_revoked_while_it_is_rotated_has_no_successor(
+    client: httpx.AsyncClient, alice: Person
+) -> None:
+    """As above, by whom no owner is locked."""
+    old = await current(client, await alice.token_for("tasks:read"))
+
+    with connect() as connection:
+        connection.execute("UPDATE access_tokens SET revoked_at = now() WHERE id = %s", [old])
+        rotated = asyncio.create_task(alice.http.post(f"/v1/tokens/{old}/rotate"))
+        await lock_queue(1)
+        connection.commit()
+
+    assert ((await rotated).status_code, (await rotated).json()["code"]) == (404, "not-found")
+    listed = (await alice.http.get("/v1/tokens")).json()["items"]
+    assert [token["name"] for token in listed] == ["login"]
+
+
 async def test_last_room_for_a_token_is_given_once(alice: Person) -> None:
     fill = (
         "INSERT INTO access_tokens (id, user_id, kind, name, digest, scopes)"

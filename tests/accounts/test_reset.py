@@ -91,6 +91,23 @@ async def test_of_two_resets_at_once_one_wins_and_they_do_not_wait_for_each_othe
     assert [status == 201 for status in statuses] == [outcome == (204, None) for outcome in outcomes]
 
 
+async def test_reset_that_waits_for_the_account_holds_no_code_yet(client: httpx.AsyncClient, alice: Person) -> None:
+    """A change of the password has the account, and wants the codes: each would wait for the other."""
+    await ask(client, alice.email)
+    code = await mails.code(alice.email)
+
+    with connect() as holder, connect() as looker:
+        holder.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
+        resetting = asyncio.create_task(confirm(client, code))
+        await lock_queue(1)
+        free = looker.execute("SELECT FROM email_links WHERE email = %s FOR UPDATE SKIP LOCKED", [alice.email])
+        assert len(free.fetchall()) == 1
+        looker.rollback()
+        holder.rollback()
+
+    assert await resetting == (204, None)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -141,6 +141,23 @@ async def test_refused_write_costs_no_connection(played: tuple[PlayedServer, Poo
     assert await pool._take() is connection
 
 
+async def test_transaction_that_is_given_up_costs_no_connection(played: tuple[PlayedServer, Pool]) -> None:
+    """Not by the database: a condition that did not hold, an answer that is none to keep."""
+    _, pool = played
+    connection = await pool._take()
+    pool._give_back(connection)
+
+    async def give_up(transaction: Transaction) -> None:
+        await transaction.execute(READ, credentials=Credentials(b"digest"))
+        raise ZeroDivisionError
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await pool.transact(give_up)
+
+    assert await pool._take() is connection
+
+
 async def test_who_is_refused_is_forgotten_at_once_and_without_the_garbage_collector() -> None:
     """Else an outage fills the memory: each refused request, its exception and frames, for as long as it lasts."""
 

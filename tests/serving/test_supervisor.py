@@ -82,7 +82,9 @@ def supervise(
             act(*[supervisor][: len(inspect.signature(act).parameters)])
         except BaseException as failure:  # noqa: BLE001 -- handed over to the test's own thread
             failures.append(failure)
-            os.kill(os.getpid(), signal.SIGTERM)
+            for _ in range(2):  # at the second one what does not want to go is killed
+                send(signal.SIGTERM)
+                time.sleep(0.5)
 
     actor = threading.Thread(target=play, args=[script]) if script else None
     supervisor = Supervisor(
