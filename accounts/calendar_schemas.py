@@ -3,15 +3,22 @@
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from todoproject import text
 from todoproject.http.field_types import Output, Storable, Strict, open_words
 
 COMPONENTS = ("todo", "event")
 _NAME = StringConstraints(strip_whitespace=True, min_length=1, max_length=100)
 _AS = "What tasks are shown as: `todo` (VTODO), or `event` (VEVENT) for apps that show no tasks."
 _EXAMPLE: dict[str, Any] = {"all": True, "name": "Tasks", "as": "todo"}
+
+
+def _one_line(name: str) -> str:
+    if not text.is_one_line(name):
+        raise PydanticCustomError("one_line", "A name is one line, without control characters.")
+    return name
 
 
 class CalendarCreate(Strict):
@@ -29,7 +36,9 @@ class CalendarCreate(Strict):
 
     list_id: Annotated[UUID, Field(strict=False)] | None = Field(None, json_schema_extra={"type": "string"})
     all: Literal[True] | None = Field(None, description="The tasks of the whole account, instead of one list's.")
-    name: Annotated[str, _NAME, Storable] = Field("Tasks", description="What apps call it.", examples=["Tasks"])
+    name: Annotated[str, _NAME, Storable, AfterValidator(_one_line)] = Field(
+        "Tasks", description="What apps call it.", examples=["Tasks"]
+    )
     as_: Literal["todo", "event"] = Field("todo", alias="as", description=_AS)
 
     @model_validator(mode="after")

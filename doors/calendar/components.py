@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Alarm, Event, Timezone, Todo
 from icalendar import Calendar as Envelope
-from icalendar.prop import vRecur
+from icalendar.prop import vRecur, vText
 
 from todoproject.version import VERSION
 
@@ -45,8 +45,9 @@ def _head(name: str) -> bytes:
     envelope.add("prodid", _PRODID)
     envelope.add("version", "2.0")
     envelope.add("calscale", "GREGORIAN")
-    envelope.add("name", name)  # RFC 7986, section 5.1, and before that by custom
-    envelope.add("x-wr-calname", name)
+    called = vText(_text(name))  # said to be a text, else it would stand there unescaped
+    envelope.add("name", called)  # RFC 7986, section 5.1, and before that by custom
+    envelope.add("x-wr-calname", called)
     envelope.add("refresh-interval", timedelta(hours=1), parameters={"VALUE": "DURATION"})
     envelope.add("x-published-ttl", "PT1H")
     return bytes(envelope.to_ical()).removesuffix(_END)

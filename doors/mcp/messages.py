@@ -31,6 +31,7 @@ INVALID_PARAMS = -32602
 HEADER_MISMATCH = -32020
 UNSUPPORTED_VERSION = -32022
 _STATUSES = {METHOD_NOT_FOUND: 404}
+_LEAST_ID, _GREATEST_ID = -(2**63), 2**63 - 1
 
 _PREFIX = "io.modelcontextprotocol/"
 _VERSION_KEY, _CAPABILITIES_KEY = f"{_PREFIX}protocolVersion", f"{_PREFIX}clientCapabilities"
@@ -110,9 +111,16 @@ def read(body: Any) -> Message:
     method, params, identity = body.get("method"), body.get("params", {}), body.get("id")
     is_good = body.get("jsonrpc") == "2.0" and isinstance(method, str) and isinstance(params, dict)
     is_notification = "id" not in body
-    if not is_good or (not is_notification and (isinstance(identity, bool) or not isinstance(identity, str | int))):
+    if not is_good or not (is_notification or _is_id(identity)):
         raise Refused(INVALID_REQUEST, "This is no JSON-RPC 2.0 request: jsonrpc, method, params, and an id.")
     return Message(str(method), params, identity, is_notification)
+
+
+def _is_id(value: object) -> bool:
+    """Tell whether it is an id that an answer can repeat: what no integer can hold would fail once the tool has run."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, str) or (isinstance(value, int) and _LEAST_ID <= value <= _GREATEST_ID)
 
 
 def result(message: Message, document: dict[str, Any]) -> HttpResponse:

@@ -17,7 +17,7 @@ from doors.mcp.input import read
 from doors.mcp.messages import INVALID_PARAMS, METHOD_NOT_FOUND, Message, Refused
 from doors.mcp.tools import INSTRUCTIONS, TOOLS, Tool
 from todoproject.database.client.trial import trial
-from todoproject.http import validation
+from todoproject.http import dry_runs, validation
 from todoproject.http.body import StrictParser
 from todoproject.http.cors import AllowedOrigins
 from todoproject.http.problems import MALFORMED_REQUEST, Problem, ProblemType
@@ -60,6 +60,7 @@ async def _answer(request: ApiRequest) -> HttpResponse:
     message = None
     try:
         validation.refuse_odd_parameters(request, request.known_parameters)
+        dry_runs.refuse(request)
         message = messages.read(_body(request))
         message.check(request.META)
         if message.is_notification:

@@ -12,7 +12,7 @@ from doors import addresses
 from doors.todobackend import todos
 from doors.todobackend.place import KINDS, ROOT
 from doors.todobackend.schemas import NewTodo, TodoChange
-from todoproject.http import validation
+from todoproject.http import dry_runs, validation
 from todoproject.http.body import StrictParser
 from todoproject.http.request import ApiRequest
 from todoproject.http.routing import template
@@ -58,6 +58,7 @@ async def _run(operation: Operation, request: ApiRequest, secret: str, path: dic
     asked = cast("AuthenticatedRequest", request)
     asked.auth = addresses.admit(request, secret, KINDS)
     validation.refuse_odd_parameters(request, request.known_parameters)
+    dry_runs.refuse(request)
     given = dict(path)
     if operation.body is not None:
         given["body"] = _read(operation.body, request)

@@ -16,7 +16,7 @@ from accounts import idempotency
 from accounts.authentication import Bearer
 from accounts.queries import verify
 from todoproject.database.client.pool import Work, pool
-from todoproject.http import validation
+from todoproject.http import dry_runs, validation
 from todoproject.http.body import StrictParser
 from todoproject.http.field_types import Strict
 from todoproject.http.problems import Problem
@@ -81,6 +81,7 @@ async def _run(operation: Operation, request: ApiRequest, path: dict[str, Any]) 
     if operation.refuses:
         return await operation.run(asked)
     validation.refuse_odd_parameters(request, request.known_parameters)
+    dry_runs.refuse(request)
     given = dict(path)
     if operation.query is not NoParameters:
         given["query"] = read(operation.query, request.GET.dict(), source="query")

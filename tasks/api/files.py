@@ -10,7 +10,7 @@ from tasks.formats.items import MOST_BYTES
 from tasks.import_schemas import ExportQuery, ImportQuery, ImportReport
 from tasks.queries import export_files
 from tasks.queries.import_files import import_file
-from todoproject.http.problems import IMPORT_RUNNING, INVALID, SCOPE_MISSING, UNAUTHENTICATED
+from todoproject.http.problems import IMPORT_RUNNING, INVALID, SCOPE_MISSING, UNAUTHENTICATED, UNSUPPORTED_MEDIA_TYPE
 from todoproject.http.responses import change_headers, json_response
 from todoproject.http.streams import FileStream
 from todoproject.openapi.document import answers
@@ -54,10 +54,13 @@ _FILES: dict[str, Any] = {
     " whole, then written 500 at a time: interrupted, the same file goes on where it stopped, and once more it changes"
     " nothing. What could not be kept as it is is told in `changed` and `left_out`, by line. One import at a time."
     " Takes no `Idempotency-Key`.",
-    response=answers({200: ImportReport}, UNAUTHENTICATED, SCOPE_MISSING, IMPORT_RUNNING, INVALID),
+    response=answers(
+        {200: ImportReport}, UNAUTHENTICATED, SCOPE_MISSING, IMPORT_RUNNING, UNSUPPORTED_MEDIA_TYPE, INVALID
+    ),
     openapi_extra=_BODY,
 )
 async def import_tasks(request: "AuthenticatedRequest", query: Query[ImportQuery]) -> HttpResponse:
+    request.only_reads = query.dry_run
     report = await import_file(
         request.auth,
         lambda: request.read_body(MOST_BYTES),

@@ -32,6 +32,7 @@ PARSERS: dict[str, Parse] = {
 FORMATS = tuple(PARSERS)
 # A page that asks to log in is what a download often brings in place of the file.
 _NO_TASKS = re.compile(r"<!doctype|<html|<\?xml|%PDF-", re.IGNORECASE)
+_GZIP = b"\x1f\x8b"
 
 
 def read(content: bytes, format: str | None, zone: ZoneInfo, today: date) -> tuple[str, Contents]:
@@ -41,6 +42,8 @@ def read(content: bytes, format: str | None, zone: ZoneInfo, today: date) -> tup
     """
     if len(content) > MOST_BYTES:
         raise FileRefused("too-large", f"A file has at most {MOST_BYTES // 2**20} MiB.")
+    if content.startswith(_GZIP):  # else each of its bytes would be a letter, and each line a task
+        raise FileRefused("archive", "The file is compressed with gzip: unpack it first.")
     found = format or format_of(content)
     return found, PARSERS[found](content, zone, today)
 

@@ -1,6 +1,7 @@
 """What a file says of a task, whatever its format, and what is told of a file besides."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any
@@ -10,6 +11,8 @@ from tasks.models import DESCRIPTION_MAX_LENGTH, TITLE_MAX_LENGTH
 
 MOST_ITEMS = 50_000
 MOST_BYTES = 16 * 2**20
+# What a value raises that is none, or lies beyond the ends of time; a file may say anything, and nests it as it likes.
+_UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
 
 
 class FileRefused(ValueError):
@@ -92,7 +95,20 @@ class Contents:
         self.changed += told
 
     def leave_out(self, line: int, title: str, code: str, detail: str) -> None:
+        """Say that something was left out. Raises FileRefused where it is one too many: a file of nothing else."""
+        if len(self.left_out) == MOST_ITEMS:
+            raise FileRefused("too-many", f"More than {MOST_ITEMS:,} things would be left out.", line)
         self.left_out.append(Notice(line, title, "", code, detail))
+
+    @contextmanager
+    def unreadable_left_out(self, line: int, title: str) -> Iterator[None]:
+        """Leave out what begins on this line where a value of it is beyond what can be read."""
+        try:
+            yield
+        except FileRefused:
+            raise
+        except _UNREADABLE:
+            self.leave_out(line, title, "unreadable", "A value of it is not what it must be.")
 
 
 def of_task(task: Mapping[str, Any], list_names: Mapping[str, str], zone: ZoneInfo) -> Item:

@@ -42,7 +42,7 @@ def _read(row: Row, contents: Contents, zone: ZoneInfo) -> None:
         task = _task(row, title)
         name = fitted_name(_plain(row, "list"))
         item = replace(of_task(task, {} if name is None else {"list": name}, zone), line=row.line)
-    except (ValueError, TypeError, AttributeError, OverflowError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         contents.leave_out(row.line, title, "unreadable", "A cell of the row is not what it must be.")
         return
     if item.title:

@@ -43,7 +43,8 @@ class _Reader:
     def read(self, rows: Iterator[Row]) -> None:
         for row in rows:
             if not row.is_empty and (why := self._refusal(row)) is None:
-                self._read(row)
+                with self.contents.unreadable_left_out(row.line, row["title"]):
+                    self._read(row)
             elif not row.is_empty and why is not None:
                 self.contents.leave_out(row.line, row["title"], *why)
 

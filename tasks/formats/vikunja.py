@@ -3,13 +3,15 @@
 The line that is told of something is the number of its task in the file.
 """
 
+import html
 import io
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
-from html.parser import HTMLParser
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,9 +22,21 @@ from tasks.formats.items import MOST_BYTES, Contents, FileRefused, NamedList, No
 from tasks.models import COLOR
 from tasks.recurrence import written
 
+# Not by the library's parser, to which some hundred kilobytes of `<a ` are minutes. No tag goes over another `<`, and
+# nothing is tried twice: so this takes time as the text is long, whatever stands in it.
+_TAG = re.compile(
+    r"""<(?P<end>/?)(?P<name>[A-Za-z][A-Za-z0-9]*+)(?P<attributes>(?:"[^"<]*+"|'[^'<]*+'|[^<>"'])*+)>|<!--[^<>]*+>"""
+)
+_HREF = re.compile(r"""\bhref\s*+=\s*+(["'])(.*?)\1""", re.IGNORECASE)
+_BLOCKS = frozenset(("p", "li", "div", "h1", "h2", "h3", "ul", "ol", "pre", "blockquote"))
 ARCHIVE = b"PK\x03\x04"
 _PRIORITIES = {1: "low", 2: "medium", 3: "high", 4: "urgent", 5: "urgent"}
 _DAY = 86_400
+# What reading an archive raises: the zip format itself, each way to compress, a place before its start, encryption.
+_DAMAGES = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, struct.error),
+    *(KeyError, RuntimeError, NotImplementedError),
+)
 
 
 def parse(content: bytes, zone: ZoneInfo, today: date) -> Contents:
@@ -44,7 +58,7 @@ def unpacked(content: bytes) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open("data.json") as file:
             found = file.read(MOST_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, NotImplementedError, EOFError):
+    except _DAMAGES:
         raise FileRefused("archive", "The archive is damaged, or has no data.json.") from None
     if len(found) > MOST_BYTES:
         raise FileRefused("too-large", f"A file has at most {MOST_BYTES // 2**20} MiB.")
@@ -67,7 +81,8 @@ class _Reader:
             self.contents.changed.append(Notice(0, name or "", "list_id", "nested-list", detail))
         for task in project.get("tasks") or ():
             self._number += 1
-            self._read(task, name)
+            with self.contents.unreadable_left_out(self._number, _title_of(task)):
+                self._read(task, name)
         for child in entries(project, "child_projects"):
             self.read(child)
 
@@ -85,7 +100,7 @@ class _Reader:
             draft.label(text(label.get("title")))
         self._read_times(draft, task)
         _tell_rest(draft, task)
-        title = text(task.get("title"))
+        title = _title_of(task)
         try:
             self.contents.add(*draft.item(title, _plain(draft, text(task.get("description")))))
         except NoTitle:
@@ -112,6 +127,10 @@ class _Reader:
         draft.created(_instant(task.get("created")))
         if flag(task, "done"):
             draft.completed(_instant(task.get("done_at")))
+
+
+def _title_of(task: Any) -> str:
+    return text(task.get("title")) if isinstance(task, dict) else ""
 
 
 def _instant(value: object) -> datetime | None:
@@ -171,35 +190,25 @@ def _plain(draft: Draft, description: str) -> str:
 
 
 def _text_of(description: str) -> str:
+    """Return the text of a piece of HTML, with line breaks where blocks end."""
     if not re.search(r"</?[a-z]", description):
         return description.strip()
-    reader = _Text()
-    reader.feed(description)
-    reader.close()
-    return re.sub(r"\n{3,}", "\n\n", "".join(reader.pieces)).strip()
+    pieces: list[str] = []
+    at = 0
+    for tag in _TAG.finditer(description):
+        pieces += html.unescape(description[at : tag.start()]), _in_place_of(tag)
+        at = tag.end()
+    pieces.append(html.unescape(description[at:]))
+    return re.sub(r"\n{3,}", "\n\n", "".join(pieces)).strip()
 
 
-class _Text(HTMLParser):
-    """The text of a piece of HTML, with line breaks where blocks end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pieces: list[str] = []
-
-    def handle_data(self, data: str) -> None:
-        self.pieces.append(data)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "br":
-            self.pieces.append("\n")
-        elif tag == "li":
-            self.pieces.append("- ")
-        elif tag == "a" and (address := dict(attrs).get("href")):
-            self.pieces.append(f"{address} ")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("p", "li", "div", "h1", "h2", "h3", "ul", "ol", "pre", "blockquote"):
-            self.pieces.append("\n")
+def _in_place_of(tag: re.Match[str]) -> str:
+    is_end, name = tag["end"], (tag["name"] or "").lower()
+    if is_end:
+        return "\n" if name in _BLOCKS else ""
+    if name == "a" and (address := _HREF.search(tag["attributes"])):
+        return f"{html.unescape(address[2])} "
+    return {"br": "\n", "li": "- "}.get(name, "")
 
 
 def projects_of(document: Any) -> Iterator[Mapping[str, Any]]:

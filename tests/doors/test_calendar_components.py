@@ -1,5 +1,6 @@
 """What a task becomes in a calendar: read back with the package's own parser, line by line held to RFC 5545."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -191,3 +192,14 @@ def test_what_is_kept_is_bounded_and_by_content() -> None:
     assert (kept.get(todos, b"a"), kept.get(todos, b"b"), kept.bytes) == (None, second, 6)
     kept.keep(todos, b"c", components.Part(b"z" * 11, None))
     assert kept.bytes == 6
+
+
+@pytest.mark.parametrize("name", ["a\nBEGIN:VEVENT", "a\rb", "a\r\nb", "a;b,c\\n"])
+def test_name_of_a_calendar_is_one_text_whatever_it_holds(name: str) -> None:
+    content = components.calendar(name, [])
+
+    assert re.findall(rb"\r(?!\n)|(?<!\r)\n", content) == []
+    (read,) = Calendar.from_ical(content).walk("VCALENDAR")
+    # The package leaves escapes of what it does not know as they are (RFC 5545, section 3.3.11).
+    escaped = name.replace("\\", "\\\\").replace(";", r"\;").replace(",", r"\,")
+    assert str(read["NAME"]) == re.sub(r"\r\n|\r|\n", r"\\n", escaped)

@@ -55,7 +55,9 @@ async def test_a_calendar_is_shown_without_its_address_and_kept_as_a_digest(alic
     assert secret not in row[0]
 
 
-@pytest.mark.parametrize("body", [{}, {"all": False}, {"all": True, "as": "x"}, {"all": True, "name": " "}])
+@pytest.mark.parametrize(
+    "body", [{}, {"all": False}, {"all": True, "as": "x"}, {"all": True, "name": " "}, {"all": True, "name": "a\nb"}]
+)
 async def test_what_is_no_calendar_is_refused(alice: Person, body: Any) -> None:
     assert (await alice.http.post("/v1/calendars", json=body)).status_code == 422
 

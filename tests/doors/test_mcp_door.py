@@ -296,3 +296,12 @@ async def test_what_only_reads_is_no_write_for_those_who_are_told(
 async def test_behind_a_closed_door_is_nothing(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("todoproject.asgi._behind", [])
     assert (await send(alice, "ping")).status_code == 404
+
+
+async def test_an_id_that_no_answer_could_hold_is_refused_before_anything_is_done(alice: Person) -> None:
+    asked = {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "add_task", "arguments": {"title": "x"}}}
+    for odd in (2**63, -(2**63) - 1, 10**400, 1.5, None, True):
+        refused = await alice.http.post(PATH, json={**asked, "id": odd})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, -32600)
+    assert (await alice.http.get("/v1/tasks")).json()["items"] == []
+    assert (await alice.http.post(PATH, json={**asked, "id": 2**63 - 1})).json()["id"] == 2**63 - 1

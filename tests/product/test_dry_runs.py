@@ -269,6 +269,7 @@ async def test_nobody_is_told_of_a_dry_run_as_of_a_write(alice: Person, monkeypa
     monkeypatch.setattr(activity, "listeners", [lambda wrote, owner: told.append((wrote, owner))])
 
     await alice.http.post("/v1/tasks?dry_run=true", json={"title": "x"})
+    await alice.http.post("/v1/imports?dry_run=true", content=b"Buy milk")
     await alice.http.post("/v1/tasks", json={"title": "x"})
 
-    assert told == [(False, None), (True, alice.id)]
+    assert told == [(False, None), (False, None), (True, alice.id)]

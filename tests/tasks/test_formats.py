@@ -334,7 +334,7 @@ _ITEMS = st.builds(
     recurrence=st.sampled_from([None, {"rule": "FREQ=WEEKLY;BYDAY=MO", "from": "completion", "missed": "keep"}]),
     reminders=st.sampled_from([(), ({"minutes_before": 5},), ({"at": "2027-01-01T00:00:00.000000Z"},)]),
     uuid=st.uuids().map(str),
-    external_id=st.sampled_from([None, "a b/1", "x,y"]),
+    external_id=st.sampled_from([None, "a b/1", "x,y", "two\nlines; \\n"]),
 )
 
 

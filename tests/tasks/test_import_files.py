@@ -162,3 +162,23 @@ async def test_file_that_is_too_large_is_refused_while_it_is_read(alice: Person)
     assert assert_problem(refused, 413)["detail"] == "The body is larger than 16 MiB."
     assert refused.headers["Connection"] == "close"
     assert counts(await send(alice, b"Buy milk\n" + b"\n" * 2**21)) == (1, 0, 0, 0)
+
+
+async def test_file_that_is_compressed_is_refused_unread(alice: Person) -> None:
+    refused = await alice.http.post(IMPORTS, content=b"Buy milk", headers={"Content-Encoding": "gzip"})
+
+    assert assert_problem(refused, 415)["code"] == "unsupported-media-type"
+    assert (await alice.http.get("/v1/tasks")).json()["items"] == []
+    stranger = {"Authorization": "Bearer nobody", "Content-Encoding": "gzip"}
+    assert (await alice.http.post(IMPORTS, content=b"Buy milk", headers=stranger)).status_code == 401
+
+
+@pytest.mark.parametrize("external_id", ["a\nEND:VTODO", "a\rX-FOO:b", "a;b,c\\n"])
+async def test_calendar_is_exported_whatever_an_external_id_holds(alice: Person, external_id: str) -> None:
+    await alice.task(external_id=external_id)
+
+    exported = await alice.http.get("/v1/export?format=ical")
+
+    assert exported.content.endswith(b"END:VTODO\r\nEND:VCALENDAR\r\n")
+    assert b"\r" not in exported.content.replace(b"\r\n", b"")
+    assert counts(await send(alice, exported.content, "dry_run=true"))[0] == 0

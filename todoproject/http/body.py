@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from django.core.exceptions import RequestAborted
@@ -27,6 +27,12 @@ def refuse_length(headers: Iterable[tuple[bytes, bytes]]) -> None:
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value[:20]) > MAX_BYTES:
             raise _too_large()
+
+
+def refuse_coding(headers: Mapping[str, Any]) -> None:
+    """Refuse a body that is compressed: nothing here would unpack it. Raises Problem."""
+    if headers.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
+        raise Problem(UNSUPPORTED_MEDIA_TYPE, "Send the body as it is, without Content-Encoding.")
 
 
 async def read(receive: Any, most_bytes: int = MAX_BYTES) -> bytes:
@@ -55,12 +61,13 @@ def _too_large(most_bytes: int = MAX_BYTES) -> Problem:
 class Unread:
     """A body that its operation reads, when it knows whether it wants it."""
 
-    def __init__(self, receive: Any) -> None:
-        self._receive = receive
+    def __init__(self, receive: Any, headers: Mapping[str, Any]) -> None:
+        self._receive, self._headers = receive, headers
         self.is_read = False
 
     async def read(self, most_bytes: int) -> bytes:
         """Read it. Raises Problem, RequestAborted."""
+        refuse_coding(self._headers)
         content = await read(self._receive, most_bytes)
         self.is_read = True
         return content
@@ -75,8 +82,7 @@ class StrictParser(Parser):
             raise Problem(UNSUPPORTED_MEDIA_TYPE, f"Send the body as {' or '.join(sorted(allowed))}.")
         if (request.content_params or {}).get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
             raise Problem(UNSUPPORTED_MEDIA_TYPE, "Send the body in UTF-8.")
-        if request.META.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
-            raise Problem(UNSUPPORTED_MEDIA_TYPE, "Send the body as it is, without Content-Encoding.")
+        refuse_coding(request.META)
         return loads(request.body)
 
     def parse_any(self, request: HttpRequest) -> Any:

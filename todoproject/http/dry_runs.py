@@ -32,10 +32,19 @@ def begin(request: ApiRequest) -> None:
         return
     if request.tries_by_itself or PARAMETER not in request.known_parameters:
         by_parameter = f"Ask for a dry run by {PARAMETER}=true." if request.tries_by_itself else "This has no dry run."
-        detail = f"{by_parameter} Nothing was done."
-        raise validation.invalid([{"parameter": "Prefer", "code": "no_dry_run", "detail": detail}])
+        raise _has_none(by_parameter)
     request.work, request.is_dry_run, request.only_reads = trial, True, True
     logs.note(dry_run=True)
+
+
+def refuse(request: ApiRequest) -> None:
+    """Refuse a preference for a dry run where nothing has one by it. Raises Problem."""
+    if request.method not in _SAFE and _is_preferred(request.META):
+        raise _has_none("This has no dry run by a preference.")
+
+
+def _has_none(why: str) -> Problem:
+    return validation.invalid([{"parameter": "Prefer", "code": "no_dry_run", "detail": f"{why} Nothing was done."}])
 
 
 def is_asked(request: ApiRequest) -> bool:

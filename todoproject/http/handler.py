@@ -70,7 +70,7 @@ class ApiHandler(ASGIHandler):
         _refuse_misdirected(request)
         _refuse_unreadable_url(request)
         if request.method == "POST" and request.path == framing.LONG_BODY:
-            return await self._get_response_to_long(request, body.Unread(receive))
+            return await self._get_response_to_long(request, body.Unread(receive, request.META))
         body.refuse_length(request.scope["headers"])
         content = await body.read(receive)
         return await self._call(request, content)

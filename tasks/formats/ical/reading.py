@@ -10,6 +10,7 @@ import icalendar
 
 from tasks.formats.drafts import Draft, NoTitle, source_id
 from tasks.formats.ical.blocks import Block, blocks
+from tasks.formats.ical.writing import TEXTS
 from tasks.formats.ical.zones import Zones
 from tasks.formats.items import Contents
 from tasks.recurrence import written
@@ -51,6 +52,10 @@ class _Reader:
         if refusal := _refusal(todo, summary, uid):
             self.contents.leave_out(block.line, summary, *refusal)
             return
+        with self.contents.unreadable_left_out(block.line, summary):
+            self._add(block, todo, summary, uid)
+
+    def _add(self, block: Block, todo: Any, summary: str, uid: str | None) -> None:
         draft = Draft(block.line, self.zones.owners)
         draft.members |= {"uuid": uid, "key": None if uid else f"line {block.line}", "parent": _parent(todo)}
         for name, _ in todo.errors:
@@ -79,6 +84,7 @@ class _Members:
     def __init__(self, draft: Draft, todo: Any, zones: Zones, block: Block) -> None:
         self._draft, self._todo, self._zones, self._block = draft, todo, zones, block
         self._ours = {name: found for name in _OURS if (found := _text(todo, f"X-TODO-{name}"))}
+        self._ours |= {name: _unescaped(self._ours[name]) for name in TEXTS if name in self._ours}
         self._recurs_in: str | None = None
 
     def read(self) -> None:
@@ -198,6 +204,11 @@ def _first(component: Any, name: str) -> Any:
 def _text(component: Any, name: str) -> str:
     found = _first(component, name)
     return "" if found is None or type(found).__name__ == "vBrokenProperty" else str(found)
+
+
+def _unescaped(text: str) -> str:
+    """Return what a text of ours says (RFC 5545, section 3.3.11); the library leaves what it does not know as it is."""
+    return re.sub(r"\\(.)", lambda escaped: "\n" if escaped[1] in "nN" else escaped[1], text)
 
 
 def _title_of(block: Block) -> str:

@@ -5,10 +5,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import icalendar
+from icalendar.prop import vText
 
 from tasks.formats.items import Item
 
 _PRIORITIES = {"urgent": 1, "high": 1, "medium": 5, "low": 9}
+# Of our own properties those that say what somebody has written: escaped, which a library knows of standard ones only.
+TEXTS = ("LIST", "EXTERNAL-ID")
 BEGIN = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//todo//tasks//EN\r\n"
 END = b"END:VCALENDAR\r\n"
 
@@ -45,7 +48,13 @@ def _texts(item: Item) -> dict[str, Any]:
         "X-TODO-REMIND": ",".join(str(each.get("minutes_before", each.get("at"))) for each in item.reminders),
         "X-TODO-EXTERNAL-ID": item.external_id,
     }
-    return {name: value for name, value in found.items() if value not in (None, "")}
+    said = {name: value for name, value in found.items() if value not in (None, "")}
+    return said | {name: vText(_lines(str(said[name]))) for each in TEXTS if (name := f"X-TODO-{each}") in said}
+
+
+def _lines(text: str) -> str:
+    """Return a text whose lines end as iCalendar knows it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _add_state(todo: icalendar.Todo, item: Item) -> None:
