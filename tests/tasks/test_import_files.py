@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks.queries import import_account
+from tasks.queries import import_account, import_files
 from tests.http.test_errors import assert_problem
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
@@ -154,6 +154,21 @@ async def test_one_import_at_a_time_for_an_account(alice: Person, bob: Person) -
     refused = await alice.http.post(IMPORTS, content='{"tasks": [')  # a file that is refused lets go, too
     assert refused.status_code == 422
     assert counts(await send(alice, "Write")) == (1, 0, 0, 0)
+
+
+async def test_one_dry_run_at_a_time_for_an_account_and_process(alice: Person, bob: Person) -> None:
+    """Reading a file is processor time that everybody else of the process waits for."""
+    import_files.dry_runs.add(alice.id)
+    try:
+        refused = await alice.http.post(f"{IMPORTS}?dry_run=true", content="Buy milk")
+        assert assert_problem(refused, 409)["code"] == "import-running"
+        assert counts(await send(bob, "Buy milk", "dry_run=true")) == (1, 0, 0, 0)
+        assert counts(await send(alice, "Buy milk")) == (1, 0, 0, 0)
+    finally:
+        import_files.dry_runs.discard(alice.id)
+    for _ in range(2):
+        assert (await alice.http.post(f"{IMPORTS}?dry_run=true", content='{"tasks": [')).status_code == 422
+    assert counts(await send(alice, "Buy milk", "dry_run=true")) == (0, 0, 1, 0)
 
 
 async def test_file_that_is_too_large_is_refused_while_it_is_read(alice: Person) -> None:
