@@ -82,8 +82,8 @@ def test_file_that_is_refused_is_told_in_a_line_and_nothing_is_done(
     user, file = make_user(), tmp_path / "todo.txt"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(CommandError, match=why):
-        call_command("importtasks", user.email, str(file), "--format", "todo.txt")
+    code, _, errors = command("importtasks", user.email, file, "--format", "todo.txt")
+    assert (code, why in errors, errors.count("\n")) == (1, True, 1), errors
     with pytest.raises(CommandError, match="--list"):
         call_command("importtasks", user.email, str(file), "--format", "todo.txt", "--list", " ")
     assert not AccessToken.objects.filter(user=user, revoked_at=None).exists()
