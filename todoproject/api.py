@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import orjson
+from django.core.exceptions import RequestAborted
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
@@ -292,6 +293,11 @@ for _error, _handler in {
 @api.exception_handler(idempotency.Replayed)
 def _replayed(request: HttpRequest, replayed: idempotency.Replayed) -> HttpResponse:
     return replayed.response
+
+
+@api.exception_handler(RequestAborted)
+def _left(request: ApiRequest, error: RequestAborted) -> HttpResponse:
+    raise error  # a client that leaves in the middle of a body is no defect of ours
 
 
 @api.exception_handler(Problem)

@@ -115,8 +115,10 @@ def test_clients_that_leave_are_not_worth_a_traceback(server: Server) -> None:
         b"GET /static/todoproject/admin.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     ]
     with Server() as own:
-        for request in requests * 4:
-            for pause in (0.0, 0.01):
+        (token,) = own.account().values()
+        importing = b"POST /v1/imports HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: %b\r\n" % token.encode()
+        for request in [*requests, importing + b"Content-Length: 90\r\n\r\nBuy"] * 4:
+            for pause in (0.0, 0.01, 0.1):
                 for linger in (struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)):
                     client = socket.create_connection(("127.0.0.1", own.port))
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
