@@ -87,5 +87,5 @@ class Copy:
                 yield f"{kind} {id_} is {self.things[thing]} in the copy, and listed as {held[thing]}"
 
     def audit_told(self, log: Iterable[Change]) -> list[str]:
-        """Return what it was told that the owner's own log does not know: what is somebody else's, or never happened."""
+        """Return what it was told, and the owner's log does not know: it is somebody else's, or never happened."""
         return [f"{change} was told, and is none of the owner's" for change in sorted(self.told.difference(log))]

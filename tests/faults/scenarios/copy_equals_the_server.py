@@ -1,0 +1,264 @@
+"""Let clients keep copies by the feed of changes alone, while people write, rows are purged, and all else is killed."""
+
+import asyncio
+import io
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.management import call_command
+from django.db import connections
+
+from tests.faults.application import Account, Application
+from tests.faults.client import Answer, Client, Lost
+from tests.faults.copies import Change, Copy, Thing
+from tests.faults.editors import Editor, Things
+from tests.faults.lab import Lab, Outcome
+
+LETTER = "q"
+CLAIM = "A copy kept by the feed of changes alone equals the server: nothing missed, out of order or somebody else's"
+
+_MINUTES = 30
+_ACCOUNTS, _EDITORS_EACH = 3, 2
+# What happens in a round, after which everybody rests and the copies are compared.
+_WORKER, _POSTGRES, _BROKEN, _SLEEP = "worker killed", "PostgreSQL killed", "all connections broken", "sleep"
+_PURGE, _REMOVAL = "purge", "rows removed by SQL"
+_ROUND = [_WORKER, _POSTGRES, _BROKEN, _SLEEP, _PURGE, _PURGE, _REMOVAL]
+_WRITES_BETWEEN = 15
+_RECOVERY_SECONDS = 60
+_RETRY_SECONDS = 0.1
+# How many changes a follower reads at once, at most, and how long it waits where there are no more.
+_FOLLOWERS = {"eager": (4, 0.05), "lazy": (50, 1.0)}
+_OWNERS = (
+    "WITH owners AS MATERIALIZED (SELECT id FROM todo.users WHERE id = ANY (%s::uuid[]) ORDER BY id FOR NO KEY UPDATE)"
+)
+_AGE = (
+    "UPDATE todo.{table} SET deleted_at = now() - interval '400 days'"
+    " WHERE deleted_at IS NOT NULL AND random() < 0.6 AND user_id IN (SELECT id FROM owners)"
+)
+# Without a trace, and out of the middle: only what nothing stands under.
+_REMOVE = (
+    "DELETE FROM todo.tasks AS gone WHERE user_id IN (SELECT id FROM owners) AND random() < 0.05"
+    " AND NOT EXISTS (SELECT FROM todo.tasks AS under WHERE (under.user_id, under.parent_id) = (gone.user_id, gone.id))"
+)
+_LOG = "SELECT change_no, kind, entity_id::text FROM todo.changes WHERE user_id = %s"
+_ROWS = """
+SELECT change_no, 'task', id::text FROM todo.tasks WHERE user_id = %(owner)s
+ UNION ALL SELECT change_no, 'list', id::text FROM todo.lists WHERE user_id = %(owner)s
+"""
+_NUMBER = "SELECT change_no FROM todo.users WHERE id = %s"
+
+
+async def run(lab: Lab) -> Outcome:
+    play = _Play(lab, await lab.application())
+    await play.prepare()
+    await play.rounds()
+    await play.audit()
+    return play.outcome
+
+
+class _Follower:
+    """A client that asks for changes, and for nothing else."""
+
+    def __init__(self, port: int, account: Account, limit: int) -> None:
+        self.copy, self._client, self._limit = Copy(), Client(port, account.token), limit
+
+    async def read(self) -> bool:
+        """Ask for a page and apply it; return whether to ask again at once."""
+        cursor = {} if self.copy.cursor is None else {"cursor": self.copy.cursor}
+        query = urlencode({"limit": random.randint(1, self._limit), **cursor})
+        try:
+            answer = await self._client.ask("GET", f"/v1/changes?{query}")
+        except Lost:
+            await asyncio.sleep(_RETRY_SECONDS)
+            return True
+        if answer.status == 200:
+            return self.copy.apply(answer.document)
+        if answer.status == 410:
+            self.copy.begin_anew()
+        elif answer.status != 503:
+            raise AssertionError(f"a page of changes was answered {answer.status}: {answer.body[:300]!r}")
+        else:
+            await asyncio.sleep(_RETRY_SECONDS)
+        return True
+
+    async def catch_up(self) -> None:
+        while await self.read():
+            pass
+
+
+@dataclass
+class _Owner:
+    """An account, who writes to it, and who follows."""
+
+    account: Account
+    reader: Client
+    things: Things = field(default_factory=Things)
+    followers: dict[str, _Follower] = field(default_factory=dict)
+
+
+class _Play:
+    """The people, those who follow them, and what becomes of both."""
+
+    def __init__(self, lab: Lab, application: Application) -> None:
+        self.outcome = Outcome()
+        self._lab, self._application = lab, application
+        self._owners: list[_Owner] = []
+        self._faults: Counter[str] = Counter()
+        self._rests = False
+        self._rounds = self._compared = 0
+
+    async def prepare(self) -> None:
+        for _ in range(_ACCOUNTS):
+            account = await self._application.register()
+            owner = _Owner(account, Client(self._application.port, account.token))
+            # One looks only when everybody rests: much was purged since.
+            for name, (limit, _) in {**_FOLLOWERS, "absent": (100, 0.0)}.items():
+                owner.followers[name] = _Follower(self._application.port, account, limit)
+            self._owners.append(owner)
+
+    async def rounds(self) -> None:
+        """Write and break, rest and compare, until the time is over."""
+        started = time.monotonic()
+        while not self._rounds or time.monotonic() - started < self._lab.length(_MINUTES) * 60:
+            self._rounds += 1
+            self._lab.say(f"round {self._rounds}, {self._written()} writes, {len(self.outcome.failures)} wrong")
+            await self._write_and_break()
+            for owner in self._owners:
+                await self._compare(owner)
+            if self.outcome.failures:
+                return
+
+    async def _write_and_break(self) -> None:
+        self._rests = False
+        async with asyncio.TaskGroup() as group:
+            for owner in self._owners:
+                for _ in range(_EDITORS_EACH):
+                    editor = Editor(self._application.port, owner.account, owner.things)
+                    group.create_task(editor.run(lambda: self._rests))
+                for name, (_, pause) in _FOLLOWERS.items():
+                    group.create_task(self._follow(owner.followers[name], pause))
+            for fault in random.sample(_ROUND, len(_ROUND)):
+                await self._more_written()
+                await self._break(fault)
+                self._faults[fault] += 1
+            await self._more_written()
+            self._rests = True
+
+    async def _follow(self, follower: _Follower, pause: float) -> None:
+        while not self._rests:
+            if not await follower.read():
+                await asyncio.sleep(random.uniform(0, pause))
+
+    def _written(self) -> int:
+        return sum(len(owner.things.numbers) for owner in self._owners)
+
+    async def _more_written(self) -> None:
+        wanted, deadline = self._written() + _WRITES_BETWEEN, time.monotonic() + _RECOVERY_SECONDS
+        while self._written() < wanted:
+            if time.monotonic() > deadline or self._application.last_words is not None:
+                raise AssertionError(f"writes have stopped for good: {self._application.last_words}")
+            await asyncio.sleep(0.01)
+
+    async def _break(self, fault: str) -> None:
+        """Do one fault, and start again what does not start by itself."""
+        owners = [owner.account.id for owner in self._owners]
+        if fault == _WORKER:
+            self._application.kill_worker()
+        elif fault == _POSTGRES:
+            await self._lab.cluster.stop("immediate")
+            await self._lab.cluster.start()
+        elif fault == _BROKEN:
+            self._lab.proxy.drop()
+        elif fault == _SLEEP:
+            self._lab.proxy.sleep(with_farewell=random.random() < 0.5)
+        elif fault == _PURGE:
+            for table in ("tasks", "lists"):
+                await self._lab.cluster.query(f"{_OWNERS} {_AGE.format(table=table)}", [owners])
+            await asyncio.to_thread(_purge)
+        else:
+            await self._lab.cluster.query(f"{_OWNERS} {_REMOVE}", [owners])
+
+    async def _compare(self, owner: _Owner) -> None:
+        """Hold each copy against what the API lists, at a moment when nobody writes.
+
+        A request whose client was lost may still be under way: then it is done again.
+        """
+        account = owner.account.id
+        for _ in range(_RECOVERY_SECONDS):
+            before = await self._lab.cluster.query(_NUMBER, [account])
+            for follower in owner.followers.values():
+                await asyncio.wait_for(follower.catch_up(), _RECOVERY_SECONDS)
+            held = await self._held(owner)
+            rows = [Change(*row) for row in await self._lab.cluster.query(_ROWS, {"owner": account})]
+            if await self._lab.cluster.query(_NUMBER, [account]) == before:
+                break
+            await asyncio.sleep(1)
+        else:
+            raise AssertionError("somebody goes on writing")
+        for name, follower in owner.followers.items():
+            self.outcome.failures += [f"{name} copy: {wrong}" for wrong in follower.copy.audit(held, rows)]
+            self._compared += 1
+
+    async def _held(self, owner: _Owner) -> dict[Thing, Any]:
+        """Return what the API lists."""
+        found: dict[Thing, Any] = {}
+        for kind in ("task", "list"):
+            cursor: dict[str, str] = {}
+            while True:
+                page = (await self._list(owner.reader, f"/v1/{kind}s?{urlencode({'limit': 200, **cursor})}")).document
+                found |= {(kind, row["id"]): row for row in page["items"]}
+                if page["next_cursor"] is None:
+                    break
+                cursor = {"cursor": page["next_cursor"]}
+        return found
+
+    async def _list(self, reader: Client, path: str) -> Answer:
+        deadline = time.monotonic() + _RECOVERY_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                answer = await reader.ask("GET", path)
+            except Lost:
+                answer = None
+            if answer is not None and answer.status == 200:
+                return answer
+            await asyncio.sleep(_RETRY_SECONDS)
+        raise AssertionError(f"{path} is not answered any more")
+
+    async def audit(self) -> None:
+        """Hold what was told and acknowledged against the log of changes; count."""
+        done: Counter[str] = sum((owner.things.done for owner in self._owners), Counter())
+        copies = [follower.copy for owner in self._owners for follower in owner.followers.values()]
+        changes = 0
+        for owner in self._owners:
+            log = [Change(*row) for row in await self._lab.cluster.query(_LOG, [owner.account.id])]
+            changes += len(log)
+            for name, follower in owner.followers.items():
+                self.outcome.failures += [f"{name} copy: {wrong}" for wrong in follower.copy.audit_told(log)]
+            lost = owner.things.numbers - {change.change_no for change in log}
+            self.outcome.require(not lost, f"{len(lost)} acknowledged changes are not in the log: {sorted(lost)[:5]}")
+            self.outcome.failures += owner.things.wrong
+        refused = done.pop("refused", 0)
+        self.outcome.counts = {
+            "rounds": self._rounds,
+            **dict(sorted(self._faults.items())),
+            "writes acknowledged": done.total(),
+            **{f"of these {name}": count for name, count in sorted(done.items())},
+            "writes refused": refused,
+            "changes": changes,
+            "copies": len(copies),
+            "changes they applied": sum(copy.applied for copy in copies),
+            "begun anew (410)": sum(copy.restarts for copy in copies),
+            "times a copy was compared": self._compared,
+            "missed, out of order or somebody else's": len(self.outcome.failures),
+        }
+
+
+def _purge() -> None:
+    try:
+        call_command("purge", verbosity=0, stdout=io.StringIO())
+    finally:
+        connections.close_all()
