@@ -23,10 +23,11 @@ CLAIM = "A copy kept by the feed of changes alone equals the server: nothing mis
 
 _MINUTES = 30
 _ACCOUNTS, _EDITORS_EACH = 3, 2
-# What happens in a round, after which everybody rests and the copies are compared.
+# What happens again and again; after so many of them everybody rests, and the copies are compared.
 _WORKER, _POSTGRES, _BROKEN, _SLEEP = "worker killed", "PostgreSQL killed", "all connections broken", "sleep"
 _PURGE, _REMOVAL = "purge", "rows removed by SQL"
-_ROUND = [_WORKER, _POSTGRES, _BROKEN, _SLEEP, _PURGE, _PURGE, _REMOVAL]
+_FAULTS = [_WORKER, _POSTGRES, _BROKEN, _SLEEP, _PURGE, _PURGE, _REMOVAL]
+_REST_AFTER = 4
 _WRITES_BETWEEN = 15
 _RECOVERY_SECONDS = 60
 _RETRY_SECONDS = 0.1
@@ -109,7 +110,8 @@ class _Play:
         self._owners: list[_Owner] = []
         self._faults: Counter[str] = Counter()
         self._rests = False
-        self._rounds = self._compared = 0
+        self._started = time.monotonic()
+        self._rests_taken = self._compared = 0
 
     async def prepare(self) -> None:
         for _ in range(_ACCOUNTS):
@@ -121,18 +123,18 @@ class _Play:
             self._owners.append(owner)
 
     async def rounds(self) -> None:
-        """Write and break, rest and compare, until the time is over."""
-        started = time.monotonic()
-        while not self._rounds or time.monotonic() - started < self._lab.length(_MINUTES) * 60:
-            self._rounds += 1
-            self._lab.say(f"round {self._rounds}, {self._written()} writes, {len(self.outcome.failures)} wrong")
-            await self._write_and_break()
+        """Write and break, rest and compare, until the time is over and each fault was done."""
+        minutes, faults = self._lab.length(_MINUTES), list[str]()
+        while not self.outcome.failures and (not self._rests_taken or faults or _since(self._started) < minutes):
+            faults = faults or random.sample(_FAULTS, len(_FAULTS))
+            now, faults = faults[:_REST_AFTER], faults[_REST_AFTER:]
+            self._lab.say(f"{self._written()} writes, {self._compared} comparisons; {', '.join(now)}")
+            await self._write_and_break(now)
             for owner in self._owners:
                 await self._compare(owner)
-            if self.outcome.failures:
-                return
+            self._rests_taken += 1
 
-    async def _write_and_break(self) -> None:
+    async def _write_and_break(self, faults: list[str]) -> None:
         self._rests = False
         async with asyncio.TaskGroup() as group:
             for owner in self._owners:
@@ -141,7 +143,7 @@ class _Play:
                     group.create_task(editor.run(lambda: self._rests))
                 for name, (_, pause) in _FOLLOWERS.items():
                     group.create_task(self._follow(owner.followers[name], pause))
-            for fault in random.sample(_ROUND, len(_ROUND)):
+            for fault in faults:
                 await self._more_written()
                 await self._break(fault)
                 self._faults[fault] += 1
@@ -243,7 +245,7 @@ class _Play:
             self.outcome.failures += owner.things.wrong
         refused = done.pop("refused", 0)
         self.outcome.counts = {
-            "rounds": self._rounds,
+            "minutes": round(_since(self._started), 2),
             **dict(sorted(self._faults.items())),
             "writes acknowledged": done.total(),
             **{f"of these {name}": count for name, count in sorted(done.items())},
@@ -252,9 +254,15 @@ class _Play:
             "copies": len(copies),
             "changes they applied": sum(copy.applied for copy in copies),
             "begun anew (410)": sum(copy.restarts for copy in copies),
+            "quiet moments": self._rests_taken,
             "times a copy was compared": self._compared,
             "missed, out of order or somebody else's": len(self.outcome.failures),
         }
+
+
+def _since(moment: float) -> float:
+    """Return the minutes since a moment of the monotonic clock."""
+    return (time.monotonic() - moment) / 60
 
 
 def _purge() -> None:
