@@ -27,6 +27,7 @@ _ACCOUNTS, _EDITORS_EACH = 3, 2
 _WORKER, _POSTGRES, _BROKEN, _SLEEP = "worker killed", "PostgreSQL killed", "all connections broken", "sleep"
 _PURGE, _REMOVAL = "purge", "rows removed by SQL"
 _FAULTS = [_WORKER, _POSTGRES, _BROKEN, _SLEEP, _PURGE, _PURGE, _REMOVAL]
+_LAST = _REMOVAL  # also in the end, when each copy has rows that it will not see go
 _REST_AFTER = 4
 _WRITES_BETWEEN = 15
 _RECOVERY_SECONDS = 60
@@ -42,7 +43,7 @@ _AGE = (
 )
 # Without a trace, and out of the middle: only what nothing stands under.
 _REMOVE = (
-    "DELETE FROM todo.tasks AS gone WHERE user_id IN (SELECT id FROM owners) AND random() < 0.05"
+    "DELETE FROM todo.tasks AS gone WHERE user_id IN (SELECT id FROM owners) AND random() < 0.2"
     " AND NOT EXISTS (SELECT FROM todo.tasks AS under WHERE (under.user_id, under.parent_id) = (gone.user_id, gone.id))"
 )
 _LOG = "SELECT change_no, kind, entity_id::text FROM todo.changes WHERE user_id = %s"
@@ -126,7 +127,7 @@ class _Play:
         """Write and break, rest and compare, until the time is over and each fault was done."""
         minutes, faults = self._lab.length(_MINUTES), list[str]()
         while not self.outcome.failures and (not self._rests_taken or faults or _since(self._started) < minutes):
-            faults = faults or random.sample(_FAULTS, len(_FAULTS))
+            faults = faults or [*random.sample(_FAULTS, len(_FAULTS)), _LAST]
             now, faults = faults[:_REST_AFTER], faults[_REST_AFTER:]
             self._lab.say(f"{self._written()} writes, {self._compared} comparisons; {', '.join(now)}")
             await self._write_and_break(now)
@@ -243,6 +244,8 @@ class _Play:
             lost = owner.things.numbers - {change.change_no for change in log}
             self.outcome.require(not lost, f"{len(lost)} acknowledged changes are not in the log: {sorted(lost)[:5]}")
             self.outcome.failures += owner.things.wrong
+        restarts = sum(copy.restarts for copy in copies)
+        self.outcome.require(restarts, "no copy has begun anew, though rows were removed behind its back")
         refused = done.pop("refused", 0)
         self.outcome.counts = {
             "minutes": round(_since(self._started), 2),
@@ -253,7 +256,7 @@ class _Play:
             "changes": changes,
             "copies": len(copies),
             "changes they applied": sum(copy.applied for copy in copies),
-            "begun anew (410)": sum(copy.restarts for copy in copies),
+            "begun anew (410)": restarts,
             "quiet moments": self._rests_taken,
             "times a copy was compared": self._compared,
             "missed, out of order or somebody else's": len(self.outcome.failures),
