@@ -51,7 +51,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--minutes",
         type=float,
-        help="of soak (30), storm and outage (10 each); short: 0.15",
+        help="of soak and copies (30 each), storm and outage (10 each); short: 0.15",
     )
     parser.add_argument("--json", type=Path, default=Path("faults.json"), help="where the report goes (faults.json)")
     parser.add_argument("--publish", action="store_true", help="make it the report that docs/reliability.md shows")
