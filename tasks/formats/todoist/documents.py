@@ -13,34 +13,12 @@ from tasks.formats import documents
 from tasks.formats.documents import entries, flag, instant, text
 from tasks.formats.drafts import Draft, NoTitle, fitted_name, source_id
 from tasks.formats.items import Contents, FileRefused, NamedList, Notice
+from tasks.formats.todoist.colors import PALETTE
 from tasks.formats.todoist.dates import parse as parse_words
 from tasks.formats.todoist.texts import zone_named
 from tasks.recurrence import written
 
 _PRIORITIES = {4: "urgent", 3: "high", 2: "medium", 1: "none", None: "none"}
-# The colours of its palette, by the names that its API has for them.
-_COLORS = {
-    "berry_red": "#b8255f",
-    "red": "#dc4c3e",
-    "orange": "#c77100",
-    "yellow": "#b29104",
-    "olive_green": "#949c31",
-    "lime_green": "#65a33a",
-    "green": "#369307",
-    "mint_green": "#42a393",
-    "teal": "#148fad",
-    "sky_blue": "#319dc0",
-    "light_blue": "#6988a4",
-    "blue": "#4180ff",
-    "grape": "#692ec2",
-    "violet": "#ca3fee",
-    "lavender": "#a4698c",
-    "magenta": "#e05095",
-    "salmon": "#c9766f",
-    "charcoal": "#808080",
-    "grey": "#999999",
-    "taupe": "#8f7a69",
-}
 
 
 def parse(content: bytes, zone: ZoneInfo, today: date) -> Contents:
@@ -82,7 +60,7 @@ class _Reader:
         if is_inbox or name is None or flag(project, "is_deleted"):
             return
         self._lists[text(project.get("id"))] = name
-        color = _COLORS.get(text(project.get("color")))
+        color = PALETTE.get(text(project.get("color")))
         self.contents.lists.append(NamedList(name, color, flag(project, "is_archived")))
         if project.get("parent_id") is not None:
             detail = "Lists are not within lists here: it is one beside the others."
