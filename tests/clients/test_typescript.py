@@ -59,7 +59,7 @@ def test_the_programs_of_the_readme_compile_against_what_is_packed(built: Path, 
     (packed,) = tmp_path.glob("*.tgz")
     with tarfile.open(packed) as archive:
         names = {name.removeprefix("package/") for name in archive.getnames()}
-        archive.extractall(tmp_path, filter="data")
+    _run("tar", "-xzf", packed, folder=tmp_path)
     (tmp_path / "package").rename(modules / "todo-client")
     assert {"LICENSE", "README.md", "dist/src/index.js", "dist/src/index.d.ts", "dist/src/schema.d.ts"} <= names
     assert not any(name.startswith(("examples", "src", "dist/examples")) for name in names)

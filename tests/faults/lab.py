@@ -1,10 +1,14 @@
 """Where a scenario is played: PostgreSQL, PgBouncer and the proxy stand ready, and applications are started on them."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
+
+import psycopg
 
 from tests.faults import certificates
 from tests.faults.application import Application
@@ -18,6 +22,7 @@ _ZONE = "eu-central-1.aws.neon.tech"
 DIRECT, POOLED = f"ep-quiet-lake-a1b2c3d4.{_ZONE}", f"ep-quiet-lake-a1b2c3d4-pooler.{_ZONE}"
 _LIMITS = ("RATE_LIMIT", "RATE_LIMIT_ANONYMOUS", "LOGIN_LIMIT", "REGISTER_LIMIT", "PASSWORD_RESET_LIMIT")
 _SHORT_MINUTES = 0.15
+_REACHABLE_SECONDS = 30
 _UNLIMITED = dict.fromkeys(_LIMITS, "off")
 
 
@@ -65,9 +70,28 @@ class Lab:
         if self._running and self._running[0] == wanted and self._running[1].last_words is None:
             return self._running[1]
         await self.end_application()
+        await self._answers(wanted["DATABASE_URL"])
         self._running = wanted, Application(**wanted)
         await self._running[1].start()
         return self._running[1]
+
+    async def _answers(self, url: str) -> None:
+        """Wait until the database can be reached: after a fault PgBouncer refuses for its `server_login_retry`.
+
+        A start does not wait for that: whoever starts it tries again.
+        """
+        deadline = time.monotonic() + _REACHABLE_SECONDS
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    url, connect_timeout=5, prepare_threshold=None
+                ) as session:
+                    await session.execute("SELECT 1")
+                return
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.2)
 
     async def end_application(self) -> None:
         """End the application, if there is one; the next scenario gets a new one."""
