@@ -11,9 +11,10 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,9 @@ import psycopg
 import pytest
 
 from todoproject.database import embedded
+from todoproject.database.embedded.account import server_account
 from todoproject.database.embedded.folders import ROOT_HOME, run_directory
+from todoproject.database.embedded.postmaster import Place, halt
 
 pytestmark = pytest.mark.faults
 
@@ -327,6 +330,24 @@ def test_stop_waits_for_a_start_in_another_process(cluster: Path) -> None:
         assert query(cluster, "SELECT 1") == 1
     process.end()
     assert postmaster(cluster) is None
+
+
+def test_server_that_does_not_stop_is_told_with_what_ends_it(cluster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for a session that has been halted, which it never kills; after ten seconds that goes on anyway."""
+    monkeypatch.setattr("todoproject.database.embedded.postmaster._STOP_SECONDS", 0.5)
+    directory = embedded.socket_directory(cluster)
+    with Process(cluster), closing(psycopg.connect(host=str(directory), port=5432, user="postgres")) as client:
+        process, session = postmaster(cluster), client.info.backend_pid
+        os.kill(session, signal.SIGSTOP)
+        resume = threading.Timer(10, os.kill, [session, signal.SIGCONT])
+        resume.start()
+
+        with pytest.raises(embedded.EmbeddedServerError, match=rf"does not stop .*: kill -QUIT {process}$"):
+            halt(Place(cluster, directory, server_account(cluster)))
+
+        resume.cancel()
+        os.kill(session, signal.SIGCONT)
+        wait_until(lambda: postmaster(cluster) is None)
 
 
 def test_server_is_out_of_reach_of_the_terminals_ctrl_c(cluster: Path) -> None:

@@ -71,7 +71,7 @@ class Coverage:
 
         Coverage says who reaches a line inside a function. A line outside runs in the name of whoever imports the file
         first, and a line that only other processes or a table's later cases reach seems to run in nobody's: these two
-        get the tests of their whole file.
+        get the tests of their whole file, or of its room where the whole file runs before the first test.
         """
         if "migrations" in file:
             return [f"tests/{name}" for name in MIGRATIONS_TESTS]
@@ -81,10 +81,15 @@ class Coverage:
         return self._ranked(reaching, file) if reaching else self._tests_of_file(file, lines)
 
     def _tests_of_file(self, file: str, lines: dict[int, list[str]]) -> list[str]:
-        """Return the files of tests that name the file, whole, then the tests that reach any of its lines."""
+        """Return the files of tests that name the file, whole, then the tests that reach any of its lines.
+
+        Where there are neither, the files of tests in its room.
+        """
         named = [test for test, text in _texts().items() if _names(text, file) or _is_about_module(test, file)]
         reaching = {_test(context) for contexts in lines.values() for context in contexts if context}
         others = {test for test in reaching if test.partition("::")[0] not in named}
+        if not named and not others:
+            return [test for test in _texts() if _is_about(test, file)]
         return (
             sorted(named, key=lambda test: (not _is_about_module(test, file), test))
             + (self._ranked(others, file)[:_MOST_OF_A_FILE])

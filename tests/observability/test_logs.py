@@ -8,9 +8,12 @@ import httpx
 import pytest
 from django.test import Client
 
+from accounts.queries.account import Confirmed
 from tests.support.http.operations import Operation, operations
 from tests.support.people import PASSWORD, Person
 from tests.support.processes.servers import Server
+from todoproject.database.client.statement import Credentials
+from todoproject.mail.outbox import Mail
 from todoproject.observability import logs
 
 
@@ -70,6 +73,16 @@ async def test_no_secret_is_ever_logged(alice: Person, client: httpx.AsyncClient
     assert "request" in logged
     for text in (secret, alice.token, PASSWORD, alice.email):
         assert text not in logged
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [Credentials(b"hidden"), Confirmed("hidden", "hidden"), Mail("kind", "hidden", "hidden", "hidden")],
+    ids=lambda holder: type(holder).__name__,
+)
+def test_what_holds_a_secret_does_not_show_it(holder: object) -> None:
+    """The message of an error may quote it whole, and that is logged."""
+    assert "hidden" not in repr(holder)
 
 
 async def test_crash_is_logged_once_with_its_request(

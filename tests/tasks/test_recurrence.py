@@ -132,6 +132,8 @@ def test_rule_without_a_next_day_is_found_out_soon(text: str) -> None:
         "FREQ=DAILY;BYSETPOS=2;BYMONTH=1",
         "FREQ=WEEKLY;BYDAY=2MO",
         "FREQ=WEEKLY;BYMONTHDAY=3",
+        "FREQ=WEEKLY;WKST=SO",
+        "FREQ=YEARLY;BYMONTH=JAN",
         "FREQ=MONTHLY;BYDAY=54MO",
         "FREQ=MONTHLY;BYMONTHDAY=0",
         "FREQ=MONTHLY;BYMONTHDAY=32",
