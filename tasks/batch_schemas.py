@@ -59,9 +59,12 @@ class BatchCreate(Strict):
 
 
 class ImportedTask(BatchCreate):
-    """Create a task that was made elsewhere, as old as it was there: of imports, and nothing that a client may send."""
+    """Create a task that was made elsewhere, as old as it was there: of imports, and nothing that a client may send.
 
-    created_at: datetime
+    Its id is a new one. Without `created_at` it is made now.
+    """
+
+    created_at: datetime | None
 
 
 class BatchChange(_OnOneTask):

@@ -60,8 +60,8 @@ def _create_of_import() -> Statement:
     return TASKS.insert((*_MEMBERS, "created_at"))
 
 
-def creation_of_import(task_id: UUID | None, task: TaskCreate, created_at: datetime) -> Plan:
-    """Store a new task that is as old as it is elsewhere, but no newer than now."""
+def creation_of_import(task_id: UUID | None, task: TaskCreate, created_at: datetime | None) -> Plan:
+    """Store a new task, under an id that is new, as old as it is elsewhere, but no newer than now."""
     values = {"key": uuid7(), "id": task_id or uuid7(), **in_columns(_members(task)), "created_at": created_at}
     return Plan(TASKS, _create_of_import(), values, looks=series.must_look_at_new(task))
 

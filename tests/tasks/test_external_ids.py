@@ -103,3 +103,25 @@ async def test_database_keeps_them_apart_for_whoever_writes(alice: Person) -> No
             "SELECT indisunique AND indisvalid FROM pg_index WHERE indexrelid = 'tasks_external_id_unique'::regclass"
         ).fetchone()
     assert index == (True,)
+
+
+async def test_who_has_an_external_id_is_found_without_reading_the_account(alice: Person, bob: Person) -> None:
+    insert = (
+        "INSERT INTO tasks (key, id, user_id, title, external_id) SELECT gen_random_uuid(), gen_random_uuid(), %s,"
+        " 'x', 'made-' || n FROM generate_series(%s::int, %s) AS n"
+    )
+    read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'tasks'::regclass"
+    with connect() as session:
+        # For the statistics everybody has one task, so that every index of an owner's tasks seems as good.
+        session.execute("TRUNCATE tasks CASCADE")
+        for person in (alice, bob):
+            session.execute(insert, [person.id, 0, 0])
+        session.execute("ANALYZE tasks")
+        session.execute(insert, [alice.id, 1, 1000])
+        before = session.execute(read).fetchone()
+        session.execute(insert, [alice.id, 1001, 1010])
+        after = session.execute(read).fetchone()
+        session.rollback()
+    assert before is not None
+    assert after is not None
+    assert after[0] - before[0] <= 10 * 2  # for each its last neighbour, and none with its id

@@ -321,7 +321,7 @@ async def test_import_that_was_interrupted_goes_on_where_it_stopped(alice: Perso
     with pytest.raises(TimeoutError):
         await bring(alice, *lines, tell=end)
 
-    assert counts(await bring(alice, *lines)) == (200, 0, 500, 0)
+    assert counts(await bring(alice, *lines)) == (600, 0, 100, 0)
 
 
 async def test_nobody_elses_tasks_are_met_by_their_ids(alice: Person, bob: Person) -> None:
