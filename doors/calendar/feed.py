@@ -1,13 +1,14 @@
 """A calendar's address: who knows it reads the tasks, and no more."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
 import orjson
 from django.http import HttpResponse
 
 from doors import addresses
 from doors.calendar import components
+from doors.calendar.components import Part
 from doors.calendar.rendered import Rendered
 from tasks.queries import calendars
 from tasks.queries.calendars import Feed
@@ -47,7 +48,7 @@ async def _show(request: ApiRequest, secret: str) -> HttpResponse:
     return HttpResponse(content, content_type="text/calendar; charset=utf-8", headers={"ETag": etag, **_HEADERS})
 
 
-async def _parts(feed: Feed, tasks: Iterable[bytes]):  # type: ignore[no-untyped-def]
+async def _parts(feed: Feed, tasks: Iterable[bytes]) -> AsyncIterator[Part]:
     anew = 0
     for task in tasks:
         part = _rendered.get(feed, task)
