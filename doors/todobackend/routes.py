@@ -30,12 +30,16 @@ class Operation(NamedTuple):
     body: type[BaseModel] | None = None
 
 
+_ALL = {
+    "GET": Operation(todos.find),
+    "POST": Operation(todos.add, NewTodo),
+    "DELETE": Operation(todos.clear),
+}
+
 OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
-    f"{ROOT}/<str:secret>": {
-        "GET": Operation(todos.find),
-        "POST": Operation(todos.add, NewTodo),
-        "DELETE": Operation(todos.clear),
-    },
+    f"{ROOT}/<str:secret>": _ALL,
+    # Who types the address into a client may end it like this. No redirect: a browser's preflight follows none.
+    f"{ROOT}/<str:secret>/": _ALL,
     f"{ROOT}/<str:secret>/<any_case_uuid:task_id>": {
         "GET": Operation(todos.get),
         "PATCH": Operation(todos.change, TodoChange),
@@ -64,7 +68,9 @@ async def _run(operation: Operation, request: ApiRequest, secret: str, path: dic
         given["body"] = _read(operation.body, request)
     elif request.body:
         validation.refuse_body(_bodies.parse_any(request))
-    return await operation.run(asked, **given)
+    response = await operation.run(asked, **given)
+    response.headers["Cache-Control"] = "no-store"  # the url of a todo holds the secret
+    return response
 
 
 def _read(model: type[BaseModel], request: ApiRequest) -> BaseModel:

@@ -93,9 +93,9 @@ async def _run(operation: Operation, request: ApiRequest, path: dict[str, Any]) 
 
 
 async def _refuse(request: ApiRequest, error: Exception) -> HttpResponse:
-    """Answer 401 rather than what is wrong with the input where the token is bad, as our API does."""
+    """Answer 401 rather than what is wrong with the input, ids too, where the token is bad, as our API does."""
     refusal = request.respond_to(request, error)
-    if refusal.status_code in (400, 415, 422, 428) and request.credentials and not request.is_accepted:
+    if refusal.status_code in (400, 404, 409, 413, 415, 422, 428) and request.credentials and not request.is_accepted:
         try:
             await verify(request.credentials)
         except Exception as worse:  # noqa: BLE001 -- as above

@@ -143,6 +143,26 @@ async def test_todos_are_tasks_of_one_list_and_of_no_other(alice: Person, client
     assert [task["id"] for task in trash] == [made["id"]]
 
 
+async def test_the_address_may_end_with_a_slash(client: httpx.AsyncClient, root: str) -> None:
+    made = await _post(client, f"{root}/", title="walk the dog")
+    assert made["url"] == f"http://testserver{root}/{made['id']}"
+    assert (await client.get(f"{root}/")).json() == (await client.get(root)).json() == [made]
+    preflight = await client.options(f"{root}/", headers={"Access-Control-Request-Method": "POST"})
+    assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
+    assert (await client.delete(f"{root}/")).status_code == 204
+    assert (await client.get(root)).json() == []
+    assert (await client.get(f"{root}//")).status_code == 404
+
+
+async def test_what_holds_the_address_is_kept_nowhere(client: httpx.AsyncClient, root: str) -> None:
+    """Each todo has a url, which holds the secret."""
+    made = await client.post(root, json={"title": "x"})
+    url = made.json()["url"]
+    answers = [made, *[await client.get(path) for path in (root, url)], await client.patch(url, json={"title": "y"})]
+    assert all(root in answer.text for answer in answers)
+    assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}
+
+
 async def test_two_todos_may_have_the_same_order_and_none_is_null(client: httpx.AsyncClient, root: str) -> None:
     made = [await _post(client, root, order=order) for order in (1, 1, 0.5, None)]
     assert [todo["order"] for todo in made] == [1, 1, 0.5, None]

@@ -1,12 +1,9 @@
 """Who may do what: every operation of the document, tried on somebody else's objects and with tokens of all kinds.
 
-New operations are covered without an edit. A new kind of object needs a line in KINDS; a test says so.
+New operations are covered without an edit. A new kind of object needs a line in KINDS (tests/support/things.py); a test
+says so. The doors' operations are in tests/doors/test_doors_matrix.py.
 """
 
-import re
-import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -14,124 +11,11 @@ import pytest
 
 from accounts.models import Scope
 from tests.support.http.operations import Operation, operations
-from tests.support.people import PASSWORD, Person, register
-from tests.support.postgres.databases import connect
+from tests.support.people import Person, register
+from tests.support.things import KINDS, Kind, new_token, plain
 from todoproject.http.problems import INVALID_TOKEN
 from todoproject.openapi import examples
 
-Make = Callable[[Person], Awaitable[str]]
-Show = Callable[[Person, str], Awaitable[Any]]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How to make an object of a person, and how its owner sees it."""
-
-    make: Make
-    show: Show
-
-
-async def _make_task(person: Person) -> str:
-    return str((await person.task())["id"])
-
-
-async def _show_task(person: Person, id: str) -> Any:
-    return (await person.http.get(f"/v1/tasks/{id}")).json()
-
-
-async def _make_list(person: Person) -> str:
-    return str((await person.list())["id"])
-
-
-async def _show_list(person: Person, id: str) -> Any:
-    return (await person.http.get(f"/v1/lists/{id}")).json()
-
-
-async def _make_label(person: Person) -> str:
-    label = uuid.uuid4().hex
-    await person.task(labels=[label])
-    return label
-
-
-async def _show_label(person: Person, name: str) -> Any:
-    return [row for row in (await person.http.get("/v1/labels")).json()["items"] if row["name"] == name]
-
-
-async def _make_external_id(person: Person) -> str:
-    return str((await person.task(external_id=str(uuid.uuid4())))["external_id"])
-
-
-async def _show_external_id(person: Person, external_id: str) -> Any:
-    return (await person.http.get("/v1/tasks", params={"external_id": external_id})).json()
-
-
-async def _make_change(person: Person) -> str:
-    """Make a change with a long number: in an answer that names another's, nothing else is to look like it."""
-    with connect(autocommit=True) as direct:
-        direct.execute("UPDATE users SET change_no = change_no + 271828000 WHERE id = %s", [person.id])
-    await person.task()
-    return str((await person.http.get("/v1/history?limit=1")).json()["items"][0]["change_no"])
-
-
-async def _show_change(person: Person, number: str) -> Any:
-    found = (await person.http.get("/v1/history")).json()["items"]
-    return [entry for entry in found if str(entry["change_no"]) == number]
-
-
-async def _make_token(person: Person, *scopes: str) -> str:
-    return str((await _new_token(person, *scopes or Scope.values))["id"])
-
-
-async def _new_token(person: Person, *scopes: str) -> dict[str, Any]:
-    response = await person.http.post("/v1/tokens", json={"name": "script", "scopes": scopes})
-    assert response.status_code == 201, response.text
-    token: dict[str, Any] = response.json()
-    return token
-
-
-async def _show_token(person: Person, id: str) -> Any:
-    return [token for token in (await person.http.get("/v1/tokens")).json()["items"] if token["id"] == id]
-
-
-async def _make_session(person: Person) -> str:
-    login = await person.http.post("/v1/auth/login", json={"email": person.email, "password": PASSWORD})
-    assert login.status_code == 201, login.text
-    return str((await person.http.get("/v1/sessions")).json()["items"][0]["id"])
-
-
-async def _show_session(person: Person, id: str) -> Any:
-    return [session for session in (await person.http.get("/v1/sessions")).json()["items"] if session["id"] == id]
-
-
-async def _make_webhook(person: Person) -> str:
-    body = {"url": "https://hooks.example.com/todo", "events": ["list.deleted"]}
-    return str((await person.http.post("/v1/webhooks", json=body)).json()["id"])
-
-
-async def _show_webhook(person: Person, id: str) -> Any:
-    return (await person.http.get(f"/v1/webhooks/{id}")).json()
-
-
-async def _make_calendar(person: Person) -> str:
-    return str((await person.http.post("/v1/calendars", json={"all": True})).json()["id"])
-
-
-async def _show_calendar(person: Person, id: str) -> Any:
-    return [shown for shown in (await person.http.get("/v1/calendars")).json()["items"] if shown["id"] == id]
-
-
-# By the name of the path parameter.
-KINDS = {
-    "task_id": Kind(_make_task, _show_task),
-    "list_id": Kind(_make_list, _show_list),
-    "token_id": Kind(_make_token, _show_token),
-    "name": Kind(_make_label, _show_label),
-    "external_id": Kind(_make_external_id, _show_external_id),
-    "session_id": Kind(_make_session, _show_session),
-    "change_no": Kind(_make_change, _show_change),
-    "webhook_id": Kind(_make_webhook, _show_webhook),
-    "calendar_id": Kind(_make_calendar, _show_calendar),
-}
 # By tag, for operations that take ids in the body.
 KIND_OF_BODY = {"tasks": "task_id", "lists": "list_id", "tokens": "token_id"}
 
@@ -193,23 +77,6 @@ def test_every_kind_of_object_can_be_made() -> None:
 # --- Objects of others ----------------------------------------------------------------------------
 
 
-def _plain(response: httpx.Response, ids: dict[str, str]) -> tuple[int, str, list[tuple[str, str]]]:
-    """Return an answer with nothing in it that is another one each time: ids, times and what is left of a limit."""
-    text = response.text
-    # Both count what the asker has done before, and the second answer has done one more.
-    headers = sorted(item for item in response.headers.items() if item[0] not in ("ratelimit", "change-no"))
-    for name, identity in ids.items():
-        text = text.replace(identity, name)
-        headers = [(header, value.replace(identity, name)) for header, value in headers]
-    text, headers = _without_ids(text), [(name, _without_ids(value)) for name, value in headers]  # of what is new
-    text = re.sub(r'"position":"\w+"', '"position":"place"', text)  # the second one made stands behind the first
-    return response.status_code, re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "time", text), headers
-
-
-def _without_ids(text: str) -> str:
-    return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "id", text)
-
-
 @each(NAMING)
 async def test_outsider_gets_the_same_for_anothers_object_as_for_none(
     operation: Operation, alice: Person, charlie: Person
@@ -220,7 +87,7 @@ async def test_outsider_gets_the_same_for_anothers_object_as_for_none(
         before = {name: await kind.show(alice, theirs[name]) for name, kind in _kinds(operation).items()}
 
         answers = [
-            _plain(await _call(charlie.http, operation, ids, **condition, **{"X-Request-ID": "same"}), ids)
+            plain(await _call(charlie.http, operation, ids, **condition, **{"X-Request-ID": "same"}), ids)
             for ids in (theirs, nobodys)
         ]
 
@@ -267,7 +134,7 @@ async def test_example_is_well_formed(operation: Operation, alice: Person) -> No
 async def test_without_a_good_token_everything_is_401(
     operation: Operation, alice: Person, client: httpx.AsyncClient
 ) -> None:
-    revoked = await _new_token(alice, *Scope.values)
+    revoked = await new_token(alice, *Scope.values)
     assert (await alice.http.delete(f"/v1/tokens/{revoked['id']}")).status_code == 204
 
     sent = (f"Bearer {revoked['token']}", "Bearer todo_nonsense", f"Basic {alice.token}", alice.token, "")
@@ -308,7 +175,7 @@ async def test_token_without_the_scope_is_told_which(operation: Operation, app: 
 async def _call_with_scopes(app: httpx.ASGITransport, operation: Operation, *scopes: str) -> httpx.Response:
     # Somebody new each time: an operation may end an account, or its other tokens.
     async with register(app, "dora") as dora:
-        token = await _new_token(dora, *scopes)
+        token = await new_token(dora, *scopes)
         # Where a precondition is required, its absence would be told first.
         condition = _conditions(operation)[-1] if "428" in operation.responses else {}
         return await _call(dora.http, operation, Authorization=f"Bearer {token['token']}", **condition)

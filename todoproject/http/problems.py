@@ -4,6 +4,7 @@ Every 4xx and 5xx of the API is one of these. `type` is a path on this server th
 the input nor SQL nor a traceback is ever part of a document.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/docs/errors/"
 # How a 401 answers a token that was sent (RFC 6750, section 3.1); to who has sent none it says only "Bearer".
 INVALID_TOKEN = 'Bearer error="invalid_token", error_description="The token is unknown, expired or revoked."'  # noqa: S105 -- none
+# Tokens of ours (accounts/tokens.py), mistyped ones too. Some addresses hold one, and errors are shown to others and kept
+# by people who would not do so with the address.
+_SECRET = re.compile(r"todo_[0-9A-Za-z]{16,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +340,7 @@ class Problem(Exception):
 
 
 def respond(problem: Problem, instance: str) -> HttpResponse:
-    """Make the answer for a problem that happened at path `instance`."""
+    """Make the answer for a problem that happened at path `instance`, which is told without a secret that it holds."""
     metrics.count("problem", problem.type.code)
     current = logs.context.get()
     document = {
@@ -344,7 +348,8 @@ def respond(problem: Problem, instance: str) -> HttpResponse:
         "title": problem.type.title,
         "status": problem.type.status,
         "detail": problem.detail,
-        "instance": quote(instance, safe="/:@!$&'()*+,;="),  # a URI reference (RFC 9457, section 3.1.5)
+        # A URI reference (RFC 9457, section 3.1.5).
+        "instance": quote(_SECRET.sub("***", instance), safe="/:@!$&'()*+,;="),
         "code": problem.type.code,
         "request_id": current.request_id if current else None,
         "errors": list(problem.errors),
