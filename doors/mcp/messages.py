@@ -31,6 +31,7 @@ INVALID_PARAMS = -32602
 HEADER_MISMATCH = -32020
 UNSUPPORTED_VERSION = -32022
 _STATUSES = {METHOD_NOT_FOUND: 404}
+_LONGEST_VERSION = 100  # of one that is not known, as it is told
 _LEAST_ID, _GREATEST_ID = -(2**63), 2**63 - 1
 
 _PREFIX = "io.modelcontextprotocol/"
@@ -89,8 +90,10 @@ class Message:
 
 
 def _unsupported(version: object) -> Refused:
+    # Whatever was asked for, half a character too: as text that an answer can hold.
+    requested = str(version)[:_LONGEST_VERSION].encode(errors="replace").decode()
     return Refused(
-        UNSUPPORTED_VERSION, "Unsupported protocol version", {"supported": [*SUPPORTED], "requested": str(version)}
+        UNSUPPORTED_VERSION, "Unsupported protocol version", {"supported": [*SUPPORTED], "requested": requested}
     )
 
 
@@ -117,10 +120,13 @@ def read(body: Any) -> Message:
 
 
 def _is_id(value: object) -> bool:
-    """Tell whether it is an id that an answer can repeat: what no integer can hold would fail once the tool has run."""
-    if isinstance(value, bool):
-        return False
-    return isinstance(value, str) or (isinstance(value, int) and _LEAST_ID <= value <= _GREATEST_ID)
+    """Tell whether it is an id that an answer can repeat: any other would fail once the tool has run.
+
+    No integer of JSON's parsers holds more than 64 bits, and no text in UTF-8 half of a pair of surrogates.
+    """
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    return isinstance(value, int) and not isinstance(value, bool) and _LEAST_ID <= value <= _GREATEST_ID
 
 
 def result(message: Message, document: dict[str, Any]) -> HttpResponse:

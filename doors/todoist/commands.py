@@ -1,5 +1,6 @@
 """The commands of a sync: each is one operation, done once for its `uuid`, whatever becomes of the others."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -207,6 +208,7 @@ async def carry_out(request: "AuthenticatedRequest", asked: Sequence[Command]) -
             if refusal.status_code in _FAILURES:
                 raise
             status[command.uuid] = document(orjson.loads(refusal.content))
+            await asyncio.sleep(0)  # it may have waited for nothing, and others are to have their turn
             continue
         status[command.uuid] = "ok"
         if command.temp_id is not None:

@@ -36,6 +36,7 @@ MOST = 20_000  # things in one answer
 MOST_BYTES = 32 * 1024 * 1024  # of our own documents; reading that many holds others up for half a second
 _FEWER = 500  # things in one answer that would be larger
 _MOST_FIELDS = 10
+_MOST_OF_A_FORM = 256 * 1024  # bytes; undoing the escapes of more holds others up
 _AT_ONCE = 500  # documents that are made before others have their turn: about three milliseconds
 _FORM = "application/x-www-form-urlencoded"
 _BEGINNING = "*"
@@ -66,6 +67,8 @@ def read_body(request: ApiRequest) -> Any:
     """Return the body, which is JSON or a form whose lists are JSON. Raises Problem."""
     if request.content_type != _FORM:
         return StrictParser().parse_body(request)
+    if len(request.body) > _MOST_OF_A_FORM:
+        raise Problem(TOO_LARGE, "A form may have up to 256 KiB. Send more as JSON.")
     try:
         fields = parse_qsl(request.body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:

@@ -11,7 +11,7 @@ from accounts import tokens
 from accounts.models import Scope
 from doors.mcp.messages import OLDER, PRESENT
 from doors.mcp.tools import TOOLS
-from tests.product.test_hostile import BODIES
+from tests.support.http.hostile import BODIES
 from tests.support.people import Person
 from todoproject.http import activity
 from todoproject.http.body import MAX_BYTES
@@ -158,21 +158,6 @@ async def test_a_browsers_client_may_send_the_headers_of_the_protocol(client: ht
     asked = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
     allowed = (await client.options(PATH, headers=asked)).headers["Access-Control-Allow-Headers"]
     assert {"MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Authorization"} <= {*allowed.split(", ")}
-
-
-async def test_requests_through_the_door_count_against_the_same_limit(
-    alice: Person, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from todoproject import asgi
-    from todoproject.http import middleware
-
-    settings.RATE_LIMIT, settings.RATE_LIMIT_ANONYMOUS = (2, 60), (100, 60)
-    monkeypatch.setattr(asgi._api._respond, "_limiter", middleware.limiter())  # type: ignore[attr-defined]
-
-    assert (await alice.http.get("/v1/tasks")).status_code == 200
-    assert (await send(alice, "ping")).status_code == 200
-    refused = await send(alice, "ping")
-    assert (refused.status_code, "Retry-After" in refused.headers) == (429, True)
 
 
 # --- What it refuses ------------------------------------------------------------------------------

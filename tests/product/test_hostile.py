@@ -1,7 +1,8 @@
 """Hostile input to every operation of the document: no 500, one problem document for each refusal, no poisoned row.
 
 What is inside a body does not depend on the wire, so bodies are tried in this process; URLs, headers and framing are
-tried byte by byte on a real server. New operations are covered without an edit.
+tried byte by byte on a real server. New operations are covered without an edit. What is behind the doors is tried in
+tests/doors/test_doors_hostile.py.
 """
 
 import gzip
@@ -15,8 +16,9 @@ from urllib.parse import quote
 import pytest
 
 from accounts.models import Scope
+from tests.support.http.hostile import BODIES, MEDIA_TYPES, VALUES, odd_headers, odd_targets, with_member
 from tests.support.http.operations import Operation, operations
-from tests.support.http.sockets import Answer, Connection
+from tests.support.http.sockets import Answer, Connection, written
 from tests.support.people import PASSWORD, Person, session_at
 from tests.support.processes.servers import Server
 from todoproject.http.body import MAX_BYTES
@@ -45,57 +47,6 @@ def _path(operation: Operation) -> str:
 
 # --- Bodies, in this process ----------------------------------------------------------------------
 
-VALUES = [
-    *(rb'"\u0000"', rb'"\ud800"', rb'"\udfff\ud800"', rb'"a\u0000b"', rb'"\u202e\u0007\ufeff"', rb'"\uffff\ufffe"'),
-    *(b"9" * 5000, b"-" + b"9" * 5000, b"0." + b"1" * 5000, b"1e400", b"-1e400", b"1e-400", b"1E+2", b"-0", b"-0.0"),
-    *(b"NaN", b"Infinity", b"-Infinity", b"2147483648", b"9223372036854775808", b"-1", b"0.1", b"1764547200", b"01"),
-    *(
-        b"null",
-        b"true",
-        b"[]",
-        b"{}",
-        b"[null]",
-        b"[{}]",
-        b'[""]',
-        b'{"": null}',
-        b'{"a": {"a": {"a": 1}}}',
-        b'""',
-        b'" "',
-    ),
-    *(b'"' + b"x" * 100_000 + b'"', b"[" * 40 + b"]" * 40, b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 5000 + b"1"),
-    *(b'"0001-01-01T00:00:00+23:59"', b'"9999-12-31T23:59:59-23:59"', b'"9999-12-31T23:59:59Z"', b'"0001-01-01"'),
-    *(b'"0000-00-00"', b'"2026-12-01T10:00:00"', b'"2026-12-01T10:00:00+99:99"', b'"+12026-01-01"', b'"infinity"'),
-    *(b'"%s"', b'"%(title)s {} $1 \'; --"', b'"\xff"', '"🐄"'.encode("utf-16-le"), b'"\t"', b"'x'", b"undefined", b""),
-]
-BODIES = [
-    *(
-        b"",
-        b" ",
-        b"\0",
-        b"{",
-        b"}",
-        b"null",
-        b"[]",
-        b'"x"',
-        b"7",
-        b"{} {}",
-        b"{},",
-        b"//\n{}",
-        b"{'a': 1}",
-        b"\xff\xfe",
-    ),
-    *(b'{"\\u0000": 1}', b'{"\\ud800": 1}', b'{"": 1}', b'{"__proto__": 1}', b'{"a~/b": 1}', b'{"a": 1, "a": 1}'),
-    *(b"[" * 100_000, b'{"a":' * 100_000, b"[" * 32 + b"]" * 32, b'{"' + b"k" * 100_000 + b'": 1}', b" " * MAX_BYTES),
-    *(b"x" * (MAX_BYTES + 1), b"{" + b",".join(b'"k%d": 1' % n for n in range(10_000)) + b"}"),
-]
-MEDIA_TYPES = [
-    *("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "multipart/form-data; boundary=x", ""),
-    *("application/", ";", "*/*", "application/xml", "application/json, application/json", "APPLICATION/JSON; q"),
-    *("application/json; charset=utf-16", "application/json; charset=base64", "application/json; charset=undefined"),
-    *("application/json; charset*=bogus''utf-8", "application/json; charset*=utf-8''%00", "x" * 10_000),
-    *("application/json; charset*=undefined''a", 'application/json;charset="utf-8\\', "application/json; =; ;;a*0*=b"),
-]
-
 
 def _bodies(operation: Operation) -> Iterator[tuple[bytes, dict[str, str]]]:
     """Yield what to send: hostile values in place of each member, hostile bodies, hostile media types and encodings."""
@@ -106,8 +57,7 @@ def _bodies(operation: Operation) -> Iterator[tuple[bytes, dict[str, str]]]:
     members = {name: json.dumps(value).encode() for name, value in example.items()}
     for name in members:
         for value in VALUES:
-            parts = (b'"%b": %b' % (key.encode(), value if key == name else own) for key, own in members.items())
-            yield b"{" + b", ".join(parts) + b"}", JSON
+            yield with_member(members, name, value), JSON
     for body in BODIES:
         yield body, JSON
     plain = operation.content or b"{}"
@@ -206,12 +156,8 @@ class Mallory:
         self._lost, self.token = new["id"], new["token"]
 
     def ask(self, method: str, target: bytes, content: bytes = b"", headers: dict[str, bytes] | None = None) -> Answer:
-        own = {"Host": b"127.0.0.1", "Authorization": b"Bearer " + self.token.encode()}
-        if content:
-            own |= {"Content-Type": b"application/json", "Content-Length": b"%d" % len(content)}
-        lines = (b"%b: %b\r\n" % (name.encode(), value) for name, value in (own | (headers or {})).items())
-        request = b"%b %b HTTP/1.1\r\n%b\r\n%b" % (method.encode(), target, b"".join(lines), content)
-        return self.connection.ask(request, has_body=method != "HEAD")
+        own = {"Authorization": b"Bearer " + self.token.encode()}
+        return self.connection.ask(written(method, target, own | (headers or {}), content), has_body=method != "HEAD")
 
     def insist(self, operation: Operation, target: bytes, headers: dict[str, bytes] | None = None) -> Answer:
         """Ask, and once more with a new token where the old one has been ended in a proper way."""
@@ -250,253 +196,17 @@ def _assert_sound(answer: Answer, what: object) -> None:
             assert CATALOGUE[problem.code].status == problem.status == answer.status
 
 
-SEGMENTS = [
-    *(
-        "%00",
-        "%ff",
-        "%ED%A0%80",
-        "%EF%BF%BD",
-        "%F0%9F%90%84",
-        "%0a",
-        "%0d%0aX:%20y",
-        "%",
-        "%zz",
-        "%u0041",
-        "%25",
-        "%5C",
-    ),
-    *(
-        "0",
-        "-1",
-        "null",
-        "undefined",
-        "*",
-        "~",
-        ".",
-        "..",
-        "%2e%2e",
-        "%2e%2e%2fme",
-        "a%2fb",
-        ";x",
-        "{task_id}",
-        "%7B%7D",
-    ),
-    *(
-        examples.ID.upper(),
-        examples.ID.replace("-", ""),
-        "%7B" + examples.ID + "%7D",
-        examples.ID + "%0a",
-        "urn:uuid:x",
-    ),
-    *(
-        "00000000-0000-0000-0000-000000000000",
-        "ffffffff-ffff-ffff-ffff-ffffffffffff",
-        examples.ID + "%20",
-        "x" * 50_000,
-    ),
-    *(examples.ID + "%00", examples.ID + ";x", examples.ID[:-1], "' OR 1=1 --".replace(" ", "%20"), "%D9%A1" * 36),
-]
-TARGETS = [
-    "/{}",
-    "{}/",
-    "{}//",
-    "{};x",
-    "{}%20",
-    "{}%00",
-    "{}%ff",
-    "{}.json",
-    "{}%0a",
-    "{}/.",
-    "{}/..",
-    "{}%3f",
-    "{}#x",
-]
-QUERIES = [
-    *(
-        "",
-        "&&&",
-        "=",
-        "=1",
-        "a",
-        "a=%00",
-        "%00=a",
-        "a=%ff",
-        "%ff=a",
-        "a=%ED%A0%80",
-        "%=%",
-        "a[]=1",
-        "a=1;b=2",
-        "%2500=%2500",
-    ),
-    *(
-        "&".join(["a=1"] * 10_000),
-        "&" * 10_000,
-        "a=" + "x" * 50_000,
-        "x" * 50_000,
-        "%F0%9F%90%84=%F0%9F%90%84",
-        "+=+",
-        "?",
-    ),
-]
-ARGUMENTS = [
-    *(
-        "",
-        "%00",
-        "%ff",
-        "%ED%A0%80",
-        "%20",
-        "null",
-        "NaN",
-        "1e400",
-        "-1",
-        "-0",
-        "0",
-        "1.5",
-        "9" * 5000,
-        "2147483648",
-        "%D9%A1",
-    ),
-    *(
-        "9223372036854775808",
-        "true",
-        "TRUE",
-        "yes",
-        "%5B%5D",
-        "%7B%7D",
-        "0001-01-01",
-        "9999-12-31",
-        "infinity",
-        "%27%22",
-    ),
-    *("0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59-23:59", "2026-12-01T10:00:00", "2026-12-01T10:00:00Z", "1_0"),
-    *(
-        "*",
-        "%25",
-        "%28%28%28",
-        "a:*%26!%7C",
-        "%5C",
-        "x" * 5000,
-        "a%20" * 1000,
-        "%F0%9F%90%84",
-        "1764547200",
-        "--x",
-        "-",
-    ),
-]
-
-
-def _targets(operation: Operation) -> Iterator[str]:
-    path = _path(operation)
-    for name in operation.parameters("path"):
-        others = dict.fromkeys(operation.parameters("path"), examples.ID)
-        yield from (operation.path.format(**others | {name: segment}) for segment in SEGMENTS)
-    yield from (pattern.format(path) for pattern in TARGETS)
-    yield from (path.replace("/v1", "/v1/."), path.replace("/", "//"), path.upper(), path.replace("/", "%2f"))
-    yield path[:4] + f"%{ord(path[4]):x}" + path[5:] if len(path) > 4 else path
-    yield from (f"{path}?{query}" for query in QUERIES)
-    for name in operation.parameters("query"):
-        yield from (f"{path}?{name}={argument}" for argument in ARGUMENTS)
-        yield f"{path}?{name}=1&{name}=1"
-
-
 @EACH
 def test_no_url_is_too_much(operation: Operation, mallory: Mallory) -> None:
-    for target in _targets(operation):
+    ids = dict.fromkeys(operation.parameters("path"), examples.ID)
+    for target in odd_targets(operation.path, ids, operation.parameters("query")):
         _assert_sound(mallory.insist(operation, target.encode()), target[:200])
-
-
-NAMES = [
-    *(
-        "Accept",
-        "Accept-Charset",
-        "Accept-Encoding",
-        "Accept-Language",
-        "Cookie",
-        "Host",
-        "Origin",
-        "Referer",
-        "User-Agent",
-    ),
-    *(
-        "Content-Type",
-        "Content-Encoding",
-        "Content-Language",
-        "If-Match",
-        "If-None-Match",
-        "If-Modified-Since",
-        "If-Range",
-    ),
-    *(
-        "If-Unmodified-Since",
-        "Range",
-        "X-Request-ID",
-        "Idempotency-Key",
-        "X-Forwarded-For",
-        "X-Forwarded-Proto",
-        "Forwarded",
-    ),
-    *("X-Forwarded-Host", "X-HTTP-Method-Override", "X-HTTP-Method", "Access-Control-Request-Method", "Prefer", "Date"),
-    *(
-        "Access-Control-Request-Headers",
-        "Expect",
-        "Upgrade",
-        "TE",
-        "Via",
-        "traceparent",
-        "X-Original-URL",
-        "Authorization",
-    ),
-]
-HEADER_VALUES = [
-    *(
-        b"",
-        b"\xff\xfe",
-        b"x" * 65_536,
-        b"\t \t",
-        b"\x80",
-        b";;;,,,===",
-        b'"',
-        b'"1',
-        b"W/",
-        b"*",
-        b"%00",
-        b"%ff",
-        b"DELETE",
-    ),
-    *(
-        b"null",
-        b"-1",
-        b"9" * 400,
-        b"1e400",
-        b"=?utf-8?B?AA==?=",
-        b"\xc3\xbc",
-        b"a*=bogus''x",
-        b"Bearer",
-        b"Bearer \xff",
-        b"::1",
-    ),
-    *(
-        b"bytes=-1-",
-        b"[",
-        b"127.0.0.1, \xff, [",
-        b"Thu, 99 Foo 9999999 99:99:99 GMT",
-        b"application/json; charset*=x''y",
-    ),
-]
-
-
-def _headers(operation: Operation) -> Iterator[tuple[str, bytes]]:
-    """Yield every value for the headers that the operation declares, and a few, not always the same, for others."""
-    declared = operation.parameters("header")
-    for at, name in enumerate(NAMES):
-        some = [HEADER_VALUES[(at + len(operation.id) + step * 7) % len(HEADER_VALUES)] for step in range(3)]
-        yield from ((name, value) for value in (HEADER_VALUES if name in declared else some))
 
 
 @EACH
 def test_no_header_is_too_much(operation: Operation, mallory: Mallory) -> None:
     target = _path(operation).encode()
-    for name, value in _headers(operation):
+    for name, value in odd_headers(operation.id, operation.parameters("header")):
         _assert_sound(mallory.insist(operation, target, {name: value}), (name, value[:100]))
 
 

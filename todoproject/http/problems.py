@@ -19,8 +19,8 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/docs/errors/"
 # How a 401 answers a token that was sent (RFC 6750, section 3.1); to who has sent none it says only "Bearer".
 INVALID_TOKEN = 'Bearer error="invalid_token", error_description="The token is unknown, expired or revoked."'  # noqa: S105 -- none
-# Tokens of ours (accounts/tokens.py), mistyped ones too. Some addresses hold one, and errors are shown to others and kept
-# by people who would not do so with the address.
+# Tokens of ours (accounts/tokens.py), mistyped ones too. Some addresses hold one, and an error is shown and kept where
+# the address would not be.
 _SECRET = re.compile(r"todo_[0-9A-Za-z]{16,}")
 
 

@@ -28,6 +28,15 @@ class Answer:
         return json.loads(self.body)
 
 
+def written(method: str, target: bytes, headers: dict[str, bytes], content: bytes = b"") -> bytes:
+    """Return a request as it is sent; a body is JSON unless the headers say otherwise."""
+    own = {"Host": b"127.0.0.1"}
+    if content:
+        own |= {"Content-Type": b"application/json", "Content-Length": b"%d" % len(content)}
+    lines = (b"%b: %b\r\n" % (name.encode(), value) for name, value in (own | headers).items())
+    return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (method.encode(), target, b"".join(lines), content)
+
+
 class Connection:
     """A connection to a server, reopened by itself when the server has closed it."""
 
