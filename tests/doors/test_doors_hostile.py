@@ -122,13 +122,16 @@ async def test_no_message_is_too_much(operation: Operation, alice: Person) -> No
 
 
 async def test_no_version_of_the_protocol_is_too_much(alice: Person) -> None:
+    """Of a request and of a notification, which has no id."""
     (operation,) = (each for each in PATHS if each.id == "POST /mcp")
+    members = {"jsonrpc": b'"2.0"', "method": b'"tools/call"'}
     for value in VALUES:
         for key in (b"io.modelcontextprotocol/protocolVersion", b"io.modelcontextprotocol/clientCapabilities"):
-            meta = b'"params": {"name": "agenda", "_meta": {"%b": %b}}' % (key, value)
-            content = b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", %b}' % meta
-            response = await alice.http.post(operation.path, content=content, headers=JSON)
-            _assert_sound(operation, response, {}, content)
+            params = b'{"name": "agenda", "_meta": {"%b": %b}}' % (key, value)
+            for asked in (members, members | {"id": b"1"}):
+                content = with_member(asked, "params", params)
+                response = await alice.http.post(operation.path, content=content, headers=JSON)
+                _assert_sound(operation, response, {}, content)
 
 
 async def test_no_form_is_too_much(alice: Person) -> None:
