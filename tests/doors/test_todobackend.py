@@ -183,7 +183,14 @@ async def test_more_than_a_page_is_shown_and_deleted_with_what_belongs_under_it(
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"title": " "}, {"title": "x", "orders": 1}, {"title": "x", "order": "1"}, {"title": "x", "order": 1e300}],
+    [
+        {},
+        {"title": " "},
+        {"title": "x", "orders": 1},
+        {"title": "x", "order": "1"},
+        {"title": "x", "order": 1e300},
+        {"title": "x", "order": 2**53 + 1},
+    ],
 )
 async def test_what_breaks_a_rule_is_refused_by_name(client: httpx.AsyncClient, root: str, body: Any) -> None:
     response = await client.post(root, json=body)

@@ -28,18 +28,26 @@ def register(server: Server) -> dict[str, str]:
     return header_at(server.url, email=email, password=f"{PASSWORD} {email}")
 
 
-def fuzz(server: Server, folder: Path, headers: dict[str, str], *options: str) -> None:
+def fuzz(
+    server: Server,
+    folder: Path,
+    headers: dict[str, str],
+    *options: str,
+    document: str = "",
+    configuration: Path = CONFIGURATION,
+) -> None:
+    """Run the fuzzer over a document, the API's own unless it is told another one."""
     finished = subprocess.run(
         [
             str(Path(sys.executable).with_name("schemathesis")),
-            f"--config-file={CONFIGURATION}",
+            f"--config-file={configuration}",
             "run",
-            f"{server.url}/v1/openapi.json",
+            document or f"{server.url}/v1/openapi.json",
             "--checks=all",
             *(f"--header={name}: {value}" for name, value in headers.items()),
-            *options,
             "--max-examples=8",
             "--workers=2",
+            *options,
             "--no-color",
         ],
         cwd=folder,

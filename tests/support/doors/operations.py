@@ -79,6 +79,11 @@ class Operation:
         body = _of_todobackend().get((self.method, self.path))
         return {} if body is None else {"body": body}
 
+    @property
+    def places(self) -> list[str]:
+        """Return the names in its path."""
+        return _PLACE.findall(self.path)
+
     def members(self, place: str) -> dict[str, Any]:
         """Return the schemas of the members that mean something there; others are refused whatever they are."""
         model = self.models.get(place)
