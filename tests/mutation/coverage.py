@@ -39,6 +39,7 @@ MIGRATIONS_TESTS = (
 )
 # Of the tests that reach a file at all, besides those about it: enough to notice, few enough to end.
 _MOST_OF_A_FILE = 200
+_MOST_LONG_FILES = 6
 
 
 class Coverage:
@@ -94,6 +95,14 @@ class Coverage:
             sorted(named, key=lambda test: (not _is_about_module(test, file), test))
             + (self._ranked(others, file)[:_MOST_OF_A_FILE])
         )
+
+    def long_tests_of(self, file: str) -> list[str]:
+        """Return a few files of tests that have the file's name or name it: they may hold what plays long.
+
+        Which of these reach a line is not counted: they look at servers, whose processes run in nobody's name.
+        """
+        named = [test for test, text in _texts().items() if _is_about_module(test, file) or _names(text, file)]
+        return sorted(named, key=lambda test: (not _is_about_module(test, file), test))[:_MOST_LONG_FILES]
 
     def _ranked(self, tests: set[str], file: str) -> list[str]:
         return sorted(tests, key=lambda test: (not _is_about(test, file), self._reach[test], test))
