@@ -34,6 +34,7 @@ from bench import (
     start,
     streams,
     tables,
+    webhooks,
 )
 from bench.dataset import Sizes
 from bench.errors import BenchError
@@ -50,6 +51,7 @@ _PARTS: Mapping[str, Callable[[Postgres, Plan, Progress], dict[str, Any]]] = {
     "owner": owner.run,
     "feed": feed.run,
     "streams": streams.run,
+    "webhooks": webhooks.run,
     "scale": scale.run,
     "admin": admin.run,
     "migrate": migrate.run,

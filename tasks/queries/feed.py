@@ -6,6 +6,8 @@ purged beyond both has left no trace behind it, so the client has to begin anew.
 
 from functools import lru_cache
 
+from django.conf import settings
+
 from accounts.models import Scope
 from tasks.change_schemas import ChangesQuery
 from tasks.queries import cursors
@@ -75,7 +77,7 @@ async def changes_page(credentials: Credentials, query: ChangesQuery) -> bytes:
         rows = await replica.execute(numbers(), {}, credentials)
         refuse_expired(last, rows)
         if last.keys[0] == rows.text(0, 0):
-            return _body([], rows, last.keys[0])
+            return _nothing(query.cursor, last, rows)
     position = 0 if last is None else int(last.keys[0])
     rows = await replica.execute(page(query.limit + 1), {"position": position}, credentials)
     if last is not None:
@@ -109,6 +111,13 @@ def item(kind: bytes, number: bytes, identity: bytes, document: bytes) -> bytes:
         *(kind, number, identity, deleted),
         *(kind, document),
     )
+
+
+def _nothing(cursor: str | None, last: Position, rows: Rows) -> bytes:
+    """Return a page without items. The cursor that was sent says it all, unless it is of an old key or an old fence."""
+    if cursor is None or last.keys[1] != rows.text(0, 1) or settings.SECRET_KEY_FALLBACKS:
+        return _body([], rows, last.keys[0])
+    return b'{"items":[],"next_cursor":"%b","has_more":false}' % cursor.encode()
 
 
 def _body(items: list[bytes], rows: Rows, position: str, *, has_more: bool = False) -> bytes:
