@@ -23,9 +23,10 @@ from tests.support.http.apis import api_client
 from tests.support.people import PASSWORD, Person
 from tests.support.postgres.databases import connect, lock_queue
 from tests.support.processes.servers import Server
-from todoproject import settings as settings_module
 from todoproject.database import embedded
 from todoproject.database.client.pool import pool
+from todoproject.environment import parsers
+from todoproject.environment.variables import Environment
 from todoproject.http.client_address import limited_as
 from todoproject.http.rate_limits import Buckets, Limiter, Policy
 from todoproject.http.request import bearer_token
@@ -194,12 +195,12 @@ async def test_token_with_anything_around_it_is_no_token(alice: Person, odd: str
 @pytest.mark.parametrize("text", ["600", "600/", "/60", "0/60", "60/0", "-1/60", "1.5/60", "1000001/1", "٦/60", "none"])
 def test_setting_is_requests_per_seconds_or_off(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("RATE_LIMIT", text)
-    monkeypatch.setattr(settings_module, "_mistakes", {})
 
-    settings_module._read("RATE_LIMIT", settings_module._limit, example="6000/60", default=None)
+    env = Environment()
+    env("RATE_LIMIT", parsers.limit, example="6000/60", default=None)
     with pytest.raises(ImproperlyConfigured, match=r"^RATE_LIMIT .*Example: RATE_LIMIT=6000/60"):
-        settings_module._stop_on_mistakes()
-    assert (settings_module._limit("600/60"), settings_module._limit("off")) == ((600, 60), None)
+        env.stop_on_mistakes()
+    assert (parsers.limit("600/60"), parsers.limit("off")) == ((600, 60), None)
 
 
 # --- The general limit over HTTP ------------------------------------------------------------------
