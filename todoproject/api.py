@@ -13,6 +13,7 @@ from accounts.api.accounts import router as accounts_router
 from accounts.api.calendars import router as calendars_router
 from accounts.api.decorators import answer_401_before_422, with_idempotency_key
 from accounts.api.sessions import router as sessions_router
+from accounts.api.tokens import router as tokens_router
 from accounts.authentication import Bearer
 from accounts.queries import account_export
 from tasks.api import constraints as task_constraints
@@ -76,6 +77,7 @@ api = API(
 api.add_decorator(with_idempotency_key, mode="view")
 api.add_decorator(answer_401_before_422, mode="view")
 api.add_router("/v1", accounts_router)
+api.add_router("/v1", tokens_router)
 api.add_router("/v1", sessions_router)
 api.add_router("/v1", files_router)
 api.add_router("/v1/calendars", calendars_router)
