@@ -19,7 +19,7 @@ from tasks.queries.import_account import ImportRunning
 from tasks.queries.lists import ListDeleted
 from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound
 from tasks.read_only import ReadOnlyDiffers
-from tasks.rules import RuleRefused
+from tasks.recurrence.rules import RuleRefused
 from todoproject.http import preconditions, problems, validation
 from todoproject.http.errors import Answers, answer, fixed
 from todoproject.http.problems import Problem
