@@ -30,6 +30,7 @@ MIGRATIONS_TESTS = (
     "accounts/test_idempotency.py",
     "product/test_erase.py",
     "http/test_limits.py",
+    "accounts/test_throttling.py",
     "tasks/test_tasks.py",
     "tasks/test_lists.py",
     "tasks/test_search.py",

@@ -81,7 +81,7 @@ def reached(folder: Path, lines: dict[str, list[int]], others: dict[str, int] | 
     data = CoverageData(str(folder / "coverage"))
     for context, numbers in lines.items():
         data.set_context(context)
-        data.add_lines({PAGES: numbers, "tasks/models.py": range((others or {}).get(context, 0))})
+        data.add_lines({PAGES: numbers, "tasks/models/task.py": range((others or {}).get(context, 0))})
     return Coverage(data)
 
 
