@@ -289,6 +289,16 @@ def test_owner_with_many_tasks_is_judged_by_milliseconds_of_the_database() -> No
     assert found["statistics of 10,000 tasks: database CPU, ms"].is_met is False
 
 
+def test_a_door_is_judged_against_our_own_operation_in_the_same_round() -> None:
+    figures = (("list", 400.0, 0), ("todoist page", 480.0, 0), ("list", 800.0, 1), ("todoist page", 1200.0, 1))
+    cells = [cell("doors", operation=name, connections=1, server_cpu_us=us, round=turn) for name, us, turn in figures]
+
+    goal = found_goals(run(doors={"cells": cells}))["Todoist: a page of 50: CPU to our own operation"]
+
+    assert goal.measured is not None
+    assert (goal.measured.low, goal.measured.high, goal.is_met) == (1.2, 1.5, False)
+
+
 def test_lock_lasts_from_the_last_look_without_it_and_counts_for_its_migration() -> None:
     step = migrate.Step("tasks.0030_series", began=10.0, seconds=2.0)
     looks = [(9.9, "before"), (10.1, ""), (10.2, "x on tasks"), (10.5, "x on tasks"), (10.6, ""), (12.5, "after")]
