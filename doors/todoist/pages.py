@@ -1,4 +1,4 @@
-"""Pages of tasks as PostgreSQL writes them: what `documents.task` makes of one, and no dearer than a page of our own.
+"""Tasks as PostgreSQL writes them, many at once: as `documents.task` makes one, and no dearer than a page of our own.
 
 What SQL cannot say, the order and a rule in words, is put in here: it comes on lines of its own, and there are no line
 breaks in PostgreSQL's JSON.
@@ -50,14 +50,22 @@ def _text() -> Text:
     return Text(f"{template}\n%%s\n%%s", (*written.values, "rows.position", "rows.recurrence"))
 
 
+@lru_cache
+def changed() -> Text:
+    """Return what a sync reads of a task: whether it is completed, its list, and then what `task` takes."""
+    found = _text()
+    return Text(f"%%s\n%%s\n{found.template}", ("rows.is_completed", "rows.list_id", *found.values))
+
+
 async def page(credentials: Credentials, query: TaskListQuery, member: str) -> bytes:
     """Return a page of the user's tasks as Todoist's, below this member. Raises InvalidCursor."""
     found = await pages.find(credentials, query, _text())
-    tasks = b",".join(map(_task, found.tasks))
+    tasks = b",".join(map(task, found.tasks))
     return b'{"%b":[%b],"next_cursor":%b}' % (member.encode(), tasks, orjson.dumps(found.next_cursor))
 
 
-def _task(written: bytes) -> bytes:
+def task(written: bytes) -> bytes:
+    """Return a task as JSON, of what PostgreSQL has written."""
     text, position, recurrence = written.split(b"\n")
     said = _said(recurrence) if recurrence else b""
     return b'%b%b,"child_order":%b}' % (text, said, _order(position))

@@ -1,4 +1,4 @@
-"""A page of tasks, which PostgreSQL writes, says of each what the task itself says, which Python writes."""
+"""Many tasks, which PostgreSQL writes, say of each what the task itself says, which Python writes."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ import pytest
 from tests.support.people import Person
 
 API = "/api/v1"
+SYNC = {"sync_token": "*", "resource_types": ["items"]}
 # A line break would end a part of what PostgreSQL answers, and a percent sign is a place in its templates.
 HOSTILE = "100 %s %1$s %% {} \\n \" ' 日本 👩\u200d🚀 \u2028"
 DAY, INSTANT = {"due_on": "2026-12-01"}, {"due_at": "2026-12-01T09:00:00.123456Z"}
@@ -78,3 +79,18 @@ async def test_completed_tasks_are_the_same_in_a_page(alice: Person, kinds: list
     assert len(page) >= len(KINDS)
     assert {task["completed_by_uid"] for task in page} == {alice.id}
     assert page == await _each(alice, page)
+
+
+async def test_tasks_of_a_sync_are_the_same(alice: Person, kinds: list[dict[str, Any]]) -> None:
+    whole = (await alice.http.post(f"{API}/sync", json=SYNC)).json()
+
+    assert len(whole["items"]) == len(kinds)
+    assert whole["items"] == await _each(alice, whole["items"])
+
+    for task in kinds:
+        await alice.http.post(f"{API}/tasks/{task['id']}/close")
+    since = (await alice.http.post(f"{API}/sync", json=SYNC | {"sync_token": whole["sync_token"]})).json()
+
+    assert not since["full_sync"]
+    assert len(since["items"]) >= len(kinds)
+    assert since["items"] == await _each(alice, since["items"])
