@@ -69,13 +69,17 @@ def run(postgres: Postgres, plan: Plan, progress: Progress) -> dict[str, Any]:
         Server(PEER, postgres.url(PEER.name), 1, plan.logs / "doors.log") as server,
     ):
         kinds = _kinds(server, targets)
-        for kind in kinds:
-            write_requests(Path(name) / kind.name, kind.requests(PEER, targets))
+        requests = {kind.name: [*kind.requests(PEER, targets)] for kind in kinds}
+        asked = dict.fromkeys(requests, 0)
         steps = [(turn, kind) for turn in range(-1, plan.rounds) for kind in kinds[:: 1 if turn % 2 else -1]]
         for turn, kind in progress.track(steps, "doors"):  # the first is for warming up
             progress.note(kind.title)
-            requests = Path(name) / kind.name
-            cell = cells.measure(server, postgres, kind, requests, connections=1, seconds=plan.seconds, turn=turn)
+            # Each cell goes on where the last one ended: what was asked last is what the process has kept.
+            begin = asked[kind.name] % len(requests[kind.name])
+            file = Path(name) / kind.name
+            write_requests(file, requests[kind.name][begin:] + requests[kind.name][:begin])
+            cell = cells.measure(server, postgres, kind, file, connections=1, seconds=plan.seconds, turn=turn)
+            asked[kind.name] += cell.sent
             if turn >= 0:
                 found.append(asdict(cell))
     return {"cells": found}
@@ -100,7 +104,7 @@ def _kinds(server: Server, targets: Targets) -> list[Operation]:
         "agents": [_post("/mcp", user, _FIND) for user in targets.users],
         "todo-backend": [_get(path) for path in backends],
         "in list": [
-            _get(f"/v1/tasks?limit=50&list_id={it}", PEER.bearer(user))
+            _get(f"/v1/tasks?limit=50&sort=position&list_id={it}", PEER.bearer(user))
             for user, it in zip(targets.users, lists, strict=True)
         ],
         "calendar": [_get(path) for path in calendars[:_FEW]],
