@@ -45,6 +45,8 @@ def of_the_rest(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]:
         found += _doors(results["doors"]["cells"])
     if "streams" in results:
         found += _streams(results["streams"])
+    if "webhooks" in results:
+        found += _webhooks(results["webhooks"])
     if "scale" in results:
         found += _scale(results["scale"]["cells"])
     if "login" in results:
@@ -142,6 +144,16 @@ def _streams(found: dict[str, Any]) -> Iterator[Goal]:
     ):
         value = found[name[0]][name[1]]
         yield Goal(words, bound, False, Spread(value, value, value))
+
+
+def _webhooks(found: dict[str, Any]) -> Iterator[Goal]:
+    for hooks in sorted({int(rate["hooks"]) for rate in found["rates"]}):
+        rates = spread(rate["per_second"] for rate in found["rates"] if rate["hooks"] == hooks)
+        yield Goal(f"webhooks, {hooks}: deliveries/s of one process", 300, True, rates)
+    delays = found["delays"]
+    longer = (delays["beside"]["max_ms"] - delays["alone"]["max_ms"]) / 1000
+    name = f"webhooks beside {delays['hanging']} that hang: the longest delay beyond that without them, s"
+    yield Goal(name, 1, False, Spread(longer, longer, longer))
 
 
 def _migrate(found: dict[str, Any]) -> Iterator[Goal]:

@@ -35,6 +35,7 @@ from bench import (
     start,
     streams,
     tables,
+    webhooks,
 )
 from bench.dataset import Sizes
 from bench.errors import BenchError
@@ -52,6 +53,7 @@ _PARTS: Mapping[str, Callable[[Postgres, Plan, Progress], dict[str, Any]]] = {
     "feed": feed.run,
     "doors": doors.run,
     "streams": streams.run,
+    "webhooks": webhooks.run,
     "scale": scale.run,
     "admin": admin.run,
     "migrate": migrate.run,

@@ -11,7 +11,18 @@ T = TypeVar("T")
 
 RESULTS = Path("bench/results")
 PARTS = (
-    *("compare", "database", "start", "login", "members", "owner", "feed", "doors", "streams", "scale", "admin"),
+    "compare",
+    "database",
+    "start",
+    "login",
+    "members",
+    "owner",
+    "feed",
+    "doors",
+    "streams",
+    "webhooks",
+    "scale",
+    "admin",
     "migrate",
 )
 _EPILOG = """\

@@ -49,6 +49,8 @@ def show(results: dict[str, Any], console: Console) -> None:
         console.print(_doors(results["doors"]["cells"]))
     if "streams" in results:
         console.print(_streams(results["streams"]))
+    if "webhooks" in results:
+        console.print(_webhooks(results["webhooks"]))
     if "scale" in results:
         console.print(_scale(results["scale"]["cells"]))
     if "admin" in results:
@@ -215,6 +217,18 @@ def _streams(found: dict[str, Any]) -> Table:
     table.add_row(f"{idle['streams']:,} streams that are told nothing: KiB each", f"{idle['kib_each']:.1f}")
     table.add_row("server CPU, of one processor", f"{idle['server_cpu_share']:.1%}")
     table.add_row("transactions a second", f"{idle['transactions_per_second']:.1f}")
+    return table
+
+
+def _webhooks(found: dict[str, Any]) -> Table:
+    table = _table("webhooks", ["figure"], "what")
+    for hooks in sorted({int(rate["hooks"]) for rate in found["rates"]}):
+        rates = [rate for rate in found["rates"] if rate["hooks"] == hooks]
+        table.add_row(f"{hooks} hooks: deliveries/s", number(spread(rate["per_second"] for rate in rates), 0))
+        table.add_row("CPU of the process for each, µs", number(spread(rate["cpu_us"] for rate in rates), 0))
+    for name, words in (("alone", "answer to event"), ("beside", f"beside {found['delays']['hanging']} that hang")):
+        delays = found["delays"][name]
+        table.add_row(f"{words}: p50 and longest, ms", f"{delays['p50_ms']:.0f}, {delays['max_ms']:.0f}")
     return table
 
 

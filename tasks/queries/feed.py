@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from django.conf import settings
+
 from accounts.models import Scope
 from tasks.change_schemas import ChangesQuery
 from tasks.queries import cursors
@@ -109,7 +111,7 @@ async def changes(credentials: Credentials, query: ChangesQuery, task: Text | No
         rows = await replica.execute(numbers(), {}, credentials)
         refuse_expired(last, rows)
         if last.keys[0] == rows.text(0, 0):
-            return _changes([], rows, last.keys[0])
+            return _nothing(query.cursor, last, rows)
     position = 0 if last is None else int(last.keys[0])
     rows = await replica.execute(page(query.limit + 1, task=task), {"position": position}, credentials)
     if last is not None:
@@ -142,6 +144,13 @@ def item(kind: bytes, number: bytes, identity: bytes, document: bytes) -> bytes:
         *(kind, number, identity, deleted),
         *(kind, document),
     )
+
+
+def _nothing(cursor: str | None, last: Position, rows: Rows) -> Changes:
+    """Return a page without items. The cursor that was sent says it all, unless it is of an old key or an old fence."""
+    if cursor is None or last.keys[1] != rows.text(0, 1) or settings.SECRET_KEY_FALLBACKS:
+        return _changes([], rows, last.keys[0])
+    return Changes([], cursor, has_more=False)
 
 
 def _changes(things: list[Thing], rows: Rows, position: str, *, has_more: bool = False) -> Changes:
