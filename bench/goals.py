@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from bench import against_node, operations
+from bench import against_node, doors, operations
 from bench.goal import Goal
 from bench.ratios import Cells, Series, Spread, series, spread
 from bench.scale import OPERATIONS as OF_SCALE
@@ -41,6 +41,8 @@ def of_the_rest(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]:
         found += _owner(results["owner"])
     if "feed" in results:
         found += _feed(results["feed"])
+    if "doors" in results:
+        found += _doors(results["doors"]["cells"])
     if "streams" in results:
         found += _streams(results["streams"])
     if "webhooks" in results:
@@ -126,6 +128,12 @@ def _feed(found: dict[str, Any]) -> Iterator[Goal]:
         for name, title in (("server_cpu_us", "CPU"), ("database_cpu_us", "database CPU")):
             over, under = (series(found["cells"], "owner", kind, 1, name) for kind in (one, other))
             yield Goal(f"{words}: {title}", bound, False, over.over(under))
+
+
+def _doors(cells: Cells) -> Iterator[Goal]:
+    for door in doors.DOORS:
+        over, under = (series(cells, doors.PEER.name, name, 1, "server_cpu_us") for name in (door.name, door.ours))
+        yield Goal(f"{door.title}: CPU to our own operation", 1.3, False, over.over(under))
 
 
 def _streams(found: dict[str, Any]) -> Iterator[Goal]:

@@ -18,6 +18,7 @@ PARTS = (
     "members",
     "owner",
     "feed",
+    "doors",
     "streams",
     "webhooks",
     "scale",

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import database, goals, peers, ratios
+from bench import database, doors, goals, peers, ratios
 from bench.goal import Goal
 from bench.ratios import Cells, Spread, series, spread
 
@@ -45,6 +45,8 @@ def show(results: dict[str, Any], console: Console) -> None:
         console.print(_owner(results["owner"]))
     if "feed" in results:
         console.print(_feed(results["feed"]))
+    if "doors" in results:
+        console.print(_doors(results["doors"]["cells"]))
     if "streams" in results:
         console.print(_streams(results["streams"]))
     if "webhooks" in results:
@@ -184,6 +186,23 @@ def _feed(found: dict[str, Any]) -> Table:
         names = (("p50_ms", 1), ("server_cpu_us", 0), ("database_cpu_us", 0))
         values = [(series(found["cells"], "owner", operation, connections, name), digits) for name, digits in names]
         table.add_row(operation, *(number(value.spread(), digits) for value, digits in values))
+    return table
+
+
+def _doors(cells: Cells) -> Table:
+    names = ("server_cpu_us", "database_cpu_us")
+    columns = ["server CPU, µs", "database CPU, µs", "held to", "server CPU to its", "database CPU to its"]
+    table = _table("through the doors", columns)
+    titles = {door.name: door for door in doors.DOORS}
+    for operation, connections in ratios.rows(cells):
+        own = [series(cells, doors.PEER.name, operation, connections, name) for name in names]
+        figures = [number(each.spread(), 0) for each in own]
+        if (door := titles.get(operation)) is None:
+            table.add_row(operation, *figures)
+            continue
+        ours = [series(cells, doors.PEER.name, door.ours, connections, name) for name in names]
+        over = [number(each.over(other), 2) for each, other in zip(own, ours, strict=True)]
+        table.add_row(door.title, *figures, door.ours, *over)
     return table
 
 

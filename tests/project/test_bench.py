@@ -291,6 +291,16 @@ def test_owner_with_many_tasks_is_judged_by_milliseconds_of_the_database() -> No
     assert found["statistics of 10,000 tasks: database CPU, ms"].is_met is False
 
 
+def test_a_door_is_judged_against_our_own_operation_in_the_same_round() -> None:
+    figures = (("list", 400.0, 0), ("todoist page", 480.0, 0), ("list", 800.0, 1), ("todoist page", 1200.0, 1))
+    cells = [cell("doors", operation=name, connections=1, server_cpu_us=us, round=turn) for name, us, turn in figures]
+
+    goal = found_goals(run(doors={"cells": cells}))["Todoist: a page of 50: CPU to our own operation"]
+
+    assert goal.measured is not None
+    assert (goal.measured.low, goal.measured.high, goal.is_met) == (1.2, 1.5, False)
+
+
 def test_webhooks_are_judged_by_each_number_of_hooks_and_by_what_hanging_ones_add() -> None:
     rates = [{"hooks": hooks, "per_second": rate} for hooks, rate in ((2, 250.0), (2, 290.0), (8, 900.0))]
     delays = {"hanging": 4, "alone": {"max_ms": 900.0}, "beside": {"max_ms": 2000.0}}
