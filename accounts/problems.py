@@ -1,4 +1,4 @@
-"""What can be wrong with a request about accounts and tokens; `todoproject/api.py` gives each its answer."""
+"""What can be wrong with a request about accounts and tokens; `api/errors.py` gives each its answer."""
 
 
 class EmailTaken(Exception):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from bench import against_node, operations
+from bench import against_node, doors, operations
 from bench.goal import Goal
 from bench.ratios import Cells, Series, Spread, series, spread
 from bench.scale import OPERATIONS as OF_SCALE
@@ -41,8 +41,12 @@ def of_the_rest(results: dict[str, Any], peer: str = "sqlmodel") -> list[Goal]:
         found += _owner(results["owner"])
     if "feed" in results:
         found += _feed(results["feed"])
+    if "doors" in results:
+        found += _doors(results["doors"]["cells"])
     if "streams" in results:
         found += _streams(results["streams"])
+    if "webhooks" in results:
+        found += _webhooks(results["webhooks"])
     if "scale" in results:
         found += _scale(results["scale"]["cells"])
     if "login" in results:
@@ -126,6 +130,12 @@ def _feed(found: dict[str, Any]) -> Iterator[Goal]:
             yield Goal(f"{words}: {title}", bound, False, over.over(under))
 
 
+def _doors(cells: Cells) -> Iterator[Goal]:
+    for door in doors.DOORS:
+        over, under = (series(cells, doors.PEER.name, name, 1, "server_cpu_us") for name in (door.name, door.ours))
+        yield Goal(f"{door.title}: CPU to our own operation", 1.3, False, over.over(under))
+
+
 def _streams(found: dict[str, Any]) -> Iterator[Goal]:
     for name, bound, words in (
         (("told", "p99_ms"), 50, "write to event at 1,000 open streams, 200 writes a second: p99, ms"),
@@ -134,6 +144,16 @@ def _streams(found: dict[str, Any]) -> Iterator[Goal]:
     ):
         value = found[name[0]][name[1]]
         yield Goal(words, bound, False, Spread(value, value, value))
+
+
+def _webhooks(found: dict[str, Any]) -> Iterator[Goal]:
+    for hooks in sorted({int(rate["hooks"]) for rate in found["rates"]}):
+        rates = spread(rate["per_second"] for rate in found["rates"] if rate["hooks"] == hooks)
+        yield Goal(f"webhooks, {hooks}: deliveries/s of one process", 300, True, rates)
+    delays = found["delays"]
+    longer = (delays["beside"]["max_ms"] - delays["alone"]["max_ms"]) / 1000
+    name = f"webhooks beside {delays['hanging']} that hang: the longest delay beyond that without them, s"
+    yield Goal(name, 1, False, Spread(longer, longer, longer))
 
 
 def _migrate(found: dict[str, Any]) -> Iterator[Goal]:

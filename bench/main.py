@@ -16,6 +16,7 @@ from bench import (
     check,
     compare,
     database,
+    doors,
     feed,
     load,
     login,
@@ -34,6 +35,7 @@ from bench import (
     start,
     streams,
     tables,
+    webhooks,
 )
 from bench.dataset import Sizes
 from bench.errors import BenchError
@@ -49,7 +51,9 @@ _PARTS: Mapping[str, Callable[[Postgres, Plan, Progress], dict[str, Any]]] = {
     "members": members.run,
     "owner": owner.run,
     "feed": feed.run,
+    "doors": doors.run,
     "streams": streams.run,
+    "webhooks": webhooks.run,
     "scale": scale.run,
     "admin": admin.run,
     "migrate": migrate.run,
@@ -128,7 +132,7 @@ def _run(chosen: Any) -> int:
     tables.show(results, Console())
     cells = [
         cell
-        for part in ("compare", "members", "owner", "feed", "scale")
+        for part in ("compare", "members", "owner", "feed", "doors", "scale")
         for cell in results.get(part, {}).get("cells", [])
     ]
     return int(len(ratios.good(cells)) < len(cells))

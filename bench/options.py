@@ -10,7 +10,21 @@ from bench import operations, peers
 T = TypeVar("T")
 
 RESULTS = Path("bench/results")
-PARTS = ("compare", "database", "start", "login", "members", "owner", "feed", "streams", "scale", "admin", "migrate")
+PARTS = (
+    "compare",
+    "database",
+    "start",
+    "login",
+    "members",
+    "owner",
+    "feed",
+    "doors",
+    "streams",
+    "webhooks",
+    "scale",
+    "admin",
+    "migrate",
+)
 _EPILOG = """\
 also:
   python -m bench report FILE              write the plots and docs/performance.md from results

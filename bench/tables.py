@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import database, goals, peers, ratios
+from bench import database, doors, goals, peers, ratios
 from bench.goal import Goal
 from bench.ratios import Cells, Spread, series, spread
 
@@ -45,8 +45,12 @@ def show(results: dict[str, Any], console: Console) -> None:
         console.print(_owner(results["owner"]))
     if "feed" in results:
         console.print(_feed(results["feed"]))
+    if "doors" in results:
+        console.print(_doors(results["doors"]["cells"]))
     if "streams" in results:
         console.print(_streams(results["streams"]))
+    if "webhooks" in results:
+        console.print(_webhooks(results["webhooks"]))
     if "scale" in results:
         console.print(_scale(results["scale"]["cells"]))
     if "admin" in results:
@@ -185,6 +189,23 @@ def _feed(found: dict[str, Any]) -> Table:
     return table
 
 
+def _doors(cells: Cells) -> Table:
+    names = ("server_cpu_us", "database_cpu_us")
+    columns = ["server CPU, µs", "database CPU, µs", "held to", "server CPU to its", "database CPU to its"]
+    table = _table("through the doors", columns)
+    titles = {door.name: door for door in doors.DOORS}
+    for operation, connections in ratios.rows(cells):
+        own = [series(cells, doors.PEER.name, operation, connections, name) for name in names]
+        figures = [number(each.spread(), 0) for each in own]
+        if (door := titles.get(operation)) is None:
+            table.add_row(operation, *figures)
+            continue
+        ours = [series(cells, doors.PEER.name, door.ours, connections, name) for name in names]
+        over = [number(each.over(other), 2) for each, other in zip(own, ours, strict=True)]
+        table.add_row(door.title, *figures, door.ours, *over)
+    return table
+
+
 def _streams(found: dict[str, Any]) -> Table:
     told, idle = found["told"], found["idle"]
     table = _table("open streams", ["figure"], "what")
@@ -196,6 +217,18 @@ def _streams(found: dict[str, Any]) -> Table:
     table.add_row(f"{idle['streams']:,} streams that are told nothing: KiB each", f"{idle['kib_each']:.1f}")
     table.add_row("server CPU, of one processor", f"{idle['server_cpu_share']:.1%}")
     table.add_row("transactions a second", f"{idle['transactions_per_second']:.1f}")
+    return table
+
+
+def _webhooks(found: dict[str, Any]) -> Table:
+    table = _table("webhooks", ["figure"], "what")
+    for hooks in sorted({int(rate["hooks"]) for rate in found["rates"]}):
+        rates = [rate for rate in found["rates"] if rate["hooks"] == hooks]
+        table.add_row(f"{hooks} hooks: deliveries/s", number(spread(rate["per_second"] for rate in rates), 0))
+        table.add_row("CPU of the process for each, µs", number(spread(rate["cpu_us"] for rate in rates), 0))
+    for name, words in (("alone", "answer to event"), ("beside", f"beside {found['delays']['hanging']} that hang")):
+        delays = found["delays"][name]
+        table.add_row(f"{words}: p50 and longest, ms", f"{delays['p50_ms']:.0f}, {delays['max_ms']:.0f}")
     return table
 
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from accounts.models import validate_timezone
 from tasks.models import FIRST_INSTANT, LAST_INSTANT, MOST_MINUTES_BEFORE, MOST_REMINDERS
 from tasks.recurrence import written
-from tasks.rules import MOST_CHARACTERS, RuleRefused, parse
+from tasks.recurrence.rules import MOST_CHARACTERS, RuleRefused, parse
 from todoproject.http.field_types import Instant, Output, Storable, Strict, parse_date, parse_instant
 
 

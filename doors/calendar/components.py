@@ -1,28 +1,31 @@
 """A task as iCalendar has it (RFC 5545): a VTODO or a VEVENT, with its series and its alarms."""
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import NamedTuple
 
-from icalendar import Alarm, Event, Timezone, Todo
 from icalendar import Calendar as Envelope
-from icalendar.prop import vRecur, vText
+from icalendar import Timezone, vText
 
+from doors.calendar import lines
+from doors.calendar.moments import Moment, Series, Task, moment, start
 from todoproject.version import VERSION
 
 # Of what tasks are made into: another one makes every client read anew.
-EDITION = "1"
+EDITION = "2"
 _PRODID = f"-//Todo//Todo {VERSION}//EN"
 _END = b"END:VCALENDAR\r\n"
 # RFC 5545, section 3.8.1.9: 1 is the highest, 5 the middle, 9 the lowest.
-_PRIORITIES = {"urgent": 1, "high": 3, "medium": 5, "low": 9}
+_PRIORITIES = {
+    "urgent": "PRIORITY:1\r\n",
+    "high": "PRIORITY:3\r\n",
+    "medium": "PRIORITY:5\r\n",
+    "low": "PRIORITY:9\r\n",
+    "none": "",
+}
 _DONE = "✓ "  # an event has no way to say that it is done
 _A_DAY = timedelta(days=1)
-
-Task = Mapping[str, Any]
-Moment = date | datetime
 
 
 class Part(NamedTuple):
@@ -45,7 +48,9 @@ def _head(name: str) -> bytes:
     envelope.add("prodid", _PRODID)
     envelope.add("version", "2.0")
     envelope.add("calscale", "GREGORIAN")
-    called = vText(_text(name))  # said to be a text, else it would stand there unescaped
+    called = vText(
+        name.replace("\r\n", "\n").replace("\r", "\n")
+    )  # said to be a text, else it would stand there unescaped
     envelope.add("name", called)  # RFC 7986, section 5.1, and before that by custom
     envelope.add("x-wr-calname", called)
     envelope.add("refresh-interval", timedelta(hours=1), parameters={"VALUE": "DURATION"})
@@ -60,142 +65,69 @@ def _timezone(name: str) -> bytes:
 
 def written(task: Task, kind: str, owners_zone: str) -> Part:
     """Return a task as a calendar of this kind shows it. `owners_zone` is where its `starts_on` begins."""
-    due = _moment(task["due_on"] or task["due_at"])
-    series = _Series.of(task)
+    component = _event if kind == "events" else _todo
+    due = moment(task["due_on"] or task["due_at"])
+    series = Series.of(task)
     if series is None:
-        return Part(_component(task, kind, due, _start(task, due, owners_zone)).to_ical(), None)
-    master = _component(task, kind, series.first, series.first)
-    master.add("rrule", series.rule)
-    components = [master]
+        return Part(component(task, due, start(task, due, owners_zone)).encode(), None)
+    text = component(task, series.first, series.first, rule=lines.folded(f"RRULE:{series.rule}"))
     if due != series.occurrence:  # postponed, this once
-        override = _component(task, kind, due, None)
-        override.add("recurrence-id", series.first)
-        components.append(override)
-    return Part(b"".join(component.to_ical() for component in components), series.timezone)
+        text += component(task, due, None, instead_of=lines.moment("RECURRENCE-ID", series.first))
+    return Part(text.encode(), series.timezone)
 
 
-def _moment(text: str | None) -> Moment | None:
-    if text is None:
-        return None
-    return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
+# --- One component: its lines, in the order that the icalendar package gives them ---------------------
 
 
-def _start(task: Task, due: Moment | None, owners_zone: str) -> Moment | None:
-    """Return when a task starts, of the same kind as its due and not after it (RFC 5545, section 3.8.2.3)."""
-    if task["starts_on"] is None:
-        return None
-    start: Moment = date.fromisoformat(task["starts_on"])
-    if isinstance(due, datetime):
-        midnight = datetime(start.year, start.month, start.day, tzinfo=ZoneInfo(owners_zone))
-        start = midnight.astimezone(UTC)
-    return None if due is not None and start > due else start
-
-
-class _Series(NamedTuple):
-    """A series from its present occurrence on: `occurrence` as the task has it, `first` as its clock tells it."""
-
-    occurrence: Moment
-    first: Moment
-    rule: vRecur
-    timezone: str | None
-
-    @classmethod
-    def of(cls, task: Task) -> "_Series | None":
-        """Return a task's series. None where it is over, or nobody knows its next day: it counts from completion."""
-        recurrence, series = task["recurrence"], task["series"]
-        if recurrence is None or recurrence["from"] == "completion" or task["is_completed"]:
-            return None
-        occurrence = _moment(task["occurrence"])
-        assert occurrence is not None  # noqa: S101 -- tasks_series_whole
-        rule = _rest(recurrence["rule"], series["number"])
-        if not isinstance(occurrence, datetime):
-            return cls(occurrence, occurrence, rule, None)
-        zone = ZoneInfo(recurrence["timezone"])
-        if zone.key == "UTC":
-            return cls(occurrence, occurrence, rule, None)
-        return cls(occurrence, _wall(occurrence, series["anchor"], zone), rule, zone.key)
-
-
-def _rest(rule: str, number: int) -> vRecur:
-    """Return the rule for what is left: COUNT counts the present occurrence and those behind it."""
-    rest: vRecur = vRecur.from_ical(rule)
-    if "COUNT" in rest:
-        rest["COUNT"] = max(rest["COUNT"][0] - number + 1, 1)
-    return rest
-
-
-def _wall(occurrence: datetime, anchor: str, zone: ZoneInfo) -> datetime:
-    """Return an occurrence by the series' clock, at the anchor's time where a change of the clock has moved it."""
-    local = occurrence.astimezone(zone)
-    meant = datetime.combine(local.date(), datetime.fromisoformat(anchor).time(), zone)
-    return meant if meant.astimezone(UTC) == occurrence else local
-
-
-# --- One component --------------------------------------------------------------------------------
-
-
-def _component(task: Task, kind: str, due: Moment | None, start: Moment | None) -> Todo | Event:
-    component = _event(task, due) if kind == "events" else _todo(task, due, start)
-    component.add("uid", task["id"])
-    component.add("dtstamp", datetime.fromisoformat(task["updated_at"]))
-    component.add("created", datetime.fromisoformat(task["created_at"]))
-    component.add("last-modified", datetime.fromisoformat(task["updated_at"]))
-    component.add("sequence", task["version"] - 1)
-    if task["description"]:
-        component.add("description", _text(task["description"]))
-    if task["priority"] != "none":
-        component.add("priority", _PRIORITIES[task["priority"]])
-    if task["labels"]:
-        component.add("categories", task["labels"])
-    for alarm in _alarms(task, kind, due):
-        component.add_component(alarm)
-    return component
-
-
-def _todo(task: Task, due: Moment | None, start: Moment | None) -> Todo:
-    todo = Todo()
-    todo.add("summary", _text(task["title"]))
-    if start is not None:
-        todo.add("dtstart", start)
-    if due is not None:
-        todo.add("due", due)
-    if task["parent_id"] is not None:
-        todo.add("related-to", task["parent_id"])
-    todo.add("status", "COMPLETED" if task["is_completed"] else "NEEDS-ACTION")
+def _todo(task: Task, due: Moment | None, start: Moment | None, rule: str = "", instead_of: str = "") -> str:
+    created, updated = lines.instant(task["created_at"]), lines.instant(task["updated_at"])
+    labels = lines.texts("CATEGORIES", task["labels"]) if task["labels"] else ""
+    completed = percent = ""
+    status = "NEEDS-ACTION"
     if task["is_completed"]:
-        todo.add("completed", datetime.fromisoformat(task["completed_at"]))
-        todo.add("percent-complete", 100)
-    return todo
+        completed = f"COMPLETED:{lines.instant(task['completed_at'])}\r\n"
+        percent = "PERCENT-COMPLETE:100\r\n"
+        status = "COMPLETED"
+    description = lines.text("DESCRIPTION", task["description"]) if task["description"] else ""
+    starts = "" if start is None else lines.moment("DTSTART", start)
+    is_due = "" if due is None else lines.moment("DUE", due)
+    parent = "" if task["parent_id"] is None else f"RELATED-TO:{task['parent_id']}\r\n"
+    alarms = _alarms(task, due, "END") if task["reminders"] else ""
+    return (
+        f"BEGIN:VTODO\r\n{labels}{completed}CREATED:{created}\r\n{description}DTSTAMP:{updated}\r\n{starts}{is_due}"
+        f"LAST-MODIFIED:{updated}\r\n{percent}{_PRIORITIES[task['priority']]}{instead_of}{parent}{rule}"
+        f"SEQUENCE:{task['version'] - 1}\r\nSTATUS:{status}\r\n{lines.text('SUMMARY', task['title'])}"
+        f"UID:{task['id']}\r\n{alarms}END:VTODO\r\n"
+    )
 
 
-def _event(task: Task, due: Moment | None) -> Event:
-    event = Event()
-    event.add("summary", (_DONE if task["is_completed"] else "") + _text(task["title"]))
-    event.add("dtstart", due)
-    if not isinstance(due, datetime) and due is not None:
-        event.add("dtend", due + _A_DAY)
-    event.add("transp", "TRANSPARENT")  # what is to be done by then leaves its owner free
-    return event
+def _event(task: Task, due: Moment | None, start: Moment | None, rule: str = "", instead_of: str = "") -> str:
+    assert due is not None  # noqa: S101 -- tasks without one are no events (tasks/queries/calendars)
+    created, updated = lines.instant(task["created_at"]), lines.instant(task["updated_at"])
+    summary = lines.text("SUMMARY", f"{_DONE}{task['title']}" if task["is_completed"] else task["title"])
+    end = "" if isinstance(due, datetime) else lines.moment("DTEND", due + _A_DAY)
+    labels = lines.texts("CATEGORIES", task["labels"]) if task["labels"] else ""
+    description = lines.text("DESCRIPTION", task["description"]) if task["description"] else ""
+    alarms = _alarms(task, due, "START") if task["reminders"] else ""
+    # Transparent: what is to be done by then leaves its owner free.
+    return (
+        f"BEGIN:VEVENT\r\n{summary}{lines.moment('DTSTART', due)}{end}DTSTAMP:{updated}\r\nUID:{task['id']}\r\n"
+        f"{instead_of}SEQUENCE:{task['version'] - 1}\r\n{rule}{labels}CREATED:{created}\r\n{description}"
+        f"LAST-MODIFIED:{updated}\r\n{_PRIORITIES[task['priority']]}TRANSP:TRANSPARENT\r\n{alarms}END:VEVENT\r\n"
+    )
 
 
-def _alarms(task: Task, kind: str, due: Moment | None) -> Iterable[Alarm]:
-    """Yield the reminders of an open task; those before a due rest while it is a day, or none."""
+def _alarms(task: Task, due: Moment | None, related: str) -> str:
+    """Return the reminders of an open task; those before a due rest while it is a day, or none."""
     if task["is_completed"]:
-        return
+        return ""
+    triggers = []
     for reminder in task["reminders"]:
-        alarm = Alarm()
-        alarm.add("action", "DISPLAY")
-        alarm.add("description", _text(task["title"]))
         if "at" in reminder:
-            alarm.add("trigger", datetime.fromisoformat(reminder["at"]).astimezone(UTC), {"VALUE": "DATE-TIME"})
+            triggers.append(f"VALUE=DATE-TIME:{lines.instant(reminder['at'])}")
         elif isinstance(due, datetime):
-            related = {"RELATED": "START" if kind == "events" else "END"}
-            alarm.add("trigger", timedelta(minutes=-reminder["minutes_before"]), related)
-        else:
-            continue
-        yield alarm
-
-
-def _text(text: str) -> str:
-    """Return a text whose lines end as iCalendar knows it."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+            triggers.append(f"RELATED={related}:{lines.before(reminder['minutes_before'])}")
+    description = lines.text("DESCRIPTION", task["title"])
+    return "".join(
+        f"BEGIN:VALARM\r\nACTION:DISPLAY\r\n{description}TRIGGER;{trigger}\r\nEND:VALARM\r\n" for trigger in triggers
+    )

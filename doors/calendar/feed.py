@@ -1,13 +1,13 @@
 """A calendar's address: who knows it reads the tasks, and no more."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 
 import orjson
 from django.http import HttpResponse
 
 from doors import addresses
-from doors.calendar import components
+from doors.calendar import components, rendered
 from doors.calendar.components import Part
 from doors.calendar.rendered import Rendered
 from tasks.queries import calendars
@@ -20,10 +20,10 @@ from todoproject.http.responses import not_modified
 KINDS = ("todos", "events")
 # A search engine that has found the address must not tell others.
 _HEADERS = {"X-Robots-Tag": "noindex", "Content-Disposition": 'inline; filename="tasks.ics"'}
-# Tasks that are written anew before other requests have their turn: some milliseconds.
-_A_TURN = 50
+# Tasks that are written anew before other requests have their turn: about three milliseconds.
+_A_TURN = 500
 
-_rendered = Rendered()
+_kept = Rendered()
 
 
 async def show(request: ApiRequest, secret: str) -> HttpResponse:
@@ -44,21 +44,24 @@ async def _show(request: ApiRequest, secret: str) -> HttpResponse:
     etag = f'"{feed.tag}"'
     if feed.tasks is None or (sent is not None and sent.strip() == "*"):
         return not_modified(etag)
-    content = components.calendar(feed.name, [part async for part in _parts(feed, feed.tasks)])
+    content = components.calendar(feed.name, await _parts(feed, feed.tasks))
     return HttpResponse(content, content_type="text/calendar; charset=utf-8", headers={"ETag": etag, **_HEADERS})
 
 
-async def _parts(feed: Feed, tasks: Iterable[bytes]) -> AsyncIterator[Part]:
+async def _parts(feed: Feed, tasks: Iterable[bytes]) -> list[Part]:
+    parts = []
     anew = 0
     for task in tasks:
-        part = _rendered.get(feed, task)
+        key = rendered.key(feed, task)
+        part = _kept.get(key)
         if part is None:
             part = components.written(orjson.loads(task), feed.kind, feed.timezone)
-            _rendered.keep(feed, task, part)
+            _kept.keep(key, part)
             anew += 1
             if anew % _A_TURN == 0:
                 await asyncio.sleep(0)
-        yield part
+        parts.append(part)
+    return parts
 
 
 def _tags(sent: str | None) -> list[str]:

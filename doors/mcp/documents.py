@@ -10,13 +10,12 @@ _SAID = (
     *("description", "priority", "labels", "due_on", "due_at", "starts_on", "parent_id", "occurrence"),
     *("completed_at", "deleted_at"),
 )
-_EMPTY: tuple[Any, ...] = (None, "", [], "none")
 
 
 def task(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a task of our API in short."""
     told = {name: given[name] for name in _ALWAYS}
-    told |= {name: given[name] for name in _SAID if given[name] not in _EMPTY}
+    told |= {name: value for name in _SAID if (value := given[name]) and value != "none"}
     if given["recurrence"] is not None:
         told["repeats"] = given["recurrence"]["rule"]
     return told

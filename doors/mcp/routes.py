@@ -137,8 +137,9 @@ async def _call(request: "AuthenticatedRequest", message: Message) -> HttpRespon
         await _verify(request)
         request.only_reads = True
         told, is_error = _failure(orjson.loads(refusal.content)), True
-    content = [{"type": "text", "text": orjson.dumps(told).decode()}]
-    result = {"content": content, "structuredContent": told, "isError": is_error}
+    written = orjson.dumps(told)
+    content = [{"type": "text", "text": written.decode()}]
+    result = {"content": content, "structuredContent": orjson.Fragment(written), "isError": is_error}
     return messages.result(message, result)
 
 

@@ -51,32 +51,44 @@ def _number(digits: str) -> int:
     return value
 
 
+# Where a task of theirs says what one of ours says, under which name.
+SAME_AS_OURS = {
+    "id": "id",
+    "content": "title",
+    "description": "description",
+    "parent_id": "parent_id",
+    "labels": "labels",
+    "added_at": "created_at",
+    "updated_at": "updated_at",
+    "completed_at": "completed_at",
+    "checked": "is_completed",
+}
+SAME_FOR_ALL_TASKS: Mapping[str, Any] = {
+    "section_id": None,
+    "deadline": None,
+    "duration": None,
+    "is_collapsed": False,
+    "day_order": -1,
+    "responsible_uid": None,
+    "assigned_by_uid": None,
+}
+
+
 def task(ours: Mapping[str, Any], user_id: str) -> dict[str, Any]:
-    """Return a task of ours as Todoist's, under the names of its REST API, which its sync shares."""
+    """Return a task of ours as Todoist's, under the names of its REST API, which its sync shares.
+
+    A page of them PostgreSQL writes (`pages`), which says the same.
+    """
     return {
-        "id": ours["id"],
+        **{name: ours[member] for name, member in SAME_AS_OURS.items()},
+        **SAME_FOR_ALL_TASKS,
         "user_id": user_id,
-        "content": ours["title"],
-        "description": ours["description"],
         "project_id": ours["list_id"] or INBOX,
-        "section_id": None,
-        "parent_id": ours["parent_id"],
-        "labels": ours["labels"],
         "priority": PRIORITIES[ours["priority"]],
         "due": dues.document(ours),
-        "deadline": None,
-        "duration": None,
-        "is_collapsed": False,
         "child_order": order(ours["position"]),
-        "day_order": -1,
-        "responsible_uid": None,
-        "assigned_by_uid": None,
         "added_by_uid": user_id,
         "completed_by_uid": user_id if ours["is_completed"] else None,
-        "added_at": ours["created_at"],
-        "updated_at": ours["updated_at"],
-        "completed_at": ours["completed_at"],
-        "checked": ours["is_completed"],
         "is_deleted": ours["deleted_at"] is not None,
     }
 

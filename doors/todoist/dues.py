@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from accounts.models import Scope
 from doors.todoist.operations import invalid
-from tasks import rules
-from tasks.rules import Rule
+from tasks.recurrence import rules
+from tasks.recurrence.rules import Rule
 from todoproject.database.client.pool import Work
 from todoproject.database.client.statement import ACCOUNT_ROLE, Credentials, Statement
 from todoproject.http.field_types import Strict, Text

@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import orjson
 from django.http import HttpResponse
 
 from accounts.queries import verify
-from doors.todoist import documents, dues, filters, places
+from doors.todoist import documents, dues, filters, pages, places
 from doors.todoist.operations import answer, invalid, once, page, read
 from doors.todoist.schemas import (
     CompletedByDueQuery,
@@ -28,7 +27,7 @@ from tasks.moves import TaskMove
 from tasks.queries import Advance, TaskRow
 from tasks.queries.one import get_each
 from tasks.schemas import TaskCreate, TaskPatch
-from todoproject.http.responses import no_content
+from todoproject.http.responses import json_response, no_content
 from todoproject.observability import logs
 
 if TYPE_CHECKING:
@@ -184,9 +183,7 @@ async def _by_ids(request: "AuthenticatedRequest", query: TasksQuery) -> HttpRes
 
 async def _page(request: "AuthenticatedRequest", wanted: Mapping[str, Any], member: str = "results") -> HttpResponse:
     query = read(TaskListQuery, wanted, source="query")
-    found = orjson.loads(await queries.list_page(request.auth, query))
-    tasks = [documents.task(task, str(request.auth.user_id)) for task in found["items"]]
-    return page(tasks, found["next_cursor"], member)
+    return json_response(await pages.page(request.auth, query, member))
 
 
 async def by_filter(request: "AuthenticatedRequest", *, query: FilterQuery) -> HttpResponse:

@@ -13,7 +13,7 @@ from accounts.models import validate_timezone
 from tasks.admin import series
 from tasks.models import FIRST_INSTANT, LAST_INSTANT, MOST_MINUTES_BEFORE, MOST_REMINDERS, Task
 from tasks.recurrence import Series, written
-from tasks.rules import MOST_CHARACTERS, RuleRefused, parse
+from tasks.recurrence.rules import MOST_CHARACTERS, RuleRefused, parse
 from todoproject.admin.edit_conflicts import WatchedForm
 
 # Fields that are no columns, and the column that each is part of.

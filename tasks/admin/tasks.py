@@ -22,7 +22,7 @@ from tasks.admin.forms import OF_SERIES, TaskForm
 from tasks.admin.states import DeletedFilter, StateFilter, state_of
 from tasks.models import Task, TaskList
 from tasks.recurrence import bounded
-from tasks.rules import RuleRefused
+from tasks.recurrence.rules import RuleRefused
 from todoproject.admin.change_list import DayRangeFilter, PersonFilter
 from todoproject.admin.displays import looked_up_once
 from todoproject.admin.paginator import MOST_COUNTED

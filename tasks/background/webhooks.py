@@ -33,23 +33,24 @@ async def tell_owners() -> float | None:
     while (seconds := await webhook_notices.next_due()) is not None and seconds <= 0:
         if (notice := await webhook_notices.claim()) is None:  # somebody else has just taken it
             break
-        if notice.leased_until is None:
-            metrics.count("webhook_mail", "given_up")
-        elif await _is_enough(notice) or await asyncio.to_thread(send_now, letter(notice)):
-            await webhook_notices.note(notice)
-            metrics.count("webhook_mail", "sent")
-        else:  # it is tried again when the lease has ended
-            metrics.count("webhook_mail", "failed")
+        metrics.count("webhook_mail", await _tell(notice))
     return None if seconds is None else max(seconds, _AGAIN_SECONDS)
 
 
-async def _is_enough(notice: Notice) -> bool:
-    """Count a mail; tell whether this account has had as many as anybody reads."""
+async def _tell(notice: Notice) -> str:
+    """Send a mail; return what became of it. Who has had as many as anybody reads has the others later."""
+    if notice.leased_until is None:
+        return "given_up"
     try:
         await throttling.take(throttling.WEBHOOK, notice.address, "")
-    except throttling.TooManyAttempts:
-        return True
-    return False
+    except throttling.TooManyAttempts as error:
+        await webhook_notices.put_off(notice, error.wait)
+        return "put_off"
+    if await asyncio.to_thread(send_now, letter(notice)):
+        await webhook_notices.note(notice)
+        return "sent"
+    await throttling.give_back(throttling.WEBHOOK, notice.address, "")  # nobody has had it
+    return "failed"  # it is tried again when the lease has ended
 
 
 deliveries = Deliveries()

@@ -22,8 +22,8 @@ from tasks.models import (
     validate_name,
 )
 from tasks.recurrence import written
-from tasks.rules import RuleRefused
-from tasks.rules import parse as parse_rule
+from tasks.recurrence.rules import RuleRefused
+from tasks.recurrence.rules import parse as parse_rule
 from todoproject import text as characters
 
 _BREAKS = re.compile(rf"(?:\0|{characters.BREAK})+")

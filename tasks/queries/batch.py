@@ -33,7 +33,7 @@ from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound, Plan
 from tasks.queries.resource import Row as TaskRow
 from tasks.queries.series import Advance, Met, NotRecurring, OccurrenceAhead, OccurrencePassed, OccurrenceRequired
 from tasks.read_only import ReadOnlyDiffers
-from tasks.rules import RuleRefused
+from tasks.recurrence.rules import RuleRefused
 from todoproject.database.client.pool import Work
 from todoproject.database.client.statement import Credentials, Rows, Statement
 from todoproject.database.client.transaction import Transaction

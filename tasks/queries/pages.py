@@ -20,6 +20,7 @@ from tasks.queries.cursors import InvalidCursor, Position
 from tasks.queries.documents import FIELDS, own
 from todoproject.database.client import sql
 from todoproject.database.client.replica import replica
+from todoproject.database.client.sql import Text
 from todoproject.database.client.statement import Credentials, Rows, Statement
 
 # The others are sorted by the column of the same name. Of one owner no update is older than one with a lower number.
@@ -92,6 +93,7 @@ class _Shape(NamedTuple):
     is_search: bool
     is_continued: bool
     has_total: bool
+    text: Text | None  # of each task; None is our own document
 
 
 @lru_cache(maxsize=512)
@@ -111,9 +113,10 @@ def _text(shape: _Shape) -> str:
     rows = own().annotate(**places).filter(*(filters.CONDITIONS[condition] for condition in sorted(shape.conditions)))
     page = rows.filter(_after(keys)) if shape.is_continued else rows
     columns = [key.column for key in keys]
-    text = sql.as_json(f"{_select(page.order_by(*(key.order for key in keys)), shape)} {_LIMIT}", Task, FIELDS, columns)
-    if found := filters.resolving(shape.conditions):
-        text = f"SELECT page.*, {', '.join(found.values())} FROM ({text}) AS page"  # noqa: S608 -- as below
+    found = f"{_select(page.order_by(*(key.order for key in keys)), shape)} {_LIMIT}"
+    text = sql.as_json(found, Task, FIELDS, columns) if shape.text is None else sql.as_text(found, shape.text, columns)
+    if resolving := filters.resolving(shape.conditions):
+        text = f"SELECT page.*, {', '.join(resolving.values())} FROM ({text}) AS page"  # noqa: S608 -- as below
     if shape.has_total:
         text = _with_total(text, _select(rows.values("key"), shape), keys)
     if shape.is_search:
@@ -138,15 +141,32 @@ def _with_total(page: str, rows: str, keys: Sequence[_Key]) -> str:
     """  # noqa: S608 -- composed of our own statements
 
 
+class Page(NamedTuple):
+    """A page of tasks: what was written of each, the cursor of the next page, and how many there are if asked for."""
+
+    tasks: Sequence[bytes]
+    next_cursor: str | None
+    total: bytes | None
+
+
 async def list_page(credentials: Credentials, query: TaskListQuery) -> bytes:
     """Return a page of the user's tasks as JSON. Raises InvalidCursor."""
+    page = await find(credentials, query)
+    cursor = b"null" if page.next_cursor is None else b'"%b"' % page.next_cursor.encode()
+    total = b"" if page.total is None else b',"total":%b' % page.total
+    return b'{"items":[%b],"next_cursor":%b%b}' % (b",".join(page.tasks), cursor, total)
+
+
+async def find(credentials: Credentials, query: TaskListQuery, text: Text | None = None) -> Page:
+    """Return a page of the user's tasks, `text` of each: of None our own document. Raises InvalidCursor."""
     made_for = _made_for(query)
     last = None if query.cursor is None else cursors.read(query.cursor, made_for)
     values = filters.values(query, last.resolved if last else {})
     if last is not None:
         values |= {f"last_{number}": value for number, value in enumerate(last.keys)}
     conditions = filters.conditions(query, is_continued=last is not None)
-    shape = _Shape(conditions, _keys(query), query.q is not None, last is not None, query.include == "total")
+    has_total = query.include == "total"
+    shape = _Shape(conditions, _keys(query), query.q is not None, last is not None, has_total, text)
     rows = await replica.execute(_list(shape, query.limit + 1), values, credentials)
     if last is not None and last.user_id != rows.user_id:
         raise InvalidCursor
@@ -163,16 +183,15 @@ def _made_for(query: TaskListQuery) -> list[object]:
 
 def _page(
     rows: Rows, query: TaskListQuery, made_for: Sequence[object], resolving: Sequence[str], resolved: dict[str, str]
-) -> bytes:
-    """Write the page. A row is the task, its keys, what moments are resolved to, and the total if that is asked for."""
+) -> Page:
+    """Read the page. A row is the task, its keys, what moments are resolved to, and the total if that is asked for."""
     keys = len(_keys(query))
     found = 0 if len(rows) == 0 or rows.value(0, 0) is None else len(rows)
-    items = b",".join([rows.bytes(row, 0) for row in range(min(found, query.limit))])
-    cursor = b"null"
+    tasks = [rows.bytes(row, 0) for row in range(min(found, query.limit))]
+    cursor = None
     if found > query.limit:
         end = query.limit - 1
         resolved = resolved | {name: rows.text(end, 1 + keys + at) for at, name in enumerate(resolving)}
         position = Position(str(rows.user_id), [rows.text(end, 1 + key) for key in range(keys)], resolved)
-        cursor = b'"%b"' % cursors.write(position, made_for).encode()
-    total = b',"total":%b' % rows.bytes(0, 1 + keys + len(resolving)) if query.include == "total" else b""
-    return b'{"items":[%b],"next_cursor":%b%b}' % (items, cursor, total)
+        cursor = cursors.write(position, made_for)
+    return Page(tasks, cursor, rows.bytes(0, 1 + keys + len(resolving)) if query.include == "total" else None)

@@ -18,11 +18,11 @@ from psycopg import sql
 from uuid_utils.compat import uuid7
 
 from accounts.models import Scope
-from tasks import recurrence, rules
+from tasks import recurrence
 from tasks.models import Task
 from tasks.queries.documents import FIELDS, TASKS, TaskNotFound, TaskRow, own
 from tasks.queries.resource import Conditions, Versions, conditions, sql_of
-from tasks.recurrence import Series
+from tasks.recurrence import Series, rules
 from tasks.recurrence_schemas import Recurrence, RecurrencePatch
 from tasks.schemas import TaskCreate
 from todoproject.database.client import sql as statements

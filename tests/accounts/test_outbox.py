@@ -1,7 +1,6 @@
 """Mails on their way: sent behind the answer, one after the other, never silently lost."""
 
 import asyncio
-import socketserver
 import threading
 import time
 from unittest.mock import patch
@@ -11,6 +10,7 @@ import pytest
 from django.core import mail
 from pytest_django import Settings
 
+from tests.support.mails import mail_server
 from tests.support.people import session_at
 from tests.support.processes.servers import Server, free_port
 from todoproject.mail import outbox as outbox_module
@@ -117,29 +117,6 @@ async def test_without_a_mail_server_the_log_says_that_nothing_is_sent(
     assert "mail not sent" in caplog.text
 
 
-class SlowMailServer(socketserver.ThreadingTCPServer):
-    """Takes a moment for each mail, and counts them."""
-
-    allow_reuse_address = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), SlowMailHandler)
-        self.received: list[str] = []
-
-
-class SlowMailHandler(socketserver.StreamRequestHandler):
-    server: SlowMailServer
-
-    def handle(self) -> None:
-        self.wfile.write(b"220 ready\r\n")
-        while line := self.rfile.readline().upper():
-            if line.startswith(b"DATA"):
-                self.wfile.write(b"354 go on\r\n")
-                time.sleep(0.1)
-                self.server.received.append(b"".join(iter(self.rfile.readline, b".\r\n")).decode())
-            self.wfile.write(b"221 bye\r\n" if line.startswith(b"QUIT") else b"250 ok\r\n")
-
-
 def reset_with_mails_to(url: str, mails: int) -> tuple[int, str]:
     """Ask a server that ends at once afterwards for so many mails; return its exit code and its log."""
     with Server(EMAIL_URL=url) as server:
@@ -151,10 +128,8 @@ def reset_with_mails_to(url: str, mails: int) -> tuple[int, str]:
 
 
 def test_server_that_ends_sends_what_waits() -> None:
-    with SlowMailServer() as mails:
-        threading.Thread(target=mails.serve_forever).start()
-        code, log = reset_with_mails_to(f"smtp://127.0.0.1:{mails.server_address[1]}", 20)
-        mails.shutdown()
+    with mail_server(seconds=0.1) as mails:
+        code, log = reset_with_mails_to(f"smtp://127.0.0.1:{mails.port}", 20)
 
     assert code == 0, log
     assert len(mails.received) == 20

@@ -151,3 +151,15 @@ async def test_cursors_go_on_under_the_next_key(client: httpx.AsyncClient, alice
     assert (await alice.http.get(f"/v1/tasks?limit=1&cursor={cursor}")).status_code == 200
     change_key(settings, NEW)
     assert (await alice.http.get(f"/v1/tasks?limit=1&cursor={cursor}")).status_code == 400
+
+
+async def test_whoever_polls_while_the_old_key_is_kept_goes_on_when_it_is_gone(
+    alice: Person, settings: Settings
+) -> None:
+    old = (await alice.http.get("/v1/changes?cursor=now")).json()["next_cursor"]
+
+    change_key(settings, NEW, settings.SECRET_KEY)
+    renewed = (await alice.http.get(f"/v1/changes?cursor={old}")).json()["next_cursor"]
+    change_key(settings, NEW)
+    assert (await alice.http.get(f"/v1/changes?cursor={renewed}")).status_code == 200
+    assert (await alice.http.get(f"/v1/changes?cursor={old}")).status_code == 400

@@ -154,9 +154,9 @@ async def test_answer_that_comes_in_parts_holds_up_nobody_else(single: Pool) -> 
             delays.append(loop.time() - before)
 
     ticking = asyncio.create_task(tick())
-    connection = await single._take()
+    connection = await single.connections.take()
     results, error = await connection.send([(Command.parse(text), {}) for text in texts], edition=b"")
-    single._give_back(connection)
+    single.connections.give_back(connection)
     await asyncio.sleep(0.05)
     ticking.cancel()
 

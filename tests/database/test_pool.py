@@ -12,7 +12,8 @@ from django.test import override_settings
 from tests.database.test_wire_protocol import READ, SHAPES, playing
 from tests.support.played import Answer, PlayedServer
 from todoproject.database.client.connection import Connection
-from todoproject.database.client.pool import _LIFETIME_SECONDS, Pool
+from todoproject.database.client.connections import _LIFETIME_SECONDS
+from todoproject.database.client.pool import Pool
 from todoproject.database.client.statement import Credentials
 from todoproject.database.client.transaction import Transaction
 from todoproject.database.errors import DatabaseUnavailable, NotUnique, Undone
@@ -69,17 +70,17 @@ async def test_plan_that_is_stale_twice_in_a_row_is_a_clean_refusal(played: tupl
 
 async def test_who_waits_is_served_in_order(played: tuple[PlayedServer, Pool]) -> None:
     _, pool = played
-    held, served = await pool._take(), list[int]()
+    held, served = await pool.connections.take(), list[int]()
 
     async def wait(number: int) -> None:
-        connection = await pool._take()
+        connection = await pool.connections.take()
         served.append(number)
-        pool._give_back(connection)
+        pool.connections.give_back(connection)
 
     waiting = [asyncio.create_task(wait(number)) for number in range(5)]
     await asyncio.sleep(0)
     waiting[2].cancel()
-    pool._give_back(held)
+    pool.connections.give_back(held)
     await asyncio.gather(*waiting, return_exceptions=True)
 
     assert served == [0, 1, 3, 4]
@@ -90,10 +91,10 @@ async def test_connection_that_is_handed_to_somebody_who_has_just_left_is_not_lo
     played: tuple[PlayedServer, Pool],
 ) -> None:
     _, pool = played
-    held = await pool._take()
-    waiting = asyncio.create_task(pool._take())
+    held = await pool.connections.take()
+    waiting = asyncio.create_task(pool.connections.take())
     await asyncio.sleep(0)
-    pool._give_back(held)
+    pool.connections.give_back(held)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -104,8 +105,8 @@ async def test_connection_that_is_handed_to_somebody_who_has_just_left_is_not_lo
 
 async def test_who_waits_when_the_pool_closes_is_told_at_once(played: tuple[PlayedServer, Pool]) -> None:
     _, pool = played
-    await pool._take()
-    waiting = asyncio.create_task(pool._take())
+    await pool.connections.take()
+    waiting = asyncio.create_task(pool.connections.take())
     await asyncio.sleep(0)
     await pool.close()
 
@@ -116,17 +117,17 @@ async def test_who_waits_when_the_pool_closes_is_told_at_once(played: tuple[Play
 async def test_connection_lives_for_an_hour_and_no_longer(played: tuple[PlayedServer, Pool]) -> None:
     _, pool = played
     for age, is_kept in ((_LIFETIME_SECONDS - 60, True), (_LIFETIME_SECONDS + 1, False)):
-        connection = await pool._take()
+        connection = await pool.connections.take()
         connection.opened_at -= age
-        pool._give_back(connection)
+        pool.connections.give_back(connection)
         assert connection.is_ended is not is_kept
         connection.opened_at += age
 
 
 async def test_refused_write_costs_no_connection(played: tuple[PlayedServer, Pool]) -> None:
     server, pool = played
-    connection = await pool._take()
-    pool._give_back(connection)
+    connection = await pool.connections.take()
+    pool.connections.give_back(connection)
 
     def play(answer: Answer) -> None:
         if any(step.text.startswith(b"INSERT") for step in answer.steps):
@@ -138,14 +139,14 @@ async def test_refused_write_costs_no_connection(played: tuple[PlayedServer, Poo
             await SHAPES["write"](pool)
     await ask(pool)
 
-    assert await pool._take() is connection
+    assert await pool.connections.take() is connection
 
 
 async def test_transaction_that_is_given_up_costs_no_connection(played: tuple[PlayedServer, Pool]) -> None:
     """Not by the database: a condition that did not hold, an answer that is none to keep."""
     _, pool = played
-    connection = await pool._take()
-    pool._give_back(connection)
+    connection = await pool.connections.take()
+    pool.connections.give_back(connection)
 
     async def give_up(transaction: Transaction) -> None:
         await transaction.execute(READ, credentials=Credentials(b"digest"))
@@ -155,7 +156,7 @@ async def test_transaction_that_is_given_up_costs_no_connection(played: tuple[Pl
         with pytest.raises(ZeroDivisionError):
             await pool.transact(give_up)
 
-    assert await pool._take() is connection
+    assert await pool.connections.take() is connection
 
 
 async def test_who_is_refused_is_forgotten_at_once_and_without_the_garbage_collector() -> None:
@@ -178,7 +179,7 @@ async def test_who_is_refused_is_forgotten_at_once_and_without_the_garbage_colle
         try:
             for _ in range(3):
                 await asyncio.gather(*(refused(pool, witnesses) for _ in range(20)))
-                assert (len(pool._waiting), pool.standing()["pool_waiting"]) == (0, 0)
+                assert (len(pool.connections._waiting), pool.standing()["pool_waiting"]) == (0, 0)
             await asyncio.sleep(0)
             left = sum(witness() is not None for witness in witnesses)
         finally:
@@ -201,7 +202,7 @@ async def test_work_is_done_once_more_and_not_for_ever(played: tuple[PlayedServe
         await pool.transact(work)
 
     assert tries == 2
-    assert isinstance(await pool._take(), Connection)
+    assert isinstance(await pool.connections.take(), Connection)
 
 
 async def test_after_the_last_connection_has_ended_a_wake_is_waited_for_whatever_failed_before(
@@ -210,15 +211,15 @@ async def test_after_the_last_connection_has_ended_a_wake_is_waited_for_whatever
     """A failed try beside others had begun an outage that nothing ended, so the next one was taken for an old one."""
     _, pool = played
     await ask(pool)
-    pool._outage.note(OSError("the database system is starting up"))
-    pool._outage._since -= 60
-    (connection,) = pool._all
+    pool.connections._outage.note(OSError("the database system is starting up"))
+    pool.connections._outage._since -= 60
+    (connection,) = pool.connections._all
 
     connection.end()
 
-    assert pool._all == set()
-    pool._outage.begin()
-    assert pool._patience() > 10
+    assert pool.connections._all == set()
+    pool.connections._outage.begin()
+    assert pool.connections.patience() > 10
 
 
 async def test_who_waited_for_one_in_use_waits_for_the_wake_where_that_is_lost(
@@ -229,10 +230,10 @@ async def test_who_waited_for_one_in_use_waits_for_the_wake_where_that_is_lost(
         raise AssertionError
 
     _, pool = played
-    connection = await pool._take()
+    connection = await pool.connections.take()
     monkeypatch.setattr("todoproject.database.client.connecting.connected", asleep)
     with override_settings(DATABASE_POOL_TIMEOUT=0.6, DATABASE_CONNECT_TIMEOUT=1.4):
-        waiting = asyncio.create_task(pool._take())
+        waiting = asyncio.create_task(pool.connections.take())
         await asyncio.sleep(0.4)
         connection.end()
 

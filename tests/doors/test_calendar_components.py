@@ -8,7 +8,7 @@ import httpx
 import pytest
 from icalendar import Calendar, Component
 
-from doors.calendar import components
+from doors.calendar import components, rendered
 from doors.calendar.rendered import Rendered
 from tasks.queries.calendars import Feed
 from tests.doors.addresses import calendar
@@ -178,19 +178,16 @@ async def test_the_first_and_the_last_day_are_shown(
 
 def test_what_is_kept_is_bounded_and_by_content() -> None:
     kept = Rendered(most_bytes=10)
-    todos, events = (Feed("", kind, "", "UTC", []) for kind in ("todos", "events"))
-    first, second = components.Part(b"x" * 6, None), components.Part(b"y" * 6, None)
-    kept.keep(todos, b"a", first)
-    assert kept.get(todos, b"a") == first
-    assert (
-        kept.get(events, b"a")
-        is kept.get(todos._replace(timezone="Europe/Berlin"), b"a")
-        is kept.get(todos, b"b")
-        is None
-    )
-    kept.keep(todos, b"b", second)
-    assert (kept.get(todos, b"a"), kept.get(todos, b"b"), kept.bytes) == (None, second, 6)
-    kept.keep(todos, b"c", components.Part(b"z" * 11, None))
+    feed = Feed("", "todos", "", "UTC", [])
+    first, second = components.Part(b"x" * 5, None), components.Part(b"y" * 5, None)
+    one, other = rendered.key(feed, b"a"), rendered.key(feed, b"b")
+    kept.keep(one, first)
+    assert kept.get(one) == first
+    elsewhere = (feed._replace(kind="events"), feed._replace(timezone="Europe/Berlin"))
+    assert [kept.get(key) for key in (*(rendered.key(each, b"a") for each in elsewhere), other)] == [None] * 3
+    kept.keep(other, second)
+    assert (kept.get(one), kept.get(other), kept.bytes) == (None, second, 6)
+    kept.keep(rendered.key(feed, b"c"), components.Part(b"z" * 10, None))
     assert kept.bytes == 6
 
 

@@ -13,6 +13,8 @@ from doors.mounting import DOORS, opened
 from doors.todoist.routes import OPERATIONS, ROOT
 from tests.support.people import Person
 from todoproject.database.client.connection import Connection
+from todoproject.environment import parsers
+from todoproject.environment.variables import Environment
 
 API = f"/{ROOT}"
 OPERATION_IDS = sorted(f"{method} {route}" for route, operations in OPERATIONS.items() for method in operations)
@@ -240,18 +242,16 @@ async def test_odd_paths_lead_nowhere(alice: Person) -> None:
 
 
 def test_a_door_is_closed_by_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    from todoproject import settings
-
     assert opened([]) == []
-    assert settings._doors("off") == []
-    assert {*settings._KNOWN_DOORS} == DOORS.keys()
+    assert parsers.doors("off") == []
+    assert {*parsers.KNOWN_DOORS} == DOORS.keys()
     with pytest.raises(ValueError, match="say todoist, mcp, calendar, todo-backend, or off"):
-        settings._doors("todoist,cellar")
-    monkeypatch.setattr(settings, "_mistakes", {})
+        parsers.doors("todoist,cellar")
     monkeypatch.setenv("DOORS", "cellar")
-    settings._read("DOORS", settings._doors, example="off", default=[])
+    env = Environment()
+    env("DOORS", parsers.doors, example="off", default=[])
     with pytest.raises(ImproperlyConfigured, match="DOORS"):
-        settings._stop_on_mistakes()
+        env.stop_on_mistakes()
 
 
 async def test_behind_a_closed_door_is_nothing(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,13 +29,14 @@ class Account:
 class Application:
     """`manage.py runserver` with several workers; its processes can be found, measured and killed."""
 
-    def __init__(self, **settings: str) -> None:
-        self._server = Server("--workers", str(WORKERS), **settings)
+    def __init__(self, count: int = WORKERS, **settings: str) -> None:
+        self._server = Server("--workers", str(count), **settings)
+        self._count = count
         self.port = self._server.port
 
     async def start(self) -> None:
         """Start it and wait until every worker serves."""
-        started = self._server.log.count(_STARTED) + WORKERS
+        started = self._server.log.count(_STARTED) + self._count
         await asyncio.to_thread(self._server.start, _START_SECONDS)
         for _ in range(_START_SECONDS * 20):
             if self._server.log.count(_STARTED) >= started:

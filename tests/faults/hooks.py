@@ -52,19 +52,24 @@ class Hook:
     id: str
     owner: str
     secret: str
-    arrivals: list[Arrival] = field(default_factory=list)
     deleted_at: float | None = None
+    arrivals: list[Arrival] = field(default_factory=list)
+    taken: set[int] = field(default_factory=set)  # the numbers of what was answered with a 2xx
+
+    def hear(self, arrival: Arrival) -> None:
+        self.arrivals.append(arrival)
+        if arrival.is_taken:
+            self.taken.add(arrival.event.change_no)
 
     def audit(self, log: Iterable[Event]) -> list[str]:
         """Return what is wrong with what has come, given all that has happened since the hook was made."""
         wrong = list(self._wrong_arrivals())
         wanted = {event.change_no: event for event in log}
-        taken = {arrival.event.change_no for arrival in self.arrivals if arrival.is_taken}
-        if self.deleted_at is None:
-            wrong += [f"event {number} never came" for number in sorted(wanted.keys() - taken)]
-        for arrival in self.arrivals:
-            if wanted.get(arrival.event.change_no) != arrival.event:
-                wrong.append(f"{arrival.event} came, and has not happened")
+        missed = sorted(wanted.keys() - self.taken) if self.deleted_at is None else []
+        if missed:
+            wrong.append(f"{len(missed)} of {len(wanted)} events never came, the first of them {missed[0]}")
+        strangers = (it.event for it in self.arrivals if wanted.get(it.event.change_no) != it.event)
+        wrong += [f"{event} came, and has not happened" for event in strangers]
         return [f"hook {self.id}: {sentence}" for sentence in wrong]
 
     def _wrong_arrivals(self) -> Iterable[str]:
@@ -105,7 +110,7 @@ class Ears:
                 is_first = request.headers["webhook-id"] not in self._seen
                 self._seen.add(request.headers["webhook-id"])
                 is_taken = not is_first or random.random() >= _BROKEN_SHARE
-                hook.arrivals.append(_arrival(request, hook.secret, is_taken=is_taken))
+                hook.hear(_arrival(request, hook.secret, is_taken=is_taken))
                 await asyncio.sleep(random.uniform(0, _SLOWEST_SECONDS))
                 writer.write(_OK if is_taken else _BROKEN)
                 await writer.drain()

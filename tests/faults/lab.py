@@ -11,7 +11,7 @@ from urllib.parse import quote
 import psycopg
 
 from tests.faults import certificates
-from tests.faults.application import Application
+from tests.faults.application import WORKERS, Application
 from tests.faults.cluster import Cluster
 from tests.faults.pooler import Pooler
 from tests.faults.proxy import Proxy
@@ -50,7 +50,7 @@ class Lab:
     is_short: bool
     minutes: float | None  # of what plays for a stated time, where somebody has stated one
     say: Callable[[str], None]
-    _running: tuple[dict[str, str], Application] | None = None
+    _running: tuple[tuple[int, dict[str, str]], Application] | None = None
 
     def length(self, minutes: float) -> float:
         """Return for how many minutes to play what takes so many in its full form."""
@@ -62,16 +62,16 @@ class Lab:
         parameters = f"hostaddr=127.0.0.1&sslmode=verify-full&sslrootcert={authority}"
         return f"postgresql://{embedded.OWNER}@{host}:{self.proxy.port}/{embedded.DATABASE}?{parameters}"
 
-    async def application(self, host: str = POOLED, **settings: str) -> Application:
+    async def application(self, host: str = POOLED, *, workers: int = WORKERS, **settings: str) -> Application:
         """Serve from several workers; the application at hand goes on if it has these settings, else it is ended."""
         wanted = _UNLIMITED | {"DATABASE_URL": self.url(host), "MIGRATE_ON_START": "true"} | settings
         if host == POOLED:  # PgBouncer 1.18, which Debian 12 has, cannot keep them; Neon's can
             wanted["DATABASE_PREPARED_STATEMENTS"] = "false"
-        if self._running and self._running[0] == wanted and self._running[1].last_words is None:
+        if self._running and self._running[0] == (workers, wanted) and self._running[1].last_words is None:
             return self._running[1]
         await self.end_application()
         await self._answers(wanted["DATABASE_URL"])
-        self._running = wanted, Application(**wanted)
+        self._running = (workers, wanted), Application(workers, **wanted)
         await self._running[1].start()
         return self._running[1]
 

@@ -9,7 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_started
 
 from tests.support.processes.servers import Server
-from todoproject import settings as settings_module
+from todoproject.environment import parsers
+from todoproject.environment.variables import Environment
 from todoproject.http.client_address import ProxiedScopes, limited_as, read
 
 PROXIES = ["10.0.0.0/8", "127.0.0.1", "2001:db8:aaaa::/48"]
@@ -128,11 +129,11 @@ def test_nonsense_is_no_address(text: str) -> None:
 @pytest.mark.parametrize("text", ["*", "10.0.0.1/8", "proxy.internal", "10.0.0.0/33", "::ffff:10.0.0.0/104"])
 def test_setting_takes_networks_and_nothing_else(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("TRUSTED_PROXIES", text)
-    monkeypatch.setattr(settings_module, "_mistakes", {})
 
-    settings_module._read("TRUSTED_PROXIES", settings_module._networks, example="10.0.0.0/8", default=[])
+    env = Environment()
+    env("TRUSTED_PROXIES", parsers.networks, example="10.0.0.0/8", default=[])
     with pytest.raises(ImproperlyConfigured, match=r"^TRUSTED_PROXIES .*Example: TRUSTED_PROXIES="):
-        settings_module._stop_on_mistakes()
+        env.stop_on_mistakes()
 
 
 async def test_djangos_door_sees_the_same_client(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

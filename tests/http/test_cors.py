@@ -13,7 +13,8 @@ from pytest_django import Settings
 from tests.support.http.apis import api_client
 from tests.support.people import Person
 from tests.support.processes.servers import Server
-from todoproject import settings as settings_module
+from todoproject.environment import parsers
+from todoproject.environment.variables import Environment
 
 PAGE = "https://app.example.com"
 EXPOSED = (
@@ -193,11 +194,11 @@ async def test_app_in_a_web_view_can_be_named(page: httpx.AsyncClient) -> None:
 )
 def test_setting_takes_exact_origins_only(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("CORS_ALLOWED_ORIGINS", text)
-    monkeypatch.setattr(settings_module, "_mistakes", {})
 
-    settings_module._read("CORS_ALLOWED_ORIGINS", settings_module._page_origins, example=PAGE, default=[])
+    env = Environment()
+    env("CORS_ALLOWED_ORIGINS", parsers.page_origins, example=PAGE, default=[])
     with pytest.raises(ImproperlyConfigured, match=r"^CORS_ALLOWED_ORIGINS .*Example: CORS_ALLOWED_ORIGINS="):
-        settings_module._stop_on_mistakes()
+        env.stop_on_mistakes()
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ def test_setting_takes_exact_origins_only(monkeypatch: pytest.MonkeyPatch, text:
     ],
 )
 def test_setting_takes_what_browsers_send(text: str) -> None:
-    assert settings_module._page_origins(text) == [origin.strip() for origin in text.split(",")]
+    assert parsers.page_origins(text) == [origin.strip() for origin in text.split(",")]
 
 
 # --- Headers of every answer ----------------------------------------------------------------------

@@ -30,6 +30,7 @@ MIGRATIONS_TESTS = (
     "accounts/test_idempotency.py",
     "product/test_erase.py",
     "http/test_limits.py",
+    "accounts/test_throttling.py",
     "tasks/test_tasks.py",
     "tasks/test_lists.py",
     "tasks/test_search.py",
@@ -39,6 +40,8 @@ MIGRATIONS_TESTS = (
 )
 # Of the tests that reach a file at all, besides those about it: enough to notice, few enough to end.
 _MOST_OF_A_FILE = 200
+_MOST_LONG_FILES = 6
+_DOCUMENT = "tests/openapi/test_openapi.py"
 
 
 class Coverage:
@@ -90,10 +93,18 @@ class Coverage:
         others = {test for test in reaching if test.partition("::")[0] not in named}
         if not named and not others:
             return [test for test in _texts() if _is_about(test, file)]
-        return (
-            sorted(named, key=lambda test: (not _is_about_module(test, file), test))
-            + (self._ranked(others, file)[:_MOST_OF_A_FILE])
-        )
+        named.sort(key=lambda test: (not _is_about_module(test, file), test))
+        # What stands around an operation, and what it takes and gives, is what the API's document tells.
+        told = [_DOCUMENT] if "/api/" in file or file.endswith("schemas.py") else []
+        return told + [test for test in named if test not in told] + self._ranked(others, file)[:_MOST_OF_A_FILE]
+
+    def long_tests_of(self, file: str) -> list[str]:
+        """Return a few files of tests that have the file's name or name it: they may hold what plays long.
+
+        Which of these reach a line is not counted: they look at servers, whose processes run in nobody's name.
+        """
+        named = [test for test, text in _texts().items() if _is_about_module(test, file) or _names(text, file)]
+        return sorted(named, key=lambda test: (not _is_about_module(test, file), test))[:_MOST_LONG_FILES]
 
     def _ranked(self, tests: set[str], file: str) -> list[str]:
         return sorted(tests, key=lambda test: (not _is_about(test, file), self._reach[test], test))

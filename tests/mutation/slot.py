@@ -11,8 +11,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -40,6 +40,7 @@ _SOUND = {
     "accounts/migrations/0002_fence.py": ["tests/product/test_rights_of_roles.py"],
 }
 _SOUND_SECONDS = 300
+_CHECK_SECONDS = 120
 _clock = itertools.count(1_500_000_000)  # each version of a file has a time of its own: else old bytecode would be run
 
 
@@ -78,22 +79,36 @@ class Slot:
             code = self.try_tests(Mutant(ROOT / name, 0, "", "", "no break", 1), tests, _SOUND_SECONDS)
             if code != 0:
                 raise SystemExit(f"{' '.join(tests)} must pass without any break of {name}, and ends with {code}.")
+        if not self.models_match(Mutant(ROOT / "accounts/models.py", 0, "", "", "no break", 1)):
+            raise SystemExit("The models must be what the migrations make without any break, and are not.")
 
-    def try_tests(self, mutant: Mutant, tests: Sequence[str], seconds: float) -> int | None:
+    def try_tests(self, mutant: Mutant, tests: Sequence[str], seconds: float, *, long: bool = False) -> int | None:
         """Run tests of the broken copy until one fails; return the exit code, None where the time was not enough."""
-        is_migration = "migrations" in mutant.path.parts
-        path, text = self.project / mutant.path.relative_to(ROOT), mutant.path.read_text("utf-8")
         self._reset()
+        template = {} if "migrations" in mutant.path.parts else {"TESTS_TEMPLATE": TEMPLATE}
+        quiet = ["-q", "-x", "-p", "no:cacheprovider", "-m", "long" if long else "not long"]
+        with self._broken(mutant):
+            return self._run(["-m", "pytest", *quiet, *tests], seconds, template)
+
+    def models_match(self, mutant: Mutant) -> bool:
+        """Tell whether the models of the broken copy are still what its migrations make."""
+        variables = _settings("postgresql://nobody@127.0.0.1:1/nowhere")
+        with self._broken(mutant):
+            return self._run(["manage.py", "makemigrations", "--check", "--dry-run"], _CHECK_SECONDS, variables) == 0
+
+    @contextmanager
+    def _broken(self, mutant: Mutant) -> Iterator[None]:
+        path, text = self.project / mutant.path.relative_to(ROOT), mutant.path.read_text("utf-8")
+        _write(path, mutant.apply(text))
         try:
-            _write(path, mutant.apply(text))
-            return self._run(tests, seconds, is_migration=is_migration)
+            yield
         finally:
             _write(path, text)
 
-    def _run(self, tests: Sequence[str], seconds: float, *, is_migration: bool) -> int | None:
-        quiet = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not long"]
-        command = [sys.executable, "-m", "pytest", *quiet, *tests]
-        environment = self._environment() | ({} if is_migration else {"TESTS_TEMPLATE": TEMPLATE})
+    def _run(self, arguments: Sequence[str], seconds: float, variables: dict[str, str]) -> int | None:
+        """Run Python in the copy until it ends or the time is over; return the exit code, or None."""
+        command = [sys.executable, *arguments]
+        environment = self._environment() | variables
         with subprocess.Popen(
             command,
             cwd=self.project,
@@ -131,8 +146,7 @@ class Slot:
             connection.execute(f"CREATE DATABASE {TEMPLATE} OWNER {embedded.OWNER}")
         host = embedded.socket_directory(self._folder / "postgres")
         url = f"postgresql://{embedded.OWNER}@/{TEMPLATE}?host={host}"
-        own = {"DATABASE_URL": url, "ENVIRONMENT": "development", "SECRET_KEY": secrets.token_urlsafe(48)}
-        environment = self._environment() | own
+        environment = self._environment() | _settings(url)
         subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=self.project, env=environment, check=True)
 
     def _reset(self) -> None:
@@ -151,6 +165,11 @@ class Slot:
     def _connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
         host = str(embedded.socket_directory(self._folder / "postgres"))
         return psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True)
+
+
+def _settings(url: str) -> dict[str, str]:
+    """Return what a command of the project needs to be told."""
+    return {"DATABASE_URL": url, "ENVIRONMENT": "development", "SECRET_KEY": secrets.token_urlsafe(48)}
 
 
 def _copy_project(folder: Path) -> None:

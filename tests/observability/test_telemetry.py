@@ -149,9 +149,7 @@ def test_unforeseen_error_reaches_sentry_once_with_its_stack(story: Story) -> No
 
     [*_, error] = event["exception"]["values"]
     assert (error["type"], error["value"]) == ("RaiseException", "")
-    assert "todoproject/database/client/transaction.py" in {
-        frame["filename"] for frame in error["stacktrace"]["frames"]
-    }
+    assert "todoproject/database/client/unit.py" in {frame["filename"] for frame in error["stacktrace"]["frames"]}
     assert not [frame for frame in error["stacktrace"]["frames"] if "vars" in frame]
     assert event["extra"]["request_id"] == "req-5"
     assert event["tags"] == {"route": "/v1/tasks"}

@@ -1,5 +1,6 @@
 """The bench's arithmetic, on small real input: what a number in a report means must not depend on trust."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from bench import (
     peers,
     profile,
     ratios,
+    receiver,
     report,
     tables,
 )
@@ -287,6 +289,48 @@ def test_owner_with_many_tasks_is_judged_by_milliseconds_of_the_database() -> No
 
     assert found["sort=position,-priority,due of 10,000 tasks: database CPU, ms"].is_met
     assert found["statistics of 10,000 tasks: database CPU, ms"].is_met is False
+
+
+def test_a_door_is_judged_against_our_own_operation_in_the_same_round() -> None:
+    figures = (("list", 400.0, 0), ("todoist page", 480.0, 0), ("list", 800.0, 1), ("todoist page", 1200.0, 1))
+    cells = [cell("doors", operation=name, connections=1, server_cpu_us=us, round=turn) for name, us, turn in figures]
+
+    goal = found_goals(run(doors={"cells": cells}))["Todoist: a page of 50: CPU to our own operation"]
+
+    assert goal.measured is not None
+    assert (goal.measured.low, goal.measured.high, goal.is_met) == (1.2, 1.5, False)
+
+
+def test_webhooks_are_judged_by_each_number_of_hooks_and_by_what_hanging_ones_add() -> None:
+    rates = [{"hooks": hooks, "per_second": rate} for hooks, rate in ((2, 250.0), (2, 290.0), (8, 900.0))]
+    delays = {"hanging": 4, "alone": {"max_ms": 900.0}, "beside": {"max_ms": 2000.0}}
+    found = [goal for goal in goals.goals({"webhooks": {"rates": rates, "delays": delays}}) if goal.measured]
+
+    assert [(goal.measured.median, goal.is_met) for goal in found if goal.measured] == [
+        (270.0, False),
+        (900.0, True),
+        (pytest.approx(1.1), False),
+    ]
+
+
+async def test_receiver_keeps_when_each_event_came_however_its_requests_are_cut() -> None:
+    def post(title: str) -> bytes:
+        body = f'{{"type":"task.created","data":{{"task":{{"title":"{title}"}}}}}}'.encode()
+        return b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+    sent = post("first") + post("second") + post("first")
+    async with receiver.listening() as ears:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(ears.url.rsplit(":")[-1].strip("/")))
+        for place in range(0, len(sent), 7):
+            writer.write(sent[place : place + 7])
+            await writer.drain()
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            answers = [await reader.readuntil(b"\r\n\r\n") for _ in range(3)]
+        writer.close()
+
+    assert {answer.split()[1] for answer in answers} == {b"200"}
+    assert list(ears.arrivals) == ["first", "second"]
 
 
 def test_lock_lasts_from_the_last_look_without_it_and_counts_for_its_migration() -> None:

@@ -101,7 +101,7 @@ def test_command_serves_without_writing_anything_and_the_health_check_says_so(im
 @pytest.mark.parametrize("name", COMPOSE)
 def test_settings_of_the_compose_files_are_ours_and_their_urls_are_taken(name: str) -> None:
     for setting, value in settings_of(name).items():
-        assert setting in settings.ENVIRONMENT_VARIABLES
+        assert setting in settings.env.examples
         if setting.endswith("DATABASE_URL"):
             parsed = url.parse(re.sub(r"\$\{[^}]*\}", "secret", value))
             assert parsed["HOST"] in ("postgres", "pgbouncer")
@@ -128,7 +128,7 @@ def test_migrations_go_around_pgbouncer() -> None:
 def test_kubernetes_has_the_probes_the_rights_and_the_time_that_we_need() -> None:
     kinds = {part["kind"]: part for part in yaml.safe_load_all((ROOT / "kubernetes.yaml").read_text())}
     given = kinds["ConfigMap"]["data"]
-    assert given.keys() <= settings.ENVIRONMENT_VARIABLES.keys()
+    assert given.keys() <= settings.env.examples.keys()
     pods = [kinds[kind]["spec"]["template"]["spec"] for kind in ("Job", "Deployment")]
     for pod in pods:
         (container,) = pod["containers"]

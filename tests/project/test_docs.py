@@ -38,7 +38,7 @@ def test_commands_exist(path: str) -> None:
 def test_settings_exist(path: str) -> None:
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)[`=]", PAGES[path]))
 
-    assert {name for name in named if name not in settings.ENVIRONMENT_VARIABLES} <= NO_SETTINGS
+    assert {name for name in named if name not in settings.env.examples} <= NO_SETTINGS
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path.startswith("docs/")])

@@ -81,7 +81,7 @@ def reached(folder: Path, lines: dict[str, list[int]], others: dict[str, int] | 
     data = CoverageData(str(folder / "coverage"))
     for context, numbers in lines.items():
         data.set_context(context)
-        data.add_lines({PAGES: numbers, "tasks/models.py": range((others or {}).get(context, 0))})
+        data.add_lines({PAGES: numbers, "tasks/models/task.py": range((others or {}).get(context, 0))})
     return Coverage(data)
 
 
@@ -129,6 +129,15 @@ def test_line_that_nobody_seems_to_reach_has_the_tests_that_name_its_file(tmp_pa
     assert "tests/openapi/test_openapi.py" in nobody.tests_of("todoproject/openapi/document.py", 1)
     assert nobody.tests_of("todoproject/openapi/json_schema.py", 20) == ["tests/openapi/test_openapi.py"]
     assert nobody.tests_of("todoproject/database/client/pool.py", 1)[0] == "tests/database/test_pool.py"
+    assert nobody.tests_of("accounts/api/accounts.py", 1)[0] == "tests/openapi/test_openapi.py"
+
+
+def test_what_only_long_tests_notice_is_tried_with_those_about_it(tmp_path: Path) -> None:
+    nobody = Coverage(CoverageData(str(tmp_path / "coverage")))
+
+    assert "tests/database/test_migrate.py" in nobody.long_tests_of("todoproject/management/commands/migrate.py")
+    assert nobody.long_tests_of("todoproject/serving/supervisor.py")[0] == "tests/serving/test_supervisor.py"
+    assert len(nobody.long_tests_of("accounts/models.py")) < 10
 
 
 @pytest.mark.slow
@@ -137,9 +146,11 @@ def test_unbroken_copy_passes_and_a_broken_one_does_not(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     path = ROOT / "accounts/addresses.py"
     broken = [it for it in python.mutants(path) if it.rule == "not left out"]
+    constraints = [it for it in sql.mutants(ROOT / "accounts/models.py") if it.rule == "constraint left out"]
     with Slot(tmp_path / "slot") as slot:
         slot.check()
         assert [slot.try_tests(mutant, ["tests/accounts/test_addresses.py"], 60) for mutant in broken[:1]] == [1]
+        assert [slot.models_match(mutant) for mutant in constraints[:2]] == [False, False]
 
 
 def test_run_that_was_ended_goes_on(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_page_of_settings_is_made_from_the_example_and_complete() -> None:
     names = re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE)
 
     assert page == settings_page.page(), "`python -m tests.support.settings_page` writes it anew"
-    assert names == list(settings.ENVIRONMENT_VARIABLES)
+    assert names == list(settings.env.examples)
 
 
 # --- The import script, beyond the sunny day ------------------------------------------------------

@@ -505,7 +505,7 @@ EXAMPLE_LINE = re.compile(r"^(# )?([A-Z_]+)=(.*)$", re.MULTILINE)
 
 
 def test_example_has_every_setting_once_in_the_order_of_the_code() -> None:
-    assert [name for _, name, _ in EXAMPLE_LINE.findall(EXAMPLE)] == list(settings.ENVIRONMENT_VARIABLES)
+    assert [name for _, name, _ in EXAMPLE_LINE.findall(EXAMPLE)] == list(settings.env.examples)
 
 
 def test_example_sets_what_a_first_start_needs_and_no_more() -> None:

@@ -10,8 +10,8 @@ PAGE = ROOT / "docs" / "settings.md"
 _HEAD = """# Which settings are there?
 
 For operators. A setting is a line `NAME=value` in `.env`, or a variable of the environment, which wins. All of them are
-read and checked at the start, in `todoproject/settings.py` and nowhere else. A mistake stops the start with one line
-that names it: [what is refused](database.md#what-does-the-start-refuse).
+read and checked at the start, in `todoproject/settings.py` and nowhere else (by `todoproject/environment`). A mistake
+stops the start with one line that names it: [what is refused](database.md#what-does-the-start-refuse).
 
 This page is made from [.env.example](../.env.example) by `python -m tests.support.settings_page`: change it there.
 """

@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tasks import recurrence
 from tasks.models import Task
+from tasks.recurrence import budget
 from tests.support.staff import act, editor, make_task, make_user, page
 from tests.tasks.test_admin_tasks import task_form
 
@@ -182,7 +182,7 @@ def test_whoever_may_only_look_sees_it_in_words(staff: Client) -> None:
 def test_rule_that_takes_too_long_is_told_and_nothing_is_done(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     task = make_series()
     ticks = itertools.count()
-    monkeypatch.setattr(recurrence, "time", SimpleNamespace(thread_time=lambda: next(ticks) * 0.03))
+    monkeypatch.setattr(budget, "time", SimpleNamespace(thread_time=lambda: next(ticks) * 0.03))
     address = reverse("admin:tasks_task_change", args=[task.pk])
     form = task_form(task, due_on=str(task.due_on), is_completed="on")
     assert "takes too long to find" in page(staff.post(address, form, follow=True))

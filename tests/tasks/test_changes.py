@@ -318,6 +318,19 @@ async def test_a_poll_that_finds_nothing_looks_at_no_rows(alice: Person, session
     assert len((await changes(alice, end))["items"]) == 1
 
 
+async def test_a_poll_that_finds_nothing_gives_the_same_cursor_until_something_was_purged(alice: Person) -> None:
+    task = await alice.task()
+    await alice.http.delete(f"/v1/tasks/{task['id']}")
+    end = (await changes(alice, "now"))["next_cursor"]
+
+    assert (await changes(alice, end))["next_cursor"] == end
+    purge(task, alice)
+    renewed = (await changes(alice, end))["next_cursor"]
+    assert renewed != end
+    assert (await changes(alice, renewed))["next_cursor"] == renewed
+    assert (await changes(alice, "now"))["next_cursor"] == renewed
+
+
 async def test_who_is_behind_is_not_asked_twice_whether_there_is_more(alice: Person, session: Pool) -> None:
     for number in range(7):
         await alice.task(f"Task {number}")

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from dateutil.rrule import rrulestr
 
-from tasks import recurrence, rules
-from tasks.recurrence import Due, Occurrence, Series, written
-from tasks.rules import RuleRefused
+from tasks.recurrence import Due, Occurrence, Series, budget, rules, written
+from tasks.recurrence.days import days
+from tasks.recurrence.rules import RuleRefused
 
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
@@ -22,7 +22,7 @@ WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 @pytest.fixture(autouse=True)
 def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no rule be refused for its time: where coverage is counted, all takes several times as long."""
-    monkeypatch.setattr(recurrence, "_RULE_SECONDS", 10.0)
+    monkeypatch.setattr(budget, "_RULE_SECONDS", 10.0)
 
 
 def made_up(chance: random.Random) -> str:
@@ -86,8 +86,8 @@ def test_days_are_those_of_dateutil() -> None:
         except (TakesTooLong, IndexError):  # the latter a defect of its own, where a month has no 53rd Monday
             continue
         rule, after = rules.parse(text), anchor + timedelta(chance.randint(0, 900))
-        assert [*rules.days(rule, anchor, anchor - timedelta(1), last)] == expected, (text, anchor)
-        assert [*rules.days(rule, anchor, after, last)] == [day for day in expected if day > after], (text, anchor)
+        assert [*days(rule, anchor, anchor - timedelta(1), last)] == expected, (text, anchor)
+        assert [*days(rule, anchor, after, last)] == [day for day in expected if day > after], (text, anchor)
         compared += 1
     assert compared > 250
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks import recurrence
+from tasks.recurrence import budget
 from tests.http.test_errors import assert_problem
 from tests.support.people import Person
 from tests.tasks.test_batch import batch
@@ -18,7 +18,7 @@ SLOW = {"rule": "FREQ=YEARLY;INTERVAL=5"}  # one that has to be looked at
 def clock(monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
     """Let each look at the clock find so much more time gone."""
     ticks = itertools.count()
-    monkeypatch.setattr(recurrence, "time", SimpleNamespace(thread_time=lambda: next(ticks) * seconds))
+    monkeypatch.setattr(budget, "time", SimpleNamespace(thread_time=lambda: next(ticks) * seconds))
 
 
 def reason(answer: Any) -> str:

@@ -1,4 +1,4 @@
-"""What all pages of the staff admin share: bounded lists, narrow writes, kept history, filters in days."""
+"""What all pages of the staff admin share: bounded lists, narrow writes, one transaction for each action."""
 
 import uuid
 from collections.abc import Iterator, Sequence
@@ -8,28 +8,24 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, models, transaction
 from django.forms import Form
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
 
 from accounts import audit
 from accounts.models import User
-from todoproject.admin import edit_conflicts, questions, steps, words
+from todoproject.admin import edit_conflicts, questions, steps
 from todoproject.admin.change_list import REFUSED, ChangeList, refused_names
 from todoproject.admin.exports.pages import ExportPages, filter_names
+from todoproject.admin.history import History
 from todoproject.admin.paginator import CappedPaginator
 from todoproject.http import activity
 
-MOST_EVENTS = 100  # on a history page; the audit's own list has them all
 
-
-class ModelAdmin(ExportPages):
+class ModelAdmin(History, ExportPages):  # type: ignore[misc]  # Unfold's bases and Django's disagree
     """The look of Unfold, with lists that stay fast on big tables and writes that touch only what was changed."""
 
     paginator = CappedPaginator
@@ -43,7 +39,6 @@ class ModelAdmin(ExportPages):
     show_full_result_count = False
     list_before_template = "admin/chips.html"  # type: ignore[assignment]  # Unfold's default is None
     warn_unsaved_form = True
-    records_views = False  # whether opening a row's page is something for the audit: it shows what is somebody's own
     change_form_before_template = "admin/seen.html"  # type: ignore[assignment]  # Unfold's default is None
     # Columns that change by themselves: two people's changes do not meet there (see edit_conflicts.py).
     unwatched: ClassVar[tuple[str, ...]] = ()
@@ -135,18 +130,13 @@ class ModelAdmin(ExportPages):
                 response: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
         except IntegrityError:
             return self._try_again(request)
-        self._record_view(request, (getattr(response, "context_data", None) or {}).get("original"))
+        self.record_view(request, (getattr(response, "context_data", None) or {}).get("original"))
         return response
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         response = super().delete_view(request, object_id, extra_context)
-        self._record_view(request, (getattr(response, "context_data", None) or {}).get("object"))
+        self.record_view(request, (getattr(response, "context_data", None) or {}).get("object"))
         return response
-
-    def _record_view(self, request: HttpRequest, row: Any) -> None:
-        """Record that a page shows what is somebody's own; one that is shown again, with mistakes told, is one, too."""
-        if self.records_views and row is not None:
-            audit.record(request, audit.VIEW, row)
 
     def exported(self, request: HttpRequest) -> Any:
         with self._refusals_recorded(request):
@@ -195,7 +185,7 @@ class ModelAdmin(ExportPages):
 
         Writing the whole row would put back what the API has changed since it was read, counters included.
         """
-        self._note_before(request, obj, form)
+        self.note_before(request, obj, form)
         if not change:
             audit.name_actor(request)
         if change:
@@ -207,28 +197,6 @@ class ModelAdmin(ExportPages):
                 _tell_of_change([owner])
         obj.refresh_from_db()
 
-    def _note_before(self, request: HttpRequest, obj: models.Model, form: Form) -> None:
-        """Keep for the audit what the fields of a form held before, read under the lock that the write takes."""
-        names = {field.name for field in (*obj._meta.concrete_fields, *obj._meta.many_to_many)} & {*form.changed_data}
-        row = self.model._base_manager.select_for_update(of=("self",)).filter(pk=obj.pk).first()
-        before = audit.values(row, names) if row else dict.fromkeys(names)
-        request._audited = (names, before)  # type: ignore[attr-defined]  # from one step of Django's to the next
-
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """Record it in our audit; Django's own log can be changed, and tells names and titles for ever."""
-        audit.record(request, audit.ADD, obj, changes=self._changes(request, obj))
-
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        if changes := self._changes(request, obj):
-            audit.record(request, audit.CHANGE, obj, changes=changes)
-
-    def log_deletions(self, request: HttpRequest, queryset: "models.QuerySet[Any]") -> Any:
-        audit.record_all(request, audit.DELETE, [(row, {}) for row in queryset])
-
-    def _changes(self, request: HttpRequest, obj: models.Model) -> dict[str, Any]:
-        names, before = getattr(request, "_audited", ((), {}))
-        return audit.difference(before, audit.values(obj, names))
-
     def response_action(  # type: ignore[override]  # the stubs know an argument that Django does not have
         self, request: HttpRequest, queryset: "models.QuerySet[Any]"
     ) -> Any:
@@ -236,37 +204,6 @@ class ModelAdmin(ExportPages):
         with transaction.atomic():
             response = super().response_action(request, queryset)
         return None if response is None else steps.answer(request, response)
-
-    def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Show the audit of one row, newest first."""
-        obj = self.get_object(request, unquote(object_id))
-        if obj is None:
-            raise Http404
-        if not self.has_view_or_change_permission(request, obj):
-            raise PermissionDenied
-        found = self.history_of(request, obj)
-        self._record_view(request, obj)
-        shows_views = "views" in request.GET
-        events = list((found if shows_views else found.exclude(action=audit.VIEW))[:MOST_EVENTS])
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"History of {obj}",
-            "opts": self.opts,
-            "object": obj,
-            "object_id": object_id,
-            "events": [(named, words.changes(named.event), words.fields(named.event)) for named in audit.named(events)],
-            "shows_views": shows_views,
-            "records_views": self.records_views,
-            "is_cut": len(events) == MOST_EVENTS,
-            **(extra_context or {}),
-        }
-        return TemplateResponse(request, "admin/object_history.html", context)
-
-    def history_of(self, request: HttpRequest, row: models.Model) -> "models.QuerySet[Any]":
-        """Return what may be shown of what was recorded about a row, newest first."""
-        return audit.events_for(row)
 
     def write_selected(self, rows: Sequence[Any], values: dict[str, Any]) -> None:
         """Write the same values to some rows, which are locked."""

@@ -1,7 +1,7 @@
 """What can go wrong between a request and PostgreSQL, by name, and the one place that reads SQLSTATEs.
 
-`todoproject/api.py` maps each of these to a status once. Codes: PostgreSQL, appendix A; TD… are raised by our own
-functions (accounts/migrations).
+`todoproject/http/errors.py` maps each of these to a status once. Codes: PostgreSQL, appendix A; TD… are raised by our
+own functions (accounts/migrations).
 """
 
 import psycopg

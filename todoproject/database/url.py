@@ -13,6 +13,8 @@ import certifi
 import dj_database_url
 from psycopg.pq import Conninfo
 
+from todoproject.database import embedded
+
 
 def parse(url: str) -> dict[str, Any]:
     """Return the URL as a Django database. Raises ValueError, whose message never holds the password."""
@@ -42,6 +44,23 @@ def parse(url: str) -> dict[str, Any]:
     _refuse_parameters(parameters)
     _verify_tls(str(database["HOST"]), options)
     return database
+
+
+def parse_or_embedded(text: str, data_folder: Path) -> dict[str, Any]:
+    """Return a PostgreSQL URL, or our own server for the word `embedded`, as a Django database. Raises ValueError."""
+    if text != "embedded":
+        return parse(text)
+    try:
+        socket = embedded.socket_directory(data_folder)
+    except embedded.EmbeddedServerError as error:  # Windows
+        raise ValueError(f"cannot be used: {error}") from error
+    database = {"NAME": embedded.DATABASE, "USER": embedded.OWNER, "PASSWORD": "", "HOST": str(socket)}
+    return {**database, "PORT": "5432", "OPTIONS": {}}
+
+
+def without_pooler(database: dict[str, Any]) -> dict[str, Any]:
+    """Return the same database, past Neon's pooler: the direct endpoint is the pooled one's name without "-pooler"."""
+    return {**database, "HOST": re.sub(r"^(ep-[^.]+)-pooler\.", r"\1.", database["HOST"])}
 
 
 _PLACES = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}

@@ -32,7 +32,11 @@ COUNTERS: dict[str, tuple[str, str, dict[str, Sequence[str]]]] = {
     "reminder": ("todo_reminders", "Reminders settled.", {"outcome": ("fired", "missed", "dropped")}),
     "reminder_mail": ("todo_reminder_mails", "Mails of reminders.", {"outcome": ("sent", "failed", "unwanted")}),
     "webhook": ("todo_webhook_tries", "Requests to webhooks.", {"outcome": ("delivered", "failed")}),
-    "webhook_mail": ("todo_webhook_mails", "Mails about webhooks.", {"outcome": ("sent", "failed", "given_up")}),
+    "webhook_mail": (
+        "todo_webhook_mails",
+        "Mails about webhooks.",
+        {"outcome": ("sent", "failed", "put_off", "given_up")},
+    ),
     "background_run": ("todo_background_runs", "Jobs begun in the background.", {"work": BACKGROUND_JOBS}),
     "background_failure": ("todo_background_failures", "Those that failed.", {"work": BACKGROUND_JOBS}),
     "pool_ended": ("todo_pool_connections_ended", "Connections that have ended, by us or by the server.", {}),

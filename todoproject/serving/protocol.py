@@ -21,6 +21,7 @@ from todoproject.http.framing import Body, Head, Refused
 from todoproject.http.problems import REQUEST_TIMEOUT, UNAVAILABLE, Problem
 from todoproject.observability import logs
 from todoproject.serving import admission
+from todoproject.serving.transport import GatheringTransport
 
 HEAD_SECONDS = 15.0  # from the connection, or the first byte, to the end of a head
 BODY_SECONDS = 120.0  # for a whole body
@@ -30,57 +31,7 @@ WRITE_SECONDS = 60.0  # for a client to take so much of an answer, or all of it;
 WRITE_BYTES = 64 * 1024
 LINGER_SECONDS = 2.0  # how long a refused client may go on sending: to close at once would destroy the answer
 
-
 _numbers = itertools.count()
-
-
-class _Gathering:
-    """A transport that sends in one piece what is written in one turn of the event loop: an answer's head and body.
-
-    ASGI hands them over one after the other, and uvicorn writes each as it comes: two system calls, two packets.
-    """
-
-    def __init__(self, transport: Any, protocol: "Protocol") -> None:
-        self._transport = transport
-        self._protocol = protocol
-        self._pieces: list[bytes] = []
-        self._sent = 0
-        self.is_lingering = False
-
-    def write(self, data: bytes) -> None:
-        if not self._pieces:
-            self._protocol.loop.call_soon(self.flush)
-        self._pieces.append(data)
-
-    def close(self) -> None:
-        """Close; where the client has more to send, say so first, and read on without listening."""
-        self.flush()
-        if not self._protocol.has_more_to_send or self._transport.is_closing():
-            self._transport.close()
-        elif not self.is_lingering:
-            self.is_lingering = True
-            self._transport.write_eof()
-            self._protocol.linger()
-
-    def is_closing(self) -> bool:
-        return self.is_lingering or bool(self._transport.is_closing())
-
-    def taken(self) -> tuple[int, int]:
-        """Return how many bytes the client's system has taken, and how many more there are for it."""
-        waiting = int(self._transport.get_write_buffer_size())
-        return self._sent - waiting, waiting
-
-    def flush(self) -> None:
-        """Send what has been gathered, unless nobody can receive it any more."""
-        if self._pieces:
-            data = b"".join(self._pieces)
-            self._pieces = []
-            if not self.is_closing():
-                self._sent += len(data)
-                self._transport.write(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
 
 
 class Protocol(HttpToolsProtocol):
@@ -106,7 +57,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Begin with a new client, or turn it away."""
-        super().connection_made(_Gathering(transport, self))  # type: ignore[arg-type]  # it is one in all but name
+        super().connection_made(GatheringTransport(transport, self))  # type: ignore[arg-type]  # it is one in all but name
         self.parser = None  # type: ignore[assignment]  # uvicorn's
         if (problem := admission.enter(self)) is not None:
             self._answer(problem)
@@ -380,5 +331,5 @@ class Protocol(HttpToolsProtocol):
         self.transport.write("\r\n".join([*head, "", ""]).encode("latin-1") + response.content)
 
     @property
-    def _gathering(self) -> _Gathering:
-        return cast(_Gathering, self.transport)
+    def _gathering(self) -> GatheringTransport:
+        return cast(GatheringTransport, self.transport)

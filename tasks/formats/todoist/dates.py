@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 
-from tasks.rules import RuleRefused, days
-from tasks.rules import parse as parse_rule
+from tasks.recurrence.days import days
+from tasks.recurrence.rules import RuleRefused
+from tasks.recurrence.rules import parse as parse_rule
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -17,7 +17,7 @@ from tasks.models import (
     validate_segment,
 )
 from tasks.recurrence import written
-from tasks.rules import parse as parse_rule
+from tasks.recurrence.rules import parse as parse_rule
 
 _PRIORITIES = {"A": "high", "B": "medium"}  # the other letters are low
 _FREQUENCIES = {"d": "DAILY", "w": "WEEKLY", "m": "MONTHLY", "y": "YEARLY"}

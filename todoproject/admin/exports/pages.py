@@ -20,8 +20,8 @@ from todoproject.admin.exports import rows as streams
 from todoproject.admin.exports.cells import converter
 from todoproject.admin.exports.formats import FORMATS
 
-# Each one's export: it costs queries, a thread's time and memory. What nobody has begun to read goes with its response.
-_under_way: WeakValueDictionary[Any, StreamingHttpResponse] = WeakValueDictionary()
+# Each one's export: it costs queries, a thread's time and memory.
+_under_way: WeakValueDictionary[Any, "_Export"] = WeakValueDictionary()
 _SUFFIXES = {"csv": "CSV", "json": "JSON", "xlsx": "Excel (XLSX)"}
 
 
@@ -86,8 +86,9 @@ class ExportPages(ModelAdmin):
         name = f"{title.replace(' ', '-')}-{timezone.now():%Y-%m-%d}.{suffix}"
         file = FORMATS[suffix](title, list(self.export_columns))
         is_framed = request.headers.get("X-Export") == "frames"
-        response = StreamingHttpResponse(
-            _alone(request.user.pk, streams.stream(file, self._chunks(changes.queryset), is_framed)),
+        response = _Export(
+            request.user.pk,
+            streams.stream(file, self._chunks(changes.queryset), is_framed),
             content_type="application/octet-stream" if is_framed else file.content_type,
             headers={
                 "Content-Disposition": f'attachment; filename="{name}"',
@@ -95,7 +96,7 @@ class ExportPages(ModelAdmin):
                 "X-Accel-Buffering": "no",  # a proxy that gathers the whole answer first would show no progress
             },
         )
-        if _under_way.setdefault(request.user.pk, response) is not response:
+        if _under_way.setdefault(response.reader, response) is not response:
             return HttpResponse("Another export of yours is under way.", status=429, headers={"Retry-After": "10"})
         self.log_export(request, suffix, changes)
         return response
@@ -123,14 +124,29 @@ class ExportPages(ModelAdmin):
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{view}")
 
 
-async def _alone(who: Any, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Yield the pieces of a file, during which its reader gets no other one from this process."""
-    try:
-        async for piece in pieces:
-            yield piece
-    finally:
-        _under_way.pop(who, None)
-        await pieces.aclose()
+class _Export(StreamingHttpResponse):
+    """A file on its way, until which is read or closed its reader gets no other one from this process."""
+
+    def __init__(self, reader: Any, pieces: AsyncGenerator[bytes, None], **options: Any) -> None:
+        super().__init__(self._read(pieces), **options)
+        self.reader = reader
+
+    async def _read(self, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        try:
+            async for piece in pieces:
+                yield piece
+        finally:
+            self._end()
+            await pieces.aclose()
+
+    def close(self) -> None:
+        """End it also where nobody has begun to read: a client may go before the first piece."""
+        super().close()
+        self._end()
+
+    def _end(self) -> None:
+        if _under_way.get(self.reader) is self:
+            del _under_way[self.reader]
 
 
 def _converted(rows: list[Any], converters: dict[int, Callable[[Any], Any]]) -> list[Any]:

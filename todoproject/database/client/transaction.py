@@ -12,7 +12,17 @@ from psycopg.pq.abc import PGresult
 from todoproject.database.client.command import Command
 from todoproject.database.client.connection import Bound, Connection
 from todoproject.database.client.statement import NOTHING, Credentials, Parameters, Rows, Statement
-from todoproject.database.errors import NotCommitted, Undone, translate
+from todoproject.database.client.unit import (
+    BEGIN,
+    COUNT,
+    END_OF_TRIAL,
+    accepted,
+    check_commit,
+    control,
+    preamble,
+    send_unit,
+)
+from todoproject.database.errors import Undone, translate
 from todoproject.observability import logs, slow_queries
 
 T = TypeVar("T")
@@ -22,85 +32,15 @@ Outcome = Rows | Exception
 # The check of the next token is the owner's to make, so whoever came before steps back first.
 _STEP_BACK = Command.parse("SELECT set_config('role', 'none', true)")
 _EACH, _PART = "each_statement", "part"
-
-
-def _control(text: str) -> Bound:
-    return Command.parse(text, is_kept=False), {}
-
-
-# Kept, unlike the rest here: they go with every write.
-_COUNT: Bound = Command.parse("SELECT affected, change_no FROM changes_made()"), {}
-# Owners' rows are locked before they are read, which is right at this level only; a role's default may be another.
-_BEGIN: Bound = Command.parse("BEGIN ISOLATION LEVEL READ COMMITTED"), {}
-_COMMIT: Bound = Command.parse("COMMIT"), {}
-ROLLBACK = _control("ROLLBACK")
-# What a commit would check is checked before all is undone.
-_END_OF_TRIAL = [_control("SET CONSTRAINTS ALL IMMEDIATE"), ROLLBACK]
-_SAVE_EACH, _RELEASE_EACH = _control(f"SAVEPOINT {_EACH}"), _control(f"RELEASE {_EACH}")
-_UNDO_EACH = _control(f"ROLLBACK TO {_EACH}")
-
-
-async def send_alone(
-    connection: Connection,
-    statement: Statement,
-    parameters: Parameters,
-    credentials: Credentials | None,
-    *,
-    edition: bytes | None,
-) -> Rows:
-    """Send a statement as a transaction of its own; return its rows once it is committed, or undone if it is tried."""
-    end = _END_OF_TRIAL if statement.is_trial else [_COMMIT]
-    around = ([_BEGIN], end) if statement.writes else ([], [])
-    return await send_unit(
-        connection, statement, parameters, credentials, before=around[0], after=around[1], edition=edition
-    )
-
-
-async def send_unit(
-    connection: Connection,
-    statement: Statement,
-    parameters: Parameters,
-    credentials: Credentials | None,
-    *,
-    before: Sequence[Bound] = (),
-    after: Sequence[Bound] = (),
-    edition: bytes | None,
-) -> Rows:
-    """Send `before`, the statement's preamble, its query and `after`; return the rows of the query."""
-    count = [_COUNT] if statement.counts else []
-    commands = [*before, *_preamble(statement, credentials), (statement.query, parameters), *count, *after]
-    started, rows = time.perf_counter(), None
-    try:
-        results, error = await connection.send(commands, edition=edition)
-        if error is not None:
-            raise error
-        if after == [_COMMIT]:
-            check_commit(connection, results[-1])
-        last = len(results) - len(after) - len(count) - 1
-        preamble = results[last - 1]
-        counted = results[last + 1] if count else None
-        rows = Rows(results[last], _accepted(connection, credentials, preamble), preamble, counted)
-    finally:
-        slow_queries.note("api", statement.query.text, started, None if rows is None else len(rows))
-    return rows
-
-
-def _preamble(statement: Statement, credentials: Credentials | None) -> list[Bound]:
-    if statement.is_fenced is (credentials is None):
-        raise TypeError("a statement behind the fence needs credentials, and no other takes any")
-    if statement.preamble is None:
-        return []
-    if credentials is None:
-        return [(statement.preamble, NOTHING)]
-    preamble = statement.preamble_for(credentials, statement.preamble)
-    return [(preamble, {"token_digest": credentials.digest, "request_id": credentials.request_id})]
+_SAVE_EACH, _RELEASE_EACH = control(f"SAVEPOINT {_EACH}"), control(f"RELEASE {_EACH}")
+_UNDO_EACH = control(f"ROLLBACK TO {_EACH}")
 
 
 def _commands(statements: Sequence[tuple[Statement, Parameters]], keep_going: bool) -> list[list[Bound]]:
     """Return the commands of each statement: the statement, what counts it, and a savepoint around them."""
     around = ([_SAVE_EACH], [_RELEASE_EACH]) if keep_going else ([], [])
     return [
-        [*around[0], (statement.query, parameters), *([_COUNT] if statement.counts else []), *around[1]]
+        [*around[0], (statement.query, parameters), *([COUNT] if statement.counts else []), *around[1]]
         for statement, parameters in statements
     ]
 
@@ -116,30 +56,10 @@ def _outcomes(
         if len(results) < len(group):
             break
         query = 1 if keep_going else 0
-        counted = results[query + 1] if _COUNT in group else None
+        counted = results[query + 1] if COUNT in group else None
         found.append(Rows(results[query], user_id, None, counted))
         first += len(group)
     return found
-
-
-def _accepted(connection: Connection, credentials: Credentials | None, preamble: PGresult) -> str | None:
-    """Return the user whom a preamble has bound; the credentials are told, and the logs."""
-    if credentials is None:
-        return None
-    if preamble.ntuples != 1:
-        raise connection.misunderstood("no row for the token")
-    credentials.user_id = user_id = Rows(preamble, None).text(0, 0)
-    logs.name_user(user_id)
-    return user_id
-
-
-def check_commit(connection: Connection, result: PGresult) -> None:
-    """Believe COMMIT only if it says so: in a transaction that has failed it rolls back, and is no error."""
-    if result.command_status == b"COMMIT":
-        return
-    if result.command_status == b"ROLLBACK":
-        raise NotCommitted("COMMIT was answered with ROLLBACK")
-    raise connection.misunderstood("COMMIT was answered with something else")
 
 
 class Transaction:
@@ -183,7 +103,7 @@ class Transaction:
         Raises what `Pool.execute` does.
         """
         self._note_scope(statement)
-        before, after = self._before(), [] if savepoint is None else [_control(f"SAVEPOINT {savepoint}")]
+        before, after = self._before(), [] if savepoint is None else [control(f"SAVEPOINT {savepoint}")]
         started = time.perf_counter()
         try:
             return await send_unit(
@@ -222,7 +142,7 @@ class Transaction:
         """
         outcomes: list[Outcome] = []
         while len(outcomes) < len(statements):
-            mark = [] if savepoint is None or outcomes else [_control(f"SAVEPOINT {savepoint}")]
+            mark = [] if savepoint is None or outcomes else [control(f"SAVEPOINT {savepoint}")]
             outcomes += await self._execute_until_error(statements[len(outcomes) :], credentials, keep_going, mark)
             if self.has_failed and not keep_going:
                 return outcomes
@@ -234,7 +154,7 @@ class Transaction:
         """Execute a command without a result: SAVEPOINT, ROLLBACK TO, COMMIT."""
         started = time.perf_counter()
         try:
-            results, error = await self._connection.send([_control(text)], edition=None)
+            results, error = await self._connection.send([control(text)], edition=None)
         finally:
             logs.add_database_time(slow_queries.note("api", text, started))
         if error is not None:
@@ -252,7 +172,7 @@ class Transaction:
         self.when_committed.clear()
         started = time.perf_counter()
         try:
-            _, error = await self._connection.send(_END_OF_TRIAL, edition=None)
+            _, error = await self._connection.send(END_OF_TRIAL, edition=None)
         finally:
             logs.add_database_time(time.perf_counter() - started)
         if error is not None:
@@ -276,7 +196,7 @@ class Transaction:
             raise
 
     def _before(self) -> list[Bound]:
-        return [(_STEP_BACK, {})] if self.is_open else [_BEGIN, (_STEP_BACK, {})]
+        return [(_STEP_BACK, {})] if self.is_open else [BEGIN, (_STEP_BACK, {})]
 
     async def _execute_until_error(
         self,
@@ -290,7 +210,7 @@ class Transaction:
         undoing = [_UNDO_EACH, _RELEASE_EACH] if self.has_failed else []
         # Where one of them writes, the owner is locked before the first: one that only reads may come before it.
         opener = next((statement for statement, _ in statements if statement.writes), statements[0][0])
-        opening = [*undoing, *self._before(), *_preamble(opener, credentials)]
+        opening = [*undoing, *self._before(), *preamble(opener, credentials)]
         before = [*opening, *mark]
         groups = _commands(statements, keep_going)
         commands = [*before, *(command for group in groups for command in group)]
@@ -304,7 +224,7 @@ class Transaction:
             raise RuntimeError("a message was answered in part") if error is None else self._translated(error)
         if error is not None and len(results) == len(commands):  # behind all of them, and of them all
             raise self._translated(error)
-        user_id = _accepted(self._connection, credentials, results[len(opening) - 1])
+        user_id = accepted(self._connection, credentials, results[len(opening) - 1])
         outcomes = _outcomes(results[len(before) :], groups, keep_going, user_id)
         return outcomes if error is None else [*outcomes, self._translated(error)]
 

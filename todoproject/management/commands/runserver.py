@@ -27,7 +27,7 @@ from todoproject.serving.companion import Companion
 from todoproject.serving.protocol import Protocol
 from todoproject.serving.server import Server
 from todoproject.serving.supervisor import START_SECONDS, Supervisor
-from todoproject.settings import given_environment
+from todoproject.settings import env
 
 logger = logging.getLogger("todoproject")
 
@@ -224,7 +224,7 @@ def _supervise(listener: socket.socket, count: int) -> None:
 def _start(command: str, option: str, *descriptors: int) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, sys.argv[0], command, option, *map(str, descriptors)],
-        env={**given_environment, "METRICS_FOLDER": os.environ["METRICS_FOLDER"]},  # where they count together
+        env={**env.given, "METRICS_FOLDER": os.environ["METRICS_FOLDER"]},  # where they count together
         pass_fds=descriptors,
         start_new_session=True,  # Ctrl-C is for us, and we tell them
     )

@@ -6,79 +6,27 @@ half past two again after a clock change that had no such time, every other week
 one is postponed, and COUNT ends. (RFC 5545, sections 3.3.10 and 3.8.5.3.)
 """
 
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from tasks.rules import Rule, RuleRefused, days, parse
+from tasks.recurrence.budget import Meter, bounded
+from tasks.recurrence.days import days
+from tasks.recurrence.rules import Rule, RuleRefused, parse
 
 # How far ahead the next occurrence is looked for. A rule that has none for longer has none for its reader.
 HORIZON_YEARS = 50
 _LAST_YEAR = 9999
 _LAST_INSTANT = datetime(_LAST_YEAR, 12, 30, 23, 59, 59, 999_999, tzinfo=UTC)  # that can be stored
-# How long one occurrence is looked for, and all that one request looks for: of this thread's own time, so that a busy
-# machine refuses nobody. Meanwhile the worker does nothing else.
-_RULE_SECONDS, _REQUEST_SECONDS = 0.02, 0.2
-_DAYS_A_LOOK = 500  # at the clock: a fraction of a millisecond
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)  # when something is done that misses nothing
 
 # Intervals up to which something follows within a few decades, also after a 29 February.
 _ALWAYS_GO_ON = {"DAILY": 999, "WEEKLY": 999, "MONTHLY": 48, "YEARLY": 4}
 
 Due = date | datetime  # a day, or an instant in UTC
-
-
-@dataclass(slots=True)
-class _Budget:
-    """What is left of a request's time for computing series."""
-
-    seconds: float = _REQUEST_SECONDS
-
-
-_budget: ContextVar[_Budget | None] = ContextVar("budget", default=None)
-
-
-@contextmanager
-def bounded() -> Iterator[None]:
-    """Bound what all series inside take together: one request's."""
-    token = _budget.set(_Budget(_REQUEST_SECONDS))
-    try:
-        yield
-    finally:
-        _budget.reset(token)
-
-
-class _Meter:
-    """Looks at the clock while a rule is followed; raises RuleRefused once its time, or the request's, is over."""
-
-    def __init__(self) -> None:
-        self._budget, self._days = _budget.get(), 0
-        self._begun = time.thread_time()
-        self._left = _RULE_SECONDS if self._budget is None else min(_RULE_SECONDS, self._budget.seconds)
-        self._look()
-
-    def __call__(self, days: int) -> None:
-        self._days += days
-        if self._days >= _DAYS_A_LOOK:
-            self._days = 0
-            self._look()
-
-    def stop(self) -> None:
-        """Take what it has cost from the request's."""
-        if self._budget is not None:
-            self._budget.seconds -= time.thread_time() - self._begun
-
-    def _look(self) -> None:
-        if time.thread_time() - self._begun < self._left:
-            return
-        if self._budget is not None and self._left < _RULE_SECONDS:
-            raise RuleRefused("The series of this request take too long to compute: send fewer of them at a time.")
-        raise RuleRefused("The rule's next day takes too long to find: write it more simply.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +81,13 @@ class Series:
 
         Raises RuleRefused where finding it takes too long.
         """
-        meter = _Meter()
+        meter = Meter()
         try:
             return self._after(present, done_at, meter)
         finally:
             meter.stop()
 
-    def _after(self, present: Occurrence, done_at: datetime, meter: _Meter) -> Occurrence | None:
+    def _after(self, present: Occurrence, done_at: datetime, meter: Meter) -> Occurrence | None:
         number = present.number + 1
         if self.counts_from == "completion":
             begun = done_at.astimezone(self.timezone).date()
@@ -195,7 +143,7 @@ class Series:
         """Return the day that something is due on, in the series' zone."""
         return _day(self._wall(due))
 
-    def _from(self, anchor: date, after: date, meter: _Meter) -> Iterator[Occurrence]:
+    def _from(self, anchor: date, after: date, meter: Meter) -> Iterator[Occurrence]:
         """Yield what the rule anchored there gives after a day or wall-clock time, not numbered."""
         last = _years_later(after, HORIZON_YEARS)
         # The day itself may come once more: an instant is later on it where a clock change has moved one.
