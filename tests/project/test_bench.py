@@ -291,6 +291,13 @@ def test_owner_with_many_tasks_is_judged_by_milliseconds_of_the_database() -> No
     assert found["statistics of 10,000 tasks: database CPU, ms"].is_met is False
 
 
+def test_resting_streams_are_judged_by_one_query_an_interval() -> None:
+    for each_second, is_met in ((0.5, True), (0.6, True), (0.75, False), (5_000.0, False)):
+        idle = {"kib_each": 15.0, "server_cpu_share": 0.01, "transactions_per_second": each_second}
+        found = found_goals({"streams": {"told": {"p99_ms": 30.0}, "idle": idle}})
+        assert found["10,000 streams that are told nothing: queries a second"].is_met is is_met
+
+
 def test_webhooks_are_judged_by_each_number_of_hooks_and_by_what_hanging_ones_add() -> None:
     rates = [{"hooks": hooks, "per_second": rate} for hooks, rate in ((2, 250.0), (2, 290.0), (8, 900.0))]
     delays = {"hanging": 4, "alone": {"max_ms": 900.0}, "beside": {"max_ms": 2000.0}}
