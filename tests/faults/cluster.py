@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,9 @@ class Cluster:
         os.kill(process, SHUTDOWNS[shutdown])
         await processes.ended(process)
 
-    async def query(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    async def query(
+        self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()
+    ) -> list[tuple[Any, ...]]:
         """Ask as its superuser, whom no policy binds, and past everything that stands in front."""
         async with await psycopg.AsyncConnection.connect(self._superuser, autocommit=True) as connection:
             cursor = await connection.execute(query, parameters)
