@@ -14,6 +14,8 @@ from todoproject.database.client.statement import Statement
 
 # Three times what a request may take: whoever has it has ended by then, or will never come back.
 LEASE_SECONDS = 30
+# The longest wait of a hook for its event's next try (`webhook_outcomes.SCHEDULE`).
+LONGEST_WAIT_SECONDS = 1800
 # Of one account at a time: whose receivers hang must not hold all places.
 MOST_OF_OWNER = 4
 # Events of one hook that are read at once, and noted at once when they are delivered.
@@ -56,6 +58,19 @@ _HAS_PLACE = f"place + cardinality(array_positions(%(busy)s::uuid[], user_id)) <
 _IS_TROUBLED = "(hook.failing_since IS NOT NULL OR hook.id = ANY (%(slow)s::uuid[]))"
 # Those in trouble have places of their own: however many owners' hooks hang, what goes well waits for none of them.
 _HAS_ROOM = "nth <= CASE WHEN is_troubled THEN %(most_troubled)s::integer ELSE %(most)s::integer END"
+# Leases and waits end by the database's clock. What ends later than any that can be taken now is of a clock that was
+# ahead and was set back: it is over, else nothing would be delivered until the clock is where it was.
+_CLOCK_SECONDS = 60  # that a clock may be set back unseen
+
+
+def _over(column: str, longest: int) -> str:
+    late = f"{column} > statement_timestamp() + interval '{longest + _CLOCK_SECONDS} seconds'"
+    begun = "least(hook.begun_at, statement_timestamp())"
+    return f"CASE WHEN {late} THEN statement_timestamp() ELSE coalesce({column}, {begun}) END"
+
+
+_LEASE_OVER = _over("hook.leased_until", LEASE_SECONDS)
+_WAIT_OVER = _over("hook.next_try_at", LONGEST_WAIT_SECONDS)
 _SINCE = "coalesce(hook.next_try_at, hook.leased_until, hook.begun_at)"
 # Of the hooks that have something behind their position, those that have waited for longest.
 _CLAIM = Statement.unfenced(
@@ -65,8 +80,7 @@ _CLAIM = Statement.unfenced(
                row_number() OVER (PARTITION BY hook.user_id ORDER BY {_SINCE}) AS place
           FROM webhooks AS hook JOIN users ON users.id = hook.user_id
          WHERE hook.is_enabled AND users.is_active AND users.change_no > hook.position
-           AND coalesce(hook.next_try_at, hook.begun_at) <= statement_timestamp()
-           AND coalesce(hook.leased_until, hook.begun_at) <= statement_timestamp()),
+           AND {_WAIT_OVER} <= statement_timestamp() AND {_LEASE_OVER} <= statement_timestamp()),
     ranked AS (
         SELECT *, row_number() OVER (PARTITION BY is_troubled ORDER BY since) AS nth FROM due WHERE {_HAS_PLACE}),
     chosen AS MATERIALIZED (
@@ -75,8 +89,8 @@ _CLAIM = Statement.unfenced(
            leased_until = statement_timestamp() + interval '{LEASE_SECONDS} seconds'
       FROM chosen
      WHERE webhooks.id = chosen.id AND webhooks.id IN (
-           SELECT id FROM webhooks
-            WHERE coalesce(leased_until, begun_at) <= statement_timestamp() AND id IN (SELECT id FROM chosen)
+           SELECT id FROM webhooks AS hook
+            WHERE {_LEASE_OVER} <= statement_timestamp() AND id IN (SELECT id FROM chosen)
               FOR UPDATE SKIP LOCKED)
     RETURNING webhooks.id, webhooks.user_id, lease_no, chosen.is_troubled
     """,  # noqa: S608 -- ours
@@ -113,15 +127,15 @@ _CLAIM_QUEUED = Statement.unfenced(
     writes=True,
 )
 _NEXT = Statement.unfenced(
-    """
+    f"""
     SELECT extract(epoch FROM least(
-        (SELECT min(greatest(coalesce(hook.next_try_at, hook.begun_at), coalesce(hook.leased_until, hook.begun_at)))
+        (SELECT min(greatest({_WAIT_OVER}, {_LEASE_OVER}))
            FROM webhooks AS hook JOIN users ON users.id = hook.user_id
           WHERE hook.is_enabled AND users.is_active AND users.change_no > hook.position),
         (SELECT min(next_try_at) FROM webhooks_deliveries JOIN users ON users.id = user_id
           WHERE state IN ('queued', 'set_aside') AND is_active)
         ) - clock_timestamp())
-    """,
+    """,  # noqa: S608 -- ours
     repeatable=True,
 )
 

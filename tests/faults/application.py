@@ -70,6 +70,10 @@ class Application:
         for process in family:
             await processes.ended(process)
 
+    def reload(self) -> None:
+        """Let the supervisor replace its workers by new ones."""
+        os.kill(self.supervisor, signal.SIGHUP)
+
     def kill_background(self) -> None:
         """Kill the process that does what nobody waits for; the supervisor starts another."""
         for process in processes.children(self.supervisor):

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,18 +40,22 @@ class Cluster:
         os.kill(process, SHUTDOWNS[shutdown])
         await processes.ended(process)
 
-    async def query(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    async def query(
+        self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()
+    ) -> list[tuple[Any, ...]]:
         """Ask as its superuser, whom no policy binds, and past everything that stands in front."""
         async with await psycopg.AsyncConnection.connect(self._superuser, autocommit=True) as connection:
             cursor = await connection.execute(query, parameters)
             return await cursor.fetchall() if cursor.description else []
 
     @asynccontextmanager
-    async def holding(self, statement: str) -> AsyncIterator[None]:
-        """Run a statement and keep what it has locked while the block runs."""
+    async def holding(
+        self, statement: str, parameters: Sequence[object] = ()
+    ) -> AsyncIterator["psycopg.AsyncConnection[Any]"]:
+        """Run a statement and keep what it has locked while the block runs; what the block does sees all before."""
         async with await psycopg.AsyncConnection.connect(self._superuser) as connection:
-            await connection.execute(statement)
-            yield
+            await connection.execute(statement, parameters)
+            yield connection
 
     @property
     def _superuser(self) -> str:

@@ -10,7 +10,7 @@ import hmac
 import random
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -88,6 +88,15 @@ class Hook:
             yield "events came out of order"
         if any(len(found) > 1 for found in ids.values()) or len(set.union(set(), *ids.values())) != len(ids):
             yield "an event and its id are not one to one"
+
+
+def early(arrivals: Iterable[Arrival], due: Mapping[str, float]) -> list[str]:
+    """Return which reminders came before their time, which is given in seconds since 1970, by task."""
+    return [
+        f"the reminder of {it.event.entity} came {due[it.event.entity] - it.at:.2f} s early"
+        for it in arrivals
+        if it.event.type == "task.reminder" and it.at < due.get(it.event.entity, 0.0)
+    ]
 
 
 class Ears:

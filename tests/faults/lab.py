@@ -64,9 +64,7 @@ class Lab:
 
     async def application(self, host: str = POOLED, *, workers: int = WORKERS, **settings: str) -> Application:
         """Serve from several workers; the application at hand goes on if it has these settings, else it is ended."""
-        wanted = _UNLIMITED | {"DATABASE_URL": self.url(host), "MIGRATE_ON_START": "true"} | settings
-        if host == POOLED:  # PgBouncer 1.18, which Debian 12 has, cannot keep them; Neon's can
-            wanted["DATABASE_PREPARED_STATEMENTS"] = "false"
+        wanted = self._settings(host, settings)
         if self._running and self._running[0] == (workers, wanted) and self._running[1].last_words is None:
             return self._running[1]
         await self.end_application()
@@ -74,6 +72,24 @@ class Lab:
         self._running = (workers, wanted), Application(workers, **wanted)
         await self._running[1].start()
         return self._running[1]
+
+    @asynccontextmanager
+    async def second_machine(
+        self, host: str = POOLED, *, workers: int = 1, **settings: str
+    ) -> AsyncIterator[Application]:
+        """Serve the same database from another application, with a supervisor of its own, while the block runs."""
+        application = Application(workers, **self._settings(host, settings))
+        try:
+            await application.start()
+            yield application
+        finally:
+            await application.close()
+
+    def _settings(self, host: str, settings: dict[str, str]) -> dict[str, str]:
+        wanted = _UNLIMITED | {"DATABASE_URL": self.url(host), "MIGRATE_ON_START": "true"} | settings
+        if host == POOLED:  # PgBouncer 1.18, which Debian 12 has, cannot keep them; Neon's can
+            wanted["DATABASE_PREPARED_STATEMENTS"] = "false"
+        return wanted
 
     async def _answers(self, url: str) -> None:
         """Wait until the database can be reached: after a fault PgBouncer refuses for its `server_login_retry`.

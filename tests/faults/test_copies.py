@@ -1,10 +1,13 @@
 """Proof that the audit of copies has its eyes open: a change that is missed, late or somebody else's is told."""
 
+import json
 from typing import Any
 
 import pytest
 
+from tests.faults.application import Account
 from tests.faults.copies import Change, Copy
+from tests.faults.followers import Listener
 
 LOG = [Change(3, "list", "home"), Change(4, "task", "tent"), Change(6, "task", "stove"), Change(9, "task", "gone")]
 HELD: dict[tuple[str, str], Any] = {(change.kind, change.id): change._asdict() for change in LOG[:3]}
@@ -78,3 +81,24 @@ def test_beginning_anew_drops_what_is_not_named_and_forgets_no_change() -> None:
     copy.begin_anew()
     copy.apply(page(*LOG[:2], Change(5, "task", "stove"), LOG[3]))
     assert "change 5 came though 6 of the same thing was there" in copy.audit(HELD, LOG)
+
+
+def test_what_a_stream_tells_is_applied_as_a_page_is() -> None:
+    def copy_of(*changes: Change) -> Copy:
+        listener = Listener(1, Account("alice", "token"))
+        for block in (b"id: begin\n\n", b"retry: 1000\n\n", *map(event, changes), b":\n\n"):
+            listener.take(block)
+        return listener.copy
+
+    def event(change: Change) -> bytes:
+        return b"event: %b\nid: c%d\ndata: %b\n\n" % (
+            change.kind.encode(),
+            change.change_no,
+            json.dumps(item(change)).encode(),
+        )
+
+    copy = copy_of(*LOG)
+    assert (copy.audit(HELD, LOG), copy.audit_told(LOG), copy.cursor) == ([], [], "c9")
+    assert copy_of().cursor == "begin"
+    assert "change 6 of task stove was missed" in copy_of(LOG[0], LOG[1], LOG[3]).audit(HELD, LOG)
+    assert "out of order" in copy_of(LOG[1], LOG[0], LOG[2], LOG[3]).audit(HELD, LOG)[0]

@@ -55,6 +55,15 @@ def test_an_arrival_that_is_not_right_is_found() -> None:
     assert "has not happened" in told(first._replace(event=LOG[0]._replace(entity="task 4")), second, third)
 
 
+def test_a_reminder_that_comes_early_is_found() -> None:
+    reminder = arrival(Event(9, "task.reminder", "task 3"), at=100.0)
+
+    assert hooks.early([arrival(LOG[0], at=1.0), reminder], {"task 3": 99.9, "task 4": 200.0}) == []
+    assert hooks.early([arrival(LOG[0], at=1.0), reminder], {"task 3": 102.0}) == [
+        "the reminder of task 3 came 2.00 s early"
+    ]
+
+
 async def test_the_receiver_keeps_what_comes_and_whether_it_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hooks, "_BROKEN_SHARE", 1.0)
     body = json.dumps({"type": "task.created", "data": {"change_no": 3, "id": "task 3"}}).encode()

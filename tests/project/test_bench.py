@@ -301,6 +301,13 @@ def test_a_door_is_judged_against_our_own_operation_in_the_same_round() -> None:
     assert (goal.measured.low, goal.measured.high, goal.is_met) == (1.2, 1.5, False)
 
 
+def test_resting_streams_are_judged_by_one_query_an_interval() -> None:
+    for each_second, is_met in ((0.5, True), (0.6, True), (0.75, False), (5_000.0, False)):
+        idle = {"kib_each": 15.0, "server_cpu_share": 0.01, "transactions_per_second": each_second}
+        found = found_goals({"streams": {"told": {"p99_ms": 30.0}, "idle": idle}})
+        assert found["10,000 streams that are told nothing: queries a second"].is_met is is_met
+
+
 def test_webhooks_are_judged_by_each_number_of_hooks_and_by_what_hanging_ones_add() -> None:
     rates = [{"hooks": hooks, "per_second": rate} for hooks, rate in ((2, 250.0), (2, 290.0), (8, 900.0))]
     delays = {"hanging": 4, "alone": {"max_ms": 900.0}, "beside": {"max_ms": 2000.0}}

@@ -16,6 +16,7 @@ from tests.faults.application import Account, Application
 from tests.faults.client import Answer, Client, Lost
 from tests.faults.copies import Change, Copy, Thing
 from tests.faults.editors import Editor, Things
+from tests.faults.followers import Follower, Listener
 from tests.faults.lab import Lab, Outcome
 
 LETTER = "q"
@@ -25,8 +26,9 @@ _MINUTES = 30
 _ACCOUNTS, _EDITORS_EACH = 3, 2
 # What happens again and again; after so many of them everybody rests, and the copies are compared.
 _WORKER, _POSTGRES, _BROKEN, _SLEEP = "worker killed", "PostgreSQL killed", "all connections broken", "sleep"
+_RELOAD = "reload"
 _PURGE, _REMOVAL = "purge", "rows removed by SQL"
-_FAULTS = [_WORKER, _POSTGRES, _BROKEN, _SLEEP, _PURGE, _PURGE, _REMOVAL]
+_FAULTS = [_WORKER, _POSTGRES, _BROKEN, _SLEEP, _RELOAD, _PURGE, _PURGE, _REMOVAL]
 _LAST = _REMOVAL  # also in the end, when each copy has rows that it will not see go
 _REST_AFTER = 4
 _WRITES_BETWEEN = 15
@@ -34,16 +36,15 @@ _RECOVERY_SECONDS = 60
 _RETRY_SECONDS = 0.1
 # How many changes a follower reads at once, at most, and how long it waits where there are no more.
 _FOLLOWERS = {"eager": (4, 0.05), "lazy": (50, 1.0)}
-_OWNERS = (
-    "WITH owners AS MATERIALIZED (SELECT id FROM todo.users WHERE id = ANY (%s::uuid[]) ORDER BY id FOR NO KEY UPDATE)"
-)
+# By itself and first: a statement that also locks would not see what was written while it waited.
+_LOCK_OWNERS = "SELECT FROM todo.users WHERE id = ANY (%s::uuid[]) ORDER BY id FOR NO KEY UPDATE"
 _AGE = (
     "UPDATE todo.{table} SET deleted_at = now() - interval '400 days'"
-    " WHERE deleted_at IS NOT NULL AND random() < 0.6 AND user_id IN (SELECT id FROM owners)"
+    " WHERE deleted_at IS NOT NULL AND random() < 0.6 AND user_id = ANY (%s::uuid[])"
 )
 # Without a trace, and out of the middle: only what nothing stands under.
 _REMOVE = (
-    "DELETE FROM todo.tasks AS gone WHERE user_id IN (SELECT id FROM owners) AND random() < 0.2"
+    "DELETE FROM todo.tasks AS gone WHERE user_id = ANY (%s::uuid[]) AND random() < 0.2"
     " AND NOT EXISTS (SELECT FROM todo.tasks AS under WHERE (under.user_id, under.parent_id) = (gone.user_id, gone.id))"
 )
 _LOG = "SELECT change_no, kind, entity_id::text FROM todo.changes WHERE user_id = %s"
@@ -55,41 +56,16 @@ _NUMBER = "SELECT change_no FROM todo.users WHERE id = %s"
 
 
 async def run(lab: Lab) -> Outcome:
-    play = _Play(lab, await lab.application())
+    settings = {"STREAM_LIFETIME_SECONDS": "3600", "LIVE_POLL_SECONDS": "1"}
+    play = _Play(lab, await lab.application(**settings))
     await play.prepare()
-    await play.rounds()
+    async with asyncio.TaskGroup() as group:
+        listening = [group.create_task(owner.listener.listen()) for owner in play.owners]
+        await play.rounds()
+        for task in listening:
+            task.cancel()
     await play.audit()
     return play.outcome
-
-
-class _Follower:
-    """A client that asks for changes, and for nothing else."""
-
-    def __init__(self, port: int, account: Account, limit: int) -> None:
-        self.copy, self._client, self._limit = Copy(), Client(port, account.token), limit
-
-    async def read(self) -> bool:
-        """Ask for a page and apply it; return whether to ask again at once."""
-        cursor = {} if self.copy.cursor is None else {"cursor": self.copy.cursor}
-        query = urlencode({"limit": random.randint(1, self._limit), **cursor})
-        try:
-            answer = await self._client.ask("GET", f"/v1/changes?{query}")
-        except Lost:
-            await asyncio.sleep(_RETRY_SECONDS)
-            return True
-        if answer.status == 200:
-            return self.copy.apply(answer.document)
-        if answer.status == 410:
-            self.copy.begin_anew()
-        elif answer.status != 503:
-            raise AssertionError(f"a page of changes was answered {answer.status}: {answer.body[:300]!r}")
-        else:
-            await asyncio.sleep(_RETRY_SECONDS)
-        return True
-
-    async def catch_up(self) -> None:
-        while await self.read():
-            pass
 
 
 @dataclass
@@ -98,8 +74,13 @@ class _Owner:
 
     account: Account
     reader: Client
+    listener: Listener
     things: Things = field(default_factory=Things)
-    followers: dict[str, _Follower] = field(default_factory=dict)
+    followers: dict[str, Follower] = field(default_factory=dict)
+
+    @property
+    def copies(self) -> dict[str, Copy]:
+        return {name: follower.copy for name, follower in {**self.followers, "listener's": self.listener}.items()}
 
 
 class _Play:
@@ -108,7 +89,7 @@ class _Play:
     def __init__(self, lab: Lab, application: Application) -> None:
         self.outcome = Outcome()
         self._lab, self._application = lab, application
-        self._owners: list[_Owner] = []
+        self.owners: list[_Owner] = []
         self._faults: Counter[str] = Counter()
         self._rests = False
         self._started = time.monotonic()
@@ -117,11 +98,13 @@ class _Play:
     async def prepare(self) -> None:
         for _ in range(_ACCOUNTS):
             account = await self._application.register()
-            owner = _Owner(account, Client(self._application.port, account.token))
+            port = self._application.port
+            owner = _Owner(account, Client(port, account.token), Listener(port, account))
+            await owner.listener.catch_up()
             # One looks only when everybody rests: much was purged since.
             for name, (limit, _) in {**_FOLLOWERS, "absent": (100, 0.0)}.items():
-                owner.followers[name] = _Follower(self._application.port, account, limit)
-            self._owners.append(owner)
+                owner.followers[name] = Follower(port, account, limit)
+            self.owners.append(owner)
 
     async def rounds(self) -> None:
         """Write and break, rest and compare, until the time is over and each fault was done."""
@@ -131,14 +114,14 @@ class _Play:
             now, faults = faults[:_REST_AFTER], faults[_REST_AFTER:]
             self._lab.say(f"{self._written()} writes, {self._compared} comparisons; {', '.join(now)}")
             await self._write_and_break(now)
-            for owner in self._owners:
+            for owner in self.owners:
                 await self._compare(owner)
             self._rests_taken += 1
 
     async def _write_and_break(self, faults: list[str]) -> None:
         self._rests = False
         async with asyncio.TaskGroup() as group:
-            for owner in self._owners:
+            for owner in self.owners:
                 for _ in range(_EDITORS_EACH):
                     editor = Editor(self._application.port, owner.account, owner.things)
                     group.create_task(editor.run(lambda: self._rests))
@@ -151,13 +134,13 @@ class _Play:
             await self._more_written()
             self._rests = True
 
-    async def _follow(self, follower: _Follower, pause: float) -> None:
+    async def _follow(self, follower: Follower, pause: float) -> None:
         while not self._rests:
             if not await follower.read():
                 await asyncio.sleep(random.uniform(0, pause))
 
     def _written(self) -> int:
-        return sum(len(owner.things.numbers) for owner in self._owners)
+        return sum(len(owner.things.numbers) for owner in self.owners)
 
     async def _more_written(self) -> None:
         wanted, deadline = self._written() + _WRITES_BETWEEN, time.monotonic() + _RECOVERY_SECONDS
@@ -168,9 +151,11 @@ class _Play:
 
     async def _break(self, fault: str) -> None:
         """Do one fault, and start again what does not start by itself."""
-        owners = [owner.account.id for owner in self._owners]
+        owners = [owner.account.id for owner in self.owners]
         if fault == _WORKER:
             self._application.kill_worker()
+        elif fault == _RELOAD:
+            self._application.reload()
         elif fault == _POSTGRES:
             await self._lab.cluster.stop("immediate")
             await self._lab.cluster.start()
@@ -180,10 +165,12 @@ class _Play:
             self._lab.proxy.sleep(with_farewell=random.random() < 0.5)
         elif fault == _PURGE:
             for table in ("tasks", "lists"):
-                await self._lab.cluster.query(f"{_OWNERS} {_AGE.format(table=table)}", [owners])
+                async with self._lab.cluster.holding(_LOCK_OWNERS, [owners]) as session:
+                    await session.execute(_AGE.format(table=table), [owners])
             await asyncio.to_thread(_purge)
         else:
-            await self._lab.cluster.query(f"{_OWNERS} {_REMOVE}", [owners])
+            async with self._lab.cluster.holding(_LOCK_OWNERS, [owners]) as session:
+                await session.execute(_REMOVE, [owners])
 
     async def _compare(self, owner: _Owner) -> None:
         """Hold each copy against what the API lists, at a moment when nobody writes.
@@ -202,8 +189,9 @@ class _Play:
             await asyncio.sleep(1)
         else:
             raise AssertionError("somebody goes on writing")
-        for name, follower in owner.followers.items():
-            self.outcome.failures += [f"{name} copy: {wrong}" for wrong in follower.copy.audit(held, rows)]
+        await owner.listener.wait_until(lambda: not owner.listener.copy.audit(held, rows))
+        for name, copy in owner.copies.items():
+            self.outcome.failures += [f"{name} copy: {wrong}" for wrong in copy.audit(held, rows)]
             self._compared += 1
 
     async def _held(self, owner: _Owner) -> dict[Thing, Any]:
@@ -233,14 +221,14 @@ class _Play:
 
     async def audit(self) -> None:
         """Hold what was told and acknowledged against the log of changes; count."""
-        done: Counter[str] = sum((owner.things.done for owner in self._owners), Counter())
-        copies = [follower.copy for owner in self._owners for follower in owner.followers.values()]
+        done: Counter[str] = sum((owner.things.done for owner in self.owners), Counter())
+        copies = [copy for owner in self.owners for copy in owner.copies.values()]
         changes = 0
-        for owner in self._owners:
+        for owner in self.owners:
             log = [Change(*row) for row in await self._lab.cluster.query(_LOG, [owner.account.id])]
             changes += len(log)
-            for name, follower in owner.followers.items():
-                self.outcome.failures += [f"{name} copy: {wrong}" for wrong in follower.copy.audit_told(log)]
+            for name, copy in owner.copies.items():
+                self.outcome.failures += [f"{name} copy: {wrong}" for wrong in copy.audit_told(log)]
             lost = owner.things.numbers - {change.change_no for change in log}
             self.outcome.require(not lost, f"{len(lost)} acknowledged changes are not in the log: {sorted(lost)[:5]}")
             self.outcome.failures += owner.things.wrong
@@ -255,6 +243,8 @@ class _Play:
             "writes refused": refused,
             "changes": changes,
             "copies": len(copies),
+            "of these kept by a stream": len(self.owners),
+            "streams opened": sum(owner.listener.opened for owner in self.owners),
             "changes they applied": sum(copy.applied for copy in copies),
             "begun anew (410)": restarts,
             "quiet moments": self._rests_taken,

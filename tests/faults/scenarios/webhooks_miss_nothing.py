@@ -1,15 +1,21 @@
-"""Kill what serves, what delivers and what stores, while people write, and their webhooks and reminders are awaited."""
+"""Kill what serves, what delivers and what stores, while people write, and their webhooks and reminders are awaited.
+
+Two machines serve one database, each with a background process of its own.
+"""
 
 import asyncio
 import random
 import time
 import uuid
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from tests.faults import clock
 from tests.faults.application import Account, Application
 from tests.faults.client import Answer, Client, Lost
-from tests.faults.hooks import Ears, Event, Hook, listening
+from tests.faults.hooks import Arrival, Ears, Event, Hook, early, listening
 from tests.faults.lab import Lab, Outcome
 
 LETTER = "p"
@@ -18,16 +24,24 @@ CLAIM = "Each event reaches its webhook, signed right, none after its end; a rem
 _WORKER, _BACKGROUND, _SUPERVISOR, _POSTGRES = (
     f"{what} killed" for what in ("worker", "background process", "supervisor", "PostgreSQL")
 )
-_FAULTS = {_WORKER: (6, 1), _BACKGROUND: (10, 2), _SUPERVISOR: (4, 1), _POSTGRES: (6, 1)}  # full form, short form
+_CLOCK = "clock set back"
+_FAULTS = {
+    _WORKER: (6, 1),
+    _BACKGROUND: (10, 2),
+    _SUPERVISOR: (4, 1),
+    _POSTGRES: (6, 1),
+    _CLOCK: (3, 1),
+}  # full form, short form
 _ACCOUNTS, _HOOKS_EACH = 3, 2  # and one of each that is deleted on the way
 _WRITES_BETWEEN = 15
 _RECOVERY_SECONDS = 60
 # Whoever was killed with a hook in hand has it for 30 s; a try that has failed is repeated after five.
 _DRAIN_SECONDS = 120
-_PAUSE_SECONDS = 0.03
+_PAUSE_SECONDS = 0.06
 # Hooks take some fifteen events a second here: one in a hundred is refused, and tried again after five. Who writes
 # waits for them, so that what is counted is what gets lost and not what is still to come.
-_FAR_BEHIND = 200
+_FAR_BEHIND = {False: 200, True: 50}  # full form, short form
+_FIRED = "SELECT FROM todo.changes WHERE event = 'reminder' AND entity_id = ANY (%s::uuid[])"
 _LOG = """
 SELECT change_no, kind || '.' || event, entity_id::text, extract(epoch FROM at)::float
   FROM todo.changes WHERE user_id = %s AND kind = 'task' AND event <> 'respaced' ORDER BY change_no
@@ -45,11 +59,13 @@ class _Wished:
 async def run(lab: Lab) -> Outcome:
     async with listening() as ears:
         settings = {"BACKGROUND": "true", "BACKGROUND_POLL_SECONDS": "1", "WEBHOOK_PRIVATE_HOSTS": "127.0.0.1"}
-        play = _Play(lab, await lab.application(**settings), ears)
-        await play.prepare()
-        await play.write_and_break()
-        await play.drain()
-        await play.audit()
+        first = await lab.application(**settings)
+        async with lab.second_machine(**settings) as second:
+            play = _Play(lab, [first, second], ears)
+            await play.prepare()
+            await play.write_and_break()
+            await play.drain()
+            await play.audit()
         await lab.end_application()  # nobody else listens where its hooks lead
     return play.outcome
 
@@ -57,16 +73,17 @@ async def run(lab: Lab) -> Outcome:
 class _Play:
     """The people, their hooks, and what becomes of both."""
 
-    def __init__(self, lab: Lab, application: Application, ears: Ears) -> None:
+    def __init__(self, lab: Lab, machines: Sequence[Application], ears: Ears) -> None:
         self.outcome = Outcome()
-        self._lab, self._application, self._ears = lab, application, ears
+        self._lab, self._machines, self._ears = lab, machines, ears
         self._wished: dict[Account, _Wished] = {}
         self._is_over = False
-        self._faults = 0
+        self._put_off = 0  # reminders that were to fire when the clock was set back
+        self._faults: Counter[str] = Counter()
 
     async def prepare(self) -> None:
         for _ in range(_ACCOUNTS):
-            account = await self._application.register()
+            account = await self._any().register()
             self._wished[account] = _Wished()
             for _ in range(_HOOKS_EACH + 1):
                 await self._make_hook(account)
@@ -74,7 +91,7 @@ class _Play:
     async def _make_hook(self, account: Account) -> None:
         path = f"/{uuid.uuid4().hex}"
         wanted = {"url": self._ears.url(path), "events": ["task.*"]}
-        answer = await self._insist(Client(self._application.port, account.token), "POST", "/v1/webhooks", wanted)
+        answer = await self._insist(Client(self._any().port, account.token), "POST", "/v1/webhooks", wanted)
         self._ears.hooks[path] = Hook(answer.document["id"], account.id, answer.document["secret"])
 
     async def write_and_break(self) -> None:
@@ -83,12 +100,13 @@ class _Play:
         ends = set(random.sample(range(len(faults)), _ACCOUNTS))  # after which faults a hook is deleted
         async with asyncio.TaskGroup() as group:
             for account in self._wished:
-                group.create_task(self._write(account))
+                for machine in self._machines:
+                    group.create_task(self._write(account, machine))
             for number, fault in enumerate(faults):
                 self._lab.say(f"{number + 1}/{len(faults)} {fault}")
                 await self._more_written(_WRITES_BETWEEN)
                 await self._break(fault)
-                self._faults += 1
+                self._faults[fault] += 1
                 if number in ends:
                     await self._delete_a_hook()
                 if not self._lab.is_short and random.random() < 0.5:
@@ -96,9 +114,9 @@ class _Play:
             await self._more_written(_WRITES_BETWEEN)
             self._is_over = True
 
-    async def _write(self, account: Account) -> None:
+    async def _write(self, account: Account, machine: Application) -> None:
         """Make tasks, half of them with a reminder in a moment, change and delete some."""
-        client, wished = Client(self._application.port, account.token), self._wished[account]
+        client, wished = Client(machine.port, account.token), self._wished[account]
         while not self._is_over:
             if self._is_far_behind(account):
                 await asyncio.sleep(0.1)
@@ -118,7 +136,9 @@ class _Play:
 
     def _is_far_behind(self, account: Account) -> bool:
         hooks = [hook for hook in self._ears.hooks.values() if hook.owner == account.id and hook.deleted_at is None]
-        return min(len(hook.taken) for hook in hooks) < len(self._wished[account].tasks) - _FAR_BEHIND
+        return (
+            min(len(hook.taken) for hook in hooks) < len(self._wished[account].tasks) - _FAR_BEHIND[self._lab.is_short]
+        )
 
     async def _insist(self, client: Client, method: str, path: str, document: object = None) -> Answer:
         """Send a request until it is answered, under one key, so that it is done once."""
@@ -139,6 +159,9 @@ class _Play:
             await asyncio.sleep(0.1)
         raise AssertionError(f"{method} {path} is not answered any more")
 
+    def _any(self) -> Application:
+        return random.choice(self._machines)
+
     def _written(self) -> int:
         return sum(len(wished.tasks) for wished in self._wished.values())
 
@@ -150,17 +173,33 @@ class _Play:
             await asyncio.sleep(0.01)
 
     async def _break(self, fault: str) -> None:
-        """Do one fault, and start again what does not start by itself."""
+        """Do one fault, to one machine after the other, and start again what does not start by itself."""
+        machine = self._machines[self._faults[fault] % len(self._machines)]
         if fault == _WORKER:
-            self._application.kill_worker()
+            machine.kill_worker()
         elif fault == _BACKGROUND:
-            self._application.kill_background()
+            machine.kill_background()
         elif fault == _SUPERVISOR:
-            await self._application.kill_supervisor()
-            await self._application.start()
+            await machine.kill_supervisor()
+            await machine.start()
+        elif fault == _CLOCK:
+            await self._set_clock_back()
         else:
             await self._lab.cluster.stop("immediate")
             await self._lab.cluster.start()
+
+    async def _set_clock_back(self) -> None:
+        """Set it back an hour, and forth again when what was written meanwhile has come: nothing waits an hour."""
+        owners = [account.id for account in self._wished]
+        held = await clock.set_back(self._lab.cluster, owners)
+        waiting = [task for task, is_waiting in held.items() if is_waiting]
+        await self._more_written(_WRITES_BETWEEN)
+        came = await self._all_came(_RECOVERY_SECONDS, up_to=self._reached())
+        self.outcome.require(came, "the clock was set back, and events do not come any more")
+        fired = await self._lab.cluster.query(_FIRED, [waiting])
+        self.outcome.require(not fired, f"the clock was set back, and {len(fired)} reminders have fired early")
+        self._put_off += len(waiting)
+        await clock.set_forth(self._lab.cluster, owners, list(held))
 
     async def _delete_a_hook(self) -> None:
         """Delete a hook while events are on their way to it."""
@@ -168,7 +207,7 @@ class _Play:
         owners = {hook.owner for hook in self._ears.hooks.values() if hook.deleted_at is not None}
         hook = random.choice([hook for hook in alive if hook.owner not in owners])
         account = next(account for account in self._wished if account.id == hook.owner)
-        client = Client(self._application.port, account.token)
+        client = Client(self._any().port, account.token)
         await self._insist(client, "DELETE", f"/v1/webhooks/{hook.id}")
         hook.deleted_at = time.time()
         client.close()
@@ -205,19 +244,27 @@ class _Play:
                     self.outcome.failures += hook.audit(log)
             created = {event.entity for event in log if event.type == "task.created"}
             self.outcome.require(wished.tasks <= created, f"{len(wished.tasks - created)} acknowledged tasks are lost")
-            fired += self._audit_reminders(
-                wished, [(entity, at) for _, kind, entity, at in rows if kind == "task.reminder"]
-            )
+            told = [(entity, at) for _, kind, entity, at in rows if kind == "task.reminder"]
+            fired += self._audit_reminders(wished, told)
+            self.outcome.failures += early(self._heard(account), wished.reminders)
+        fired_by = [machine.count_in_log('"event":"reminders"') for machine in self._machines]
+        self.outcome.require(all(fired_by), f"one background process has fired no reminder: {fired_by}")
         arrivals = [arrival for hook in hooks for arrival in hook.arrivals]
         self.outcome.counts = {
-            "faults": self._faults,
+            "faults": self._faults.total(),
             "events": events,
             "deliveries": len(arrivals),
             "of these came again": len(arrivals) - sum(len({one.id for one in hook.arrivals}) for hook in hooks),
             "hooks deleted on the way": sum(hook.deleted_at is not None for hook in hooks),
             "reminders fired": fired,
+            "reminders that the clock put off": self._put_off,
+            "times that either machine fired some": " and ".join(map(str, fired_by)),
             "missed, forged, late, early or doubled": len(self.outcome.failures),
         }
+
+    def _heard(self, account: Account) -> list[Arrival]:
+        hooks = [hook for hook in self._ears.hooks.values() if hook.owner == account.id]
+        return [arrival for hook in hooks for arrival in hook.arrivals]
 
     def _audit_reminders(self, wished: _Wished, fired: list[tuple[str, float]]) -> int:
         """Hold what was asked for against what has fired; return how many have."""
