@@ -62,7 +62,6 @@ from tasks.queries.import_account import ImportRunning
 from tasks.queries.lists import ListDeleted
 from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound
 from tasks.queries.webhooks import MOST_REPLAYED
-from tasks.read_only import ReadOnlyDiffers
 from tasks.rules import RuleRefused
 from todoproject.database.client.pool import Work, pool
 from todoproject.database.errors import (
@@ -80,6 +79,7 @@ from todoproject.database.errors import (
 from todoproject.http import dry_runs, preconditions, problems, validation
 from todoproject.http.body import StrictParser
 from todoproject.http.problems import Problem
+from todoproject.http.read_only import ReadOnlyDiffers
 from todoproject.http.request import ApiRequest, has_sent_token
 from todoproject.monitoring.health import router as health_router
 from todoproject.openapi import document as openapi
