@@ -19,7 +19,7 @@ def between(session: "psycopg.Connection[tuple[object, ...]]", low: str | None, 
 
 @pytest.mark.parametrize(
     ("low", "high", "key"),
-    # What the reference implementation in JavaScript (rocicorp/fractional-indexing) gives; it has no end, at neither side.
+    # What the reference implementation in JavaScript (rocicorp/fractional-indexing) gives, at both ends, too.
     [
         *((None, None, "a0"), (None, "a0", "Zz"), (None, "Zz", "Zy"), ("a0", None, "a1"), ("a1", None, "a2")),
         *(("a0", "a1", "a0V"), ("a1", "a2", "a1V"), ("a0V", "a1", "a0l"), ("Zz", "a0", "ZzV"), ("Zz", "a1", "a0")),
