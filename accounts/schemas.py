@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -13,7 +13,8 @@ from pydantic_core import PydanticCustomError
 
 from accounts import addresses
 from accounts.models import AccessToken, Scope, validate_timezone
-from todoproject.http.field_types import Instant, Output, Storable, Strict, open_words
+from todoproject.http.field_types import Instant, Output, Storable, Strict, Text, open_words
+from todoproject.http.read_only import AS_GIVEN, ReadOnlyMembers
 
 
 def _email(validate: Callable[[str], None]) -> AfterValidator:
@@ -159,8 +160,22 @@ class SessionList(Output):
     items: list[ActiveSession]
 
 
-class MePatch(Strict):
-    """A JSON merge patch (RFC 7396) of the account."""
+def _patch_schema(schema: dict[str, Any]) -> None:
+    """Take out the defaults: what a patch leaves out stays as it is, and generated clients must not fill it in."""
+    for member in schema["properties"].values():
+        member.pop("default", None)
+
+
+class MePatch(ReadOnlyMembers):
+    """A JSON merge patch (RFC 7396) of the account.
+
+    What is changed elsewhere, or by the server only, may come back as it was given, and is compared.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_patch_schema)
+
+    email: Text = Field("", description=f"{AS_GIVEN} `POST /v1/me/email` changes it.")
+    email_verified_at: Instant | None = Field(None, description=AS_GIVEN)
 
     timezone: Annotated[str, StringConstraints(max_length=64), Storable, AfterValidator(_timezone)] = Field(
         default="UTC", examples=["Europe/Berlin"]

@@ -1,10 +1,13 @@
 """Labels as the API takes and gives them."""
 
+from typing import Annotated, Any
+
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tasks.schemas import Label, Labels
 from todoproject.http.field_types import Output, Strict
+from todoproject.http.read_only import AS_GIVEN
 
 
 class LabelChange(Strict):
@@ -22,12 +25,23 @@ class LabelChange(Strict):
         return self
 
 
+def _rename_schema(schema: dict[str, Any]) -> None:
+    schema["properties"]["open_tasks"].pop("default", None)
+    schema["example"] = {"name": "Errands"}
+
+
 class LabelName(Strict):
     """A label's new name."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"name": "Errands"}})
+    model_config = ConfigDict(json_schema_extra=_rename_schema)
 
     name: Label
+    open_tasks: Annotated[int, Field(ge=0)] = Field(None, description=AS_GIVEN)  # type: ignore[assignment]
+
+    @property
+    def counted(self) -> int | None:
+        """How many open tasks have the label as far as the client knows; None where it does not say."""
+        return self.open_tasks if "open_tasks" in self.model_fields_set else None
 
 
 class RenamedLabel(Output):

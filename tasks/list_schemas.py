@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 
 from tasks.models import COLOR, NAME_MAX_LENGTH, validate_name
+from tasks.read_only import ReadOnlyListMembers
 from tasks.schemas import Flag, kept_rule
 from todoproject.http.field_types import Output, Storable, Strict
 
@@ -40,6 +41,22 @@ class ListCreate(Strict):
     is_archived: bool = False
 
 
+def _replacement_schema(schema: dict[str, Any]) -> None:
+    """Take out the defaults of what is compared: generated clients send defaults."""
+    for name in ReadOnlyListMembers.model_fields:
+        schema["properties"][name].pop("default", None)
+    schema["example"] = _EXAMPLE
+
+
+class ListReplacement(ListCreate, ReadOnlyListMembers):
+    """A whole list. What is left out takes its default.
+
+    What only the server writes may come back as it was given, and is compared.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_replacement_schema)
+
+
 def _patch_schema(schema: dict[str, Any]) -> None:
     """Take out the defaults: what a patch leaves out stays as it is, and generated clients must not fill it in."""
     for member in schema["properties"].values():
@@ -47,8 +64,11 @@ def _patch_schema(schema: dict[str, Any]) -> None:
     schema["example"] = {"is_archived": True}
 
 
-class ListPatch(Strict):
-    """A JSON merge patch (RFC 7396): absent means unchanged, null means cleared. A name cannot be cleared."""
+class ListPatch(ReadOnlyListMembers):
+    """A JSON merge patch (RFC 7396): absent means unchanged, null means cleared. A name cannot be cleared.
+
+    What only the server writes may come back as it was given, and is compared.
+    """
 
     model_config = ConfigDict(json_schema_extra=_patch_schema)
 

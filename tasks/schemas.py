@@ -32,7 +32,7 @@ from tasks.models import (
     validate_segment,
     validate_title,
 )
-from tasks.read_only import ReadOnlyMembers
+from tasks.read_only import ReadOnlyTaskMembers
 from tasks.recurrence_schemas import (
     OCCURRENCE_FORMS,
     Recurrence,
@@ -185,7 +185,7 @@ def _patch_schema(schema: dict[str, Any]) -> None:
     schema |= _one_due_schema | {"example": {"priority": "low", "due_on": None}}
 
 
-class TaskReplacement(TaskCreate, ReadOnlyMembers):
+class TaskReplacement(TaskCreate, ReadOnlyTaskMembers):
     """A whole task. What is left out takes its default; `list_id`, `parent_id`, `labels`, `starts_on`, `external_id`,
     `recurrence` and `reminders` stay.
 
@@ -195,7 +195,7 @@ class TaskReplacement(TaskCreate, ReadOnlyMembers):
     model_config = ConfigDict(json_schema_extra=_replacement_schema)
 
 
-class TaskPatch(_OneDue, ReadOnlyMembers):
+class TaskPatch(_OneDue, ReadOnlyTaskMembers):
     """A JSON merge patch (RFC 7396): absent means unchanged, null means cleared. A title cannot be cleared."""
 
     model_config = ConfigDict(json_schema_extra=_patch_schema)

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from tasks import webhook_urls
 from tasks.change_schemas import INT64
 from tasks.models import URL_MAX_LENGTH
+from tasks.read_only import ReadOnlyWebhookMembers
 from todoproject.http.field_types import Output, Storable, Strict
 
 EventType = Literal[
@@ -102,8 +103,11 @@ def _patch_schema(schema: dict[str, Any]) -> None:
     schema["example"] = {"events": ["task.*"]}
 
 
-class WebhookPatch(Strict):
-    """A JSON merge patch (RFC 7396): absent means unchanged. Nothing of it can be cleared."""
+class WebhookPatch(ReadOnlyWebhookMembers):
+    """A JSON merge patch (RFC 7396): absent means unchanged. Nothing of it can be cleared.
+
+    What only the server writes may come back as it was given, and is compared.
+    """
 
     model_config = ConfigDict(json_schema_extra=_patch_schema)
 

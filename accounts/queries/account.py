@@ -1,5 +1,6 @@
 """The account itself: show, change, export, erase."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
@@ -14,6 +15,7 @@ from todoproject.database.client.pool import Work, pool
 from todoproject.database.client.sql import CurrentUser
 from todoproject.database.client.statement import Credentials, Rows, Statement
 from todoproject.database.errors import InvalidToken
+from todoproject.http import read_only
 from todoproject.mail.outbox import outbox
 
 
@@ -28,18 +30,31 @@ async def get_me(work: Work, credentials: Credentials) -> bytes:
     return _only(await work.execute(_get_me(), credentials=credentials))
 
 
-@lru_cache(maxsize=8)
-def _patch_me(changed: frozenset[str]) -> Statement:
+@lru_cache(maxsize=64)
+def _patch_me(changed: frozenset[str], sent: frozenset[str]) -> Statement:
     own = User.objects.filter(id=CurrentUser())
-    write = sql.update(own, sql.placeholders(sorted(changed)), USER_FIELDS)
+    condition = read_only.condition(sent) or "true"
+    write = sql.update(own, sql.placeholders(sorted(changed)), USER_FIELDS, condition)
     return fenced(sql.written_as_json(write, User, USER_FIELDS), writes=True)
 
 
 async def patch_me(work: Work, credentials: Credentials, me: MePatch) -> bytes:
-    """Change the members that the patch names and return the account as JSON."""
-    changes = {name: getattr(me, name) for name in me.model_fields_set}
-    statement = _patch_me(frozenset(changes)) if changes else _get_me()
-    return _only(await work.execute(statement, changes, credentials))
+    """Change the members that the patch names and return the account as JSON. Raises ReadOnlyDiffers."""
+    sent = read_only.sent(me)
+    changes = {name: getattr(me, name) for name in me.model_fields_set - sent.keys()}
+    if not changes:
+        return _as_sent(sent, await get_me(work, credentials))
+    statement = _patch_me(frozenset(changes), frozenset(sent))
+    rows = await work.execute(statement, {**changes, **read_only.parameters(sent)}, credentials)
+    if not rows and sent:
+        _as_sent(sent, await get_me(work, credentials))
+        raise read_only.ReadOnlyDiffers(sent)  # it differed a moment ago
+    return _only(rows)
+
+
+def _as_sent(sent: Mapping[str, object], account: bytes) -> bytes:
+    read_only.refuse_differing(sent, account)
+    return account
 
 
 def _only(rows: Rows) -> bytes:

@@ -160,7 +160,7 @@ async def unarchive(request: "AuthenticatedRequest", *, project_id: str) -> Http
 
 async def set_archived(request: "AuthenticatedRequest", project_id: str, *, is_archived: bool) -> Row:
     """Archive a list, or take it back."""
-    patch = ListPatch(is_archived=is_archived)
+    patch = read(ListPatch, {"is_archived": is_archived})
     return await carry_out(request, lists.change(await changeable(request, project_id), patch, None))
 
 

@@ -18,11 +18,11 @@ from tasks.queries.feed import SyncExpired
 from tasks.queries.import_account import ImportRunning
 from tasks.queries.lists import ListDeleted
 from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound
-from tasks.read_only import ReadOnlyDiffers
 from tasks.recurrence.rules import RuleRefused
 from todoproject.http import preconditions, problems, validation
 from todoproject.http.errors import Answers, answer, fixed
 from todoproject.http.problems import Problem
+from todoproject.http.read_only import ReadOnlyDiffers
 from todoproject.http.request import ApiRequest
 
 # A hundred operations may break rules, and each member that is told may cost a search for the nearest name.

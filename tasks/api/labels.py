@@ -34,9 +34,9 @@ async def list_labels(request: "AuthenticatedRequest") -> HttpResponse:
     return json_response(await labels.counts(request.auth))
 
 
-async def _rename(request: "AuthenticatedRequest", present: str, name: str) -> HttpResponse:
-    rows = await labels.rename(request.work, request.auth, present, name)
-    return json_response(orjson.dumps({"name": name}), 200, change_headers(rows))
+async def _rename(request: "AuthenticatedRequest", present: str, new: LabelName) -> HttpResponse:
+    rows = await labels.rename(request.work, request.auth, present, new.name, new.counted)
+    return json_response(orjson.dumps({"name": new.name}), 200, change_headers(rows))
 
 
 async def _remove(request: "AuthenticatedRequest", present: str) -> HttpResponse:
@@ -52,7 +52,7 @@ async def _remove(request: "AuthenticatedRequest", present: str) -> HttpResponse
 async def rename_by_parameter(
     request: "AuthenticatedRequest", query: Query[NamedLabel], new: LabelName
 ) -> HttpResponse:
-    return await _rename(request, query.name, new.name)
+    return await _rename(request, query.name, new)
 
 
 @router.delete(
@@ -72,7 +72,7 @@ async def delete_by_parameter(request: "AuthenticatedRequest", query: Query[Name
     response=answers({200: RenamedLabel}, *_DENIALS, NOT_FOUND, INVALID),
 )
 async def rename(request: "AuthenticatedRequest", name: Path[Label], new: LabelName) -> HttpResponse:
-    return await _rename(request, name, new.name)
+    return await _rename(request, name, new)
 
 
 @router.delete(

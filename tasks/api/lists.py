@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from ninja import Path, Query, Router
 
-from tasks.list_schemas import ListCreate, ListDeletion, ListPatch, ListsQuery, TaskList, TaskListPage
+from tasks.list_schemas import ListCreate, ListDeletion, ListPatch, ListReplacement, ListsQuery, TaskList, TaskListPage
 from tasks.moves import ListMove
 from tasks.queries import lists
 from tasks.queries.resource import Row
@@ -86,7 +86,7 @@ async def get_list(request: "AuthenticatedRequest", list_id: UUID) -> HttpRespon
     response=answers({200: TaskList, 201: TaskList}, *_CHANGES, LIST_DELETED, INVALID, PRECONDITION_REQUIRED),
     openapi_extra=headers("If-Match", "If-None-Match: *"),
 )
-async def put_list(request: "AuthenticatedRequest", list_id: Path[NewTaskId], new: ListCreate) -> HttpResponse:
+async def put_list(request: "AuthenticatedRequest", list_id: Path[NewTaskId], new: ListReplacement) -> HttpResponse:
     if is_creation(request):
         row = await lists.carry_out(request.work, request.auth, lists.creation_as(list_id, new))
         return _list(row, 201, f"/v1/lists/{list_id}")

@@ -32,12 +32,12 @@ from tasks.queries import lists, series, writes
 from tasks.queries.resource import Changed, Deleted, Incomplete, NotFound, Plan
 from tasks.queries.resource import Row as TaskRow
 from tasks.queries.series import Advance, Met, NotRecurring, OccurrenceAhead, OccurrencePassed, OccurrenceRequired
-from tasks.read_only import ReadOnlyDiffers
 from tasks.recurrence.rules import RuleRefused
 from todoproject.database.client.pool import Work
 from todoproject.database.client.statement import Credentials, Rows, Statement
 from todoproject.database.client.transaction import Transaction
 from todoproject.database.errors import ConstraintViolated
+from todoproject.http.read_only import ReadOnlyDiffers
 
 _STATE_CHANGES = {
     "delete": writes.deletion,

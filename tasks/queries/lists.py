@@ -10,7 +10,7 @@ from psycopg import sql
 from uuid_utils.compat import uuid7
 
 from accounts.models import Scope
-from tasks.list_schemas import ListCreate, ListPatch, ListsQuery
+from tasks.list_schemas import ListCreate, ListPatch, ListReplacement, ListsQuery
 from tasks.list_schemas import TaskList as ListDocument
 from tasks.models import Task, TaskList
 from tasks.moves import ListMove
@@ -33,6 +33,7 @@ from todoproject.database.client.pool import Work
 from todoproject.database.client.replica import replica
 from todoproject.database.client.sql import CurrentUser, Parameter
 from todoproject.database.client.statement import Credentials, Rows, Statement
+from todoproject.http import read_only
 
 
 class ListNotFound(NotFound):
@@ -133,29 +134,44 @@ def _create_as() -> Statement:
 
 def creation_as(list_id: UUID, new: ListCreate) -> Plan:
     """Store a new list under an id that the client has made."""
-    return Plan(LISTS, _create_as(), {"key": uuid7(), "id": list_id, **vars(new)}, creates=True)
+    if sent := read_only.sent_to_create(new, list_id):
+        return Plan(LISTS, _look(), {"id": list_id}, creates=True, sent=sent)
+    return Plan(LISTS, _create_as(), {"key": uuid7(), "id": list_id, **_members(new)}, creates=True)
 
 
 @lru_cache
+def _look() -> Statement:
+    return LISTS.look()
+
+
+def _members(new: ListCreate) -> dict[str, object]:
+    return {name: getattr(new, name) for name in _MEMBERS}
+
+
+@lru_cache(maxsize=512)  # as of tasks: one shape for each set of changed members and of conditions
 def _change(changed: frozenset[str], conditions: Conditions) -> Statement:
     return LISTS.update(LISTS.live(), statements.placeholders(sorted(changed)), conditions)
 
 
-@lru_cache
+@lru_cache(maxsize=128)
 def _leave(conditions: Conditions) -> Statement:
     return LISTS.leave(conditions)
 
 
-def replacement(list_id: UUID, new: ListCreate, if_match: Versions | None) -> Plan:
+def replacement(list_id: UUID, new: ListReplacement, if_match: Versions | None) -> Plan:
     """Give the list these members and no others."""
-    return LISTS.plan(_change(frozenset(_MEMBERS), conditions(if_match)), list_id, if_match, **vars(new))
+    sent = read_only.sent(new)
+    statement = _change(frozenset(_MEMBERS), conditions(if_match, sent))
+    return LISTS.plan(statement, list_id, if_match, sent, **_members(new))
 
 
 def change(list_id: UUID, patch: ListPatch, if_match: Versions | None) -> Plan:
     """Change the members that the patch names; an empty patch changes nothing."""
-    changes = {name: getattr(patch, name) for name in patch.model_fields_set}
-    statement = _change(frozenset(changes), conditions(if_match)) if changes else _leave(conditions(if_match))
-    return LISTS.plan(statement, list_id, if_match, **changes)
+    sent = read_only.sent(patch)
+    expected = conditions(if_match, sent)
+    changes = {name: getattr(patch, name) for name in patch.model_fields_set - sent.keys()}
+    statement = _change(frozenset(changes), expected) if changes else _leave(expected)
+    return LISTS.plan(statement, list_id, if_match, sent, **changes)
 
 
 @lru_cache

@@ -13,10 +13,10 @@ from django.db.models import Model, QuerySet
 from psycopg import sql
 
 from accounts.models import Scope
-from tasks import read_only
 from todoproject.database.client import sql as statements
 from todoproject.database.client.sql import CurrentUser, Parameter
 from todoproject.database.client.statement import Rows, Statement
+from todoproject.http import read_only
 
 Versions = Sequence[int]
 _NEW = "new"  # what `is_done` is of a row that an upsert has made

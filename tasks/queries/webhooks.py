@@ -3,7 +3,9 @@
 What delivers them is in `webhook_events`.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -24,6 +26,7 @@ from todoproject.database.client import sql as statements
 from todoproject.database.client.pool import Work
 from todoproject.database.client.sql import CurrentUser, Parameter
 from todoproject.database.client.statement import ACCOUNT_ROLE, Credentials, Rows, Statement
+from todoproject.http import read_only
 
 TEST = "webhook.test"  # the type of what is sent for a test
 MOST_REPLAYED = 1000  # events of one replay: each is a row
@@ -158,11 +161,15 @@ async def create(work: Work, credentials: Credentials, new: WebhookCreate) -> Ma
 
 
 # The owner is locked: nobody changes the row between the comparison and the write.
-_CONDITION = "%(if_match)s::integer[] IS NULL OR version = ANY (%(if_match)s::integer[])"
+_CONDITION = "(%(if_match)s::integer[] IS NULL OR version = ANY (%(if_match)s::integer[]))"
 
 
-def _written_if(write: str) -> Statement:
-    """Write the webhook if it is what the client expects; give it as it is now, and whether it was written."""
+def _written_if(write: str, sent: frozenset[str] = frozenset()) -> Statement:
+    """Write the webhook if it is what the client expects; give it as it is now, and whether it was written.
+
+    `sent` are names of read-only members that must be what they are.
+    """
+    condition = " AND ".join(filter(None, [_CONDITION, read_only.condition(sent)]))
     names = statements.columns(Webhook, _FIELDS)
     rows = f"""
         SELECT {names}, true AS is_done FROM written
@@ -172,7 +179,7 @@ def _written_if(write: str) -> Statement:
     return _fenced(
         f"""
         WITH current AS MATERIALIZED ({statements.select(_one().values(*_FIELDS))}),
-             matching AS MATERIALIZED (SELECT FROM current WHERE {_CONDITION}),
+             matching AS MATERIALIZED (SELECT FROM current WHERE {condition}),
              written AS MATERIALIZED ({write})
         {statements.as_json(rows, Webhook, _FIELDS, ["version", "is_done"])}
         """,
@@ -183,11 +190,12 @@ def _written_if(write: str) -> Statement:
 _MATCHING = "EXISTS (SELECT FROM matching)"
 
 
-@lru_cache(maxsize=8)
-def _change(changed: frozenset[str]) -> Statement:
+@lru_cache(maxsize=128)
+def _change(changed: frozenset[str], sent: frozenset[str]) -> Statement:
     if not changed:
-        return _written_if(f"SELECT {statements.columns(Webhook, _FIELDS)} FROM current WHERE {_MATCHING}")  # noqa: S608 -- as above
-    return _written_if(statements.update(_one(), statements.placeholders(sorted(changed)), _FIELDS, _MATCHING))
+        names = statements.columns(Webhook, _FIELDS)
+        return _written_if(f"SELECT {names} FROM current WHERE {_MATCHING}", sent)  # noqa: S608 -- as above
+    return _written_if(statements.update(_one(), statements.placeholders(sorted(changed)), _FIELDS, _MATCHING), sent)
 
 
 @lru_cache
@@ -205,10 +213,12 @@ def _delete() -> Statement:
 async def change(
     work: Work, credentials: Credentials, hook_id: UUID, patch: WebhookPatch, if_match: Versions | None
 ) -> Row:
-    """Change the members that the patch names. Raises WebhookNotFound, WebhookChanged."""
-    changes = {name: getattr(patch, name) for name in patch.model_fields_set}
-    values = {"id": hook_id, "if_match": if_match, **changes}
-    return _row(await work.execute(_change(frozenset(changes)), values, credentials))
+    """Change the members that the patch names. Raises WebhookNotFound, WebhookChanged, ReadOnlyDiffers."""
+    sent = read_only.sent(patch)
+    changes = {name: getattr(patch, name) for name in patch.model_fields_set - sent.keys()}
+    values = {"id": hook_id, "if_match": if_match, **changes, **read_only.parameters(sent)}
+    rows = await work.execute(_change(frozenset(changes), frozenset(sent)), values, credentials)
+    return _row(rows, if_match, sent)
 
 
 async def rotate_secret(work: Work, credentials: Credentials, hook_id: UUID, if_match: Versions | None) -> Made:
@@ -223,11 +233,13 @@ async def delete(work: Work, credentials: Credentials, hook_id: UUID, if_match: 
     _row(await work.execute(_delete(), {"id": hook_id, "if_match": if_match}, credentials))
 
 
-def _row(rows: Rows) -> Row:
+def _row(rows: Rows, if_match: Versions | None = None, sent: Mapping[str, object] = MappingProxyType({})) -> Row:
     if not rows:
         raise WebhookNotFound
     row = Row(rows.bytes(0, 0), rows.text(0, 1))
     if rows.text(0, 2) != "t":
+        if if_match is None or int(row.version) in if_match:
+            read_only.refuse_differing(sent, row.json)
         raise WebhookChanged(row)
     return row
 

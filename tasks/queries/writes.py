@@ -12,7 +12,6 @@ from psycopg import sql
 from uuid_utils.compat import uuid7
 
 from accounts.models import Scope
-from tasks import read_only
 from tasks.label_schemas import LabelChange
 from tasks.moves import TaskMove
 from tasks.queries import series
@@ -22,6 +21,7 @@ from tasks.schemas import KEPT, TaskCreate, TaskPatch, TaskReplacement
 from todoproject.database.client import sql as statements
 from todoproject.database.client.sql import Parameter
 from todoproject.database.client.statement import Statement
+from todoproject.http import read_only
 
 _MEMBERS = tuple(TaskCreate.model_fields)
 
@@ -48,8 +48,7 @@ def _create_as() -> Statement:
 
 def creation_as(task_id: UUID, task: TaskCreate) -> Plan:
     """Store a new task under an id that the client has made."""
-    sent = {name: value for name, value in read_only.sent(task).items() if name != "id" or value != task_id}
-    if sent:
+    if sent := read_only.sent_to_create(task, task_id):
         return Plan(TASKS, _look(), {"id": task_id}, creates=True, sent=sent)
     values = {"key": uuid7(), "id": task_id, **in_columns(_members(task))}
     return Plan(TASKS, _create_as(), values, creates=True, looks=series.must_look_at_new(task))

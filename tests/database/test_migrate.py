@@ -196,6 +196,22 @@ def test_a_concurrent_build_waits_without_being_in_the_way(migrated: str, tmp_pa
     assert probe.index() == [(True,)]
 
 
+def test_a_long_build_tells_how_far_it_is_and_who_it_waits_for(migrated: str, tmp_path: Path) -> None:
+    probe = Probe(tmp_path, migrated, ADD_INDEX)
+    with (tmp_path / f"{probe.table}_settings.py").open("a") as settings:  # ten seconds are long for a test
+        settings.write("from todoproject.database import lock_watch\nlock_watch._TELL_EVERY_SECONDS = 0.3\n")
+    with probe.connect() as report, report.transaction():
+        report.execute(f"INSERT INTO {probe.table} (text) VALUES ('not committed yet')")
+        process = probe.migrate()
+        probe.wait_until(BUILDS)
+        pid = report.info.backend_pid
+        time.sleep(1.5)
+
+    told = [line for line in finish(process).splitlines() if line.startswith(f" index {probe.table}_text: ")]
+    assert len(told) >= 2
+    assert re.search(rf": waiting for writers before build\. Waiting for pid {pid} \(todo_owner, idle in tra", told[0])
+
+
 def test_an_index_whose_build_was_killed_is_built_anew(migrated: str, tmp_path: Path) -> None:
     probe = Probe(tmp_path, migrated, ADD_INDEX)
     with probe.connect() as report, report.transaction():

@@ -169,6 +169,7 @@ async def wire(app: httpx.ASGITransport) -> AsyncIterator[Wire]:
 async def test_every_operation_is_one_round_trip(wire: Wire, alice: Person) -> None:
     task = await alice.task()
     path = f"/v1/tasks/{task['id']}"
+    home = await alice.list()
     token = (await alice.http.get("/v1/tokens/current")).json()
     calls: dict[str, tuple[str, str, dict[str, Any] | None]] = {
         "get": ("GET", path, None),
@@ -178,7 +179,25 @@ async def test_every_operation_is_one_round_trip(wire: Wire, alice: Person) -> N
             "/v1/tasks?q=milk&overdue=false&due_after=2026-01-01&sort=title&include=total&priority=none",
             None,
         ),
+        "list by label": ("GET", "/v1/tasks?label=errand&label=home", None),
+        "list of a list": ("GET", f"/v1/tasks?list_id={home['id']}", None),
+        "list of the inbox": ("GET", "/v1/tasks?list_id=null&parent_id=null", None),
+        "list of subtasks": ("GET", f"/v1/tasks?parent_id={task['id']}", None),
+        "list by position": ("GET", "/v1/tasks?sort=position", None),
+        "list by all of these": (
+            "GET",
+            f"/v1/tasks?label=errand&list_id={home['id']}&parent_id={task['id']}&sort=priority,-due,position",
+            None,
+        ),
+        "lists": ("GET", "/v1/lists", None),
+        "labels": ("GET", "/v1/labels", None),
+        "statistics": ("GET", "/v1/me/statistics", None),
         "create": ("POST", "/v1/tasks", {"title": "Another"}),
+        "create with everything": (
+            "POST",
+            "/v1/tasks",
+            {"title": "More", "list_id": home["id"], "labels": ["errand"], "starts_on": "2026-12-01"},
+        ),
         "update": ("PATCH", path, {"title": "Changed"}),
         "empty update": ("PATCH", path, {}),
         "complete": ("POST", f"{path}/complete", None),

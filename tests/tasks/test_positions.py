@@ -4,6 +4,7 @@ import random
 
 import psycopg
 import pytest
+from fractional_indexing import generate_key_between
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ def between(session: "psycopg.Connection[tuple[object, ...]]", low: str | None, 
 
 @pytest.mark.parametrize(
     ("low", "high", "key"),
-    # What the reference implementation (rocicorp/fractional-indexing) gives.
+    # What the reference implementation in JavaScript (rocicorp/fractional-indexing) gives, at both ends, too.
     [
         *((None, None, "a0"), (None, "a0", "Zz"), (None, "Zz", "Zy"), ("a0", None, "a1"), ("a1", None, "a2")),
         *(("a0", "a1", "a0V"), ("a1", "a2", "a1V"), ("a0V", "a1", "a0l"), ("Zz", "a0", "ZzV"), ("Zz", "a1", "a0")),
@@ -47,17 +48,35 @@ def test_there_is_nothing_between_what_is_not_in_order(database: None, pair: tup
         between(session, *pair)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(places=st.lists(st.integers(0, 1000), min_size=20, max_size=60))
-def test_any_order_of_insertions_stays_in_order(database: None, places: list[int]) -> None:
+# What stands first: nothing, or a key just before its whole part becomes a digit longer or shorter.
+BEGINNINGS = st.sampled_from([None, "az", "bzz", "czzz", "a0", "Z0", "Y00", "Zz", "b00"])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=BEGINNINGS, places=st.lists(st.integers(0, 1000), min_size=20, max_size=60))
+def test_any_order_of_insertions_gives_the_keys_of_the_package(
+    database: None, first: str | None, places: list[int]
+) -> None:
     with connect() as session:
-        keys: list[str] = []
+        keys = [] if first is None else [first]
         for place in places:
             at = place % (len(keys) + 1)
             low, high = (keys[at - 1] if at else None), (keys[at] if at < len(keys) else None)
-            keys.insert(at, between(session, low, high))
+            key = between(session, low, high)
+            assert key == generate_key_between(low, high), (low, high)
+            keys.insert(at, key)
             assert keys == sorted(set(keys))
         assert all(key.isascii() and key.isalnum() for key in keys)
+
+
+@pytest.mark.parametrize("side", ["low", "high"])
+def test_a_thousand_at_one_place_have_the_keys_of_the_package(database: None, side: str) -> None:
+    with connect() as session:
+        low, high = "a0", "a1"
+        for _ in range(1000):
+            key = between(session, low, high)
+            assert key == generate_key_between(low, high)
+            low, high = (key, high) if side == "low" else (low, key)
 
 
 def test_appending_keeps_keys_short(database: None) -> None:

@@ -486,7 +486,7 @@ async def test_parent_stays_while_something_refers_to_it(alice: Person, capsys: 
 
 @pytest.mark.parametrize("batch", [500, 2])
 async def test_positions_are_given_to_tasks_from_before_without_a_change(
-    alice: Person, monkeypatch: pytest.MonkeyPatch, batch: int
+    alice: Person, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], batch: int
 ) -> None:
     from importlib import import_module
 
@@ -495,6 +495,7 @@ async def test_positions_are_given_to_tasks_from_before_without_a_change(
 
     migration = import_module("tasks.migrations.0019_fill_positions")
     monkeypatch.setattr(migration, "BATCH", batch)
+    monkeypatch.setattr(migration, "_TELL_EVERY", 3)  # ten thousand are many for a test
     tasks = [await alice.task(name) for name in "abc"]
     with connect(autocommit=True) as session:
         session.execute("SET app.filling = 'on'")
@@ -507,6 +508,7 @@ async def test_positions_are_given_to_tasks_from_before_without_a_change(
         connection.close()
 
     await asyncio.to_thread(fill)
+    assert "3 tasks have their positions" in capsys.readouterr().out
     after = [await now(alice, task) for task in tasks]
     assert [task["position"] for task in after] == ["a0", "a1", "a2"]
     assert after == tasks

@@ -54,7 +54,7 @@ class Play:
         self.model, self.versions = Model(), dict[str, int]()
         self.undoable: tuple[str, Model] | None = None  # the last action, and what was before it
         self.numbers: list[str] = []
-        self.met = {"at once": 0, "undone": 0, "stale": 0, "refused": 0}
+        self.met = dict.fromkeys(["at once", "undone", "stale", "refused", "complete", "skip"], 0)
 
     def read(self) -> Model:
         """Return what the database holds; no two live ones are at one place."""
@@ -100,6 +100,8 @@ class Play:
         verbs = ["create", "move", "move", "move", "complete", "complete", "reopen", "delete", "restore"]
         verb, task = self.chance.choice(verbs), self.any()
         path, row = f"/v1/tasks/{task}", self.model.rows.get(task)
+        if (series := self.series()) and self.chance.random() < 0.3:
+            return self.advance(self.chance.choice(series), self.chance.choice(["complete", "skip"]))
         if verb == "create":
             new, parent = self.new(), self.chance.choice([None, self.any()]) if self.model.rows else None
             return Act("PUT", f"/v1/tasks/{new}", verb, (new, parent), {"title": "x", "parent_id": parent})
@@ -112,11 +114,24 @@ class Play:
         if verb in ("complete", "restore") and row is not None and row.occurrence is not None and row.copy_of is None:
             kind = "skip" if verb == "restore" and not row.is_deleted else "complete"
             if verb == "complete" or not row.is_deleted:
-                day = max(0, min(COUNT - 1, DAYS.index(row.occurrence) + self.chance.choice([0, 0, 0, -1, 1])))
-                return Act("POST", f"{path}/{kind}", "advance", (task, kind, DAYS[day]), {"occurrence": DAYS[day]})
+                return self.advance(task, kind)
         if verb == "delete":
             return Act("DELETE", path, verb, (task,))
         return Act("POST", f"{path}/{verb}", verb, (task,))
+
+    def series(self) -> list[str]:
+        """Return the series that can be moved on."""
+        return [
+            task
+            for task, row in self.model.rows.items()
+            if row.occurrence is not None and row.copy_of is None and not (row.is_deleted or row.is_completed)
+        ]
+
+    def advance(self, task: str, kind: str) -> Act:
+        """Complete or skip the occurrence of a series that a client believes to be the present one."""
+        present = DAYS.index(str(self.model.rows[task].occurrence))
+        day = DAYS[max(0, min(COUNT - 1, present + self.chance.choice([0, 0, 0, -1, 1])))]
+        return Act("POST", f"/v1/tasks/{task}/{kind}", "advance", (task, kind, day), {"occurrence": day})
 
     async def send(self, act: Act, client: int, **headers: str) -> httpx.Response:
         headers = self.clients[client] | headers | ({"If-None-Match": "*"} if act.method == "PUT" else {})
@@ -153,6 +168,8 @@ class Play:
             seen[task] = self.versions[task]
             return
         assert answer.status_code == act.play(self.model, answer), (act, answer.text)
+        if act.verb == "advance" and "Change-No" in answer.headers:
+            self.met[act.arguments[1]] += 1
         if act.verb == "restore":
             self.adopt_order()
         self.note(before, answer)
@@ -237,3 +254,4 @@ async def test_two_clients_leave_what_the_model_says(alice: Person, seed: int) -
 
     assert play.met["at once"] > 0
     assert play.met["refused"] > 0
+    assert play.met["undone"] + play.met["complete"] + play.met["skip"] > 0

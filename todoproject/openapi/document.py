@@ -24,6 +24,7 @@ from todoproject.http.problems import (
     MALFORMED_REQUEST,
     MEDIA_TYPE,
     OUTCOME_UNKNOWN,
+    REQUEST_TIMEOUT,
     TOO_LARGE,
     TOO_MANY_ANSWERS,
     TOO_MANY_CHANGES,
@@ -39,8 +40,12 @@ GUIDE = Path(__file__).with_name("guide.md")
 # The address in the guide's examples, which `manage.py runserver` serves at unless told otherwise.
 ADDRESS = "http://127.0.0.1:8000"
 
-# 413: the body is read before it is known whether anybody wants it. 422: an unknown query parameter. 431: a long one.
-_ALWAYS = (MALFORMED_REQUEST, TOO_LARGE, INVALID, TOO_MANY_REQUESTS, HEAD_TOO_LARGE, INTERNAL_ERROR, UNAVAILABLE)
+# 408: a head that comes too slowly, whose operation nobody knows yet. 413: the body is read before it is known whether
+# anybody wants it. 422: an unknown query parameter. 431: a long one.
+_ALWAYS = (
+    *(MALFORMED_REQUEST, REQUEST_TIMEOUT, TOO_LARGE, INVALID, TOO_MANY_REQUESTS),
+    *(HEAD_TOO_LARGE, INTERNAL_ERROR, UNAVAILABLE),
+)
 _WITH_BODY = (UNSUPPORTED_MEDIA_TYPE,)
 _WRITING = (OUTCOME_UNKNOWN,)
 _WITH_KEY = (IN_FLIGHT, ANSWER_WITHHELD, TOO_MANY_ANSWERS, CONFLICT, KEY_REUSED)
