@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,12 +16,13 @@ from pytest_django import Settings
 from tasks.background import reminders
 from tasks.live import streams as streams_module
 from tasks.live.streams import streams
-from tests.support.people import Person
+from tests.support.people import PASSWORD, Person
 from tests.support.postgres.databases import connect
 from todoproject.http import activity
 from todoproject.serving import lifespan
 
 Told = dict[str, Any]
+End = Callable[[Person], Awaitable[None]]
 REVOKE = "UPDATE access_tokens SET revoked_at = now() WHERE user_id = %s AND name = 'script'"
 
 
@@ -260,17 +261,59 @@ async def test_cursors_of_others_and_of_nobody_are_refused(
     assert streams.count == 0
 
 
-async def test_a_stream_ends_with_its_token(
-    app: httpx.ASGITransport, alice: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Revoked elsewhere, nothing happens of which its reads could learn: the look at all tokens finds it."""
-    header = await alice.token_for("tasks:read")
-    async with listening(app, Authorization=header["Authorization"]) as listener:
-        await begun(listener)
+def by_sql(query: str) -> End:
+    """Return an end that comes from elsewhere, so that this process hears nothing of it."""
+
+    async def end(person: Person) -> None:
         with connect(autocommit=True) as direct:
-            direct.execute(REVOKE, [alice.id])
+            assert direct.execute(query, [person.id]).rowcount == 1
+
+    return end
+
+
+async def rotate(person: Person) -> None:
+    """Give the script a new token; there is no overlap, so the old one ends at once."""
+    [script] = [item for item in (await person.http.get("/v1/tokens")).json()["items"] if item["name"] == "script"]
+    answer = await person.http.post(f"/v1/tokens/{script['id']}/rotate")
+    assert answer.status_code == 201, answer.text
+
+
+async def erase(person: Person) -> None:
+    answer = await person.http.request("DELETE", "/v1/me", json={"password": PASSWORD})
+    assert answer.status_code == 204, answer.text
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(by_sql(REVOKE), id="revoked"),
+        pytest.param(by_sql(REVOKE.replace("revoked_at", "expires_at")), id="expired"),
+        pytest.param(rotate, id="rotated"),
+        pytest.param(erase, id="erased"),
+        pytest.param(by_sql("UPDATE users SET is_active = false WHERE id = %s"), id="deactivated"),
+    ],
+)
+async def test_a_stream_ends_with_its_token(
+    app: httpx.ASGITransport,
+    alice: Person,
+    bob: Person,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    end: End,
+) -> None:
+    """Ended elsewhere, nothing happens of which its reads could learn: the look at all tokens finds it."""
+    settings.TOKEN_ROTATION_OVERLAP = 0
+    monkeypatch.setattr(activity, "listeners", [])
+    header = await alice.token_for("tasks:read")
+    async with listening(app, Authorization=header["Authorization"]) as listener, listening(app, **bearer(bob)) as his:
+        await begun(listener)
+        await begun(his)
+        await streams._look()
+        assert streams.count == 2  # good ones stay
+        await end(alice)
         await streams._look()
         assert await listener.block() is None
+        assert (streams.count, his.pieces.empty()) == (1, True)
     assert streams.count == 0
 
 
