@@ -123,6 +123,7 @@ class Follower:
 
 
 def test_a_reload_sends_all_streams_to_the_new_workers_and_nothing_is_missed(postgres: None) -> None:
+    """One worker is replaced after the other, so whoever comes back may meet an old one, and be sent on once more."""
     settings = {"STREAM_LIFETIME_SECONDS": "3600", "LIVE_POLL_SECONDS": "30", "RATE_LIMIT": "off"}
     with Server("--workers", "2", **settings) as server, ThreadPoolExecutor(20) as threads:
         owners = [server.account() for _ in range(2)]
@@ -144,7 +145,7 @@ def test_a_reload_sends_all_streams_to_the_new_workers_and_nothing_is_missed(pos
             until(lambda: all(len(follower.waits) == 1 for follower in followers))
             assert server.process is not None
             server.process.send_signal(signal.SIGHUP)
-            write_until(lambda: all(len(follower.waits) == 2 for follower in followers))
+            write_until(lambda: all(len(follower.waits) >= 2 for follower in followers))
             until(lambda: all(len(follower.titles) >= len(titles) for follower in followers))
         finally:
             for follower in followers:
