@@ -176,9 +176,23 @@ def work_on_tasks(server: Server) -> None:
         expect(rows(page)).to_have_count(3)
         act(page, "Restore selected deleted tasks", "3 tasks restored.")
         visitor.open(f"/admin/tasks/task/?q={word}")
+        undo_from_the_history(visitor)
+        visitor.open(f"/admin/tasks/task/?q={word}")
         filter_by_priority(page)
         page.get_by_role("link", name=email, exact=True).first.click()
         expect(page.locator("#id_email")).to_have_value(email)
+
+
+def undo_from_the_history(visitor: Visit) -> None:
+    """Undo the newest change, which is the restoring, and that undoing."""
+    page = visitor.page
+    page.locator("#result_list .field-title a").first.click()
+    page.wait_for_load_state("networkidle")
+    visitor.open(page.url.removeprefix(visitor.url).split("change/")[0] + "history/")
+    for event in ("deleted", "restored"):
+        page.locator("table.changes").get_by_role("button", name="Undo").first.click()
+        expect(page.get_by_text("Undone, with all that the same request had changed.")).to_be_visible()
+        expect(page.locator("table.changes tbody tr").first).to_contain_text(event)
 
 
 def complete_all_that_match(visitor: Visit, word: str) -> None:

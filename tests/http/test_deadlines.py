@@ -77,14 +77,14 @@ async def settle() -> None:
 
 
 @asynccontextmanager
-async def connected(small_buffer: bool = False) -> AsyncIterator[Line]:
+async def connected(small_buffer: bool = False, application: Any = answering) -> AsyncIterator[Line]:
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
         end.setblocking(False)
         if small_buffer:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     clock = Clock()
-    config = uvicorn.Config(answering, log_config=None, timeout_keep_alive=10_000)
+    config = uvicorn.Config(application, log_config=None, timeout_keep_alive=10_000)
     config.load()
     loop: Any = clock
     protocol = Protocol(config=config, server_state=ServerState(), app_state={}, _loop=loop)

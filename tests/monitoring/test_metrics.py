@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,18 @@ import httpx
 import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
+from pytest_django import Settings
 
+from tasks.background.reminders import fire_reminders, send_mails
+from tasks.background.webhooks import tell_owners
+from tasks.webhooks import delivering
+from tasks.webhooks.delivering import Deliveries
 from tests.product.test_start import refuse
 from tests.support.http.apis import api_client
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
 from tests.support.processes.servers import Server, free_port
+from tests.support.receivers import receiver, status
 from todoproject.database.client.pool import Pool
 from todoproject.database.client.statement import Statement
 from todoproject.database.errors import DatabaseUnavailable
@@ -169,6 +176,52 @@ async def test_pool_that_runs_dry_shows(client: httpx.AsyncClient, monkeypatch: 
     assert value(after, "todo_pool_timeouts_total") - value(before, "todo_pool_timeouts_total") == 1
     assert value(after, "todo_pool_requests_queued_total") - value(before, "todo_pool_requests_queued_total") == 1
     assert 0.2 < value(after, "todo_pool_wait_seconds_total") - value(before, "todo_pool_wait_seconds_total") < 5
+
+
+async def test_reminders_and_what_webhooks_are_sent_are_counted(alice: Person, settings: Settings) -> None:
+    settings.WEBHOOK_PRIVATE_HOSTS = ["127.0.0.1"]
+    with connect(autocommit=True) as direct:  # what other tests have left would count, too
+        direct.execute("UPDATE webhooks SET is_enabled = false, notice_at = NULL")
+        direct.execute("UPDATE webhooks_deliveries SET state = 'failed' WHERE state IN ('queued', 'set_aside')")
+        direct.execute("DELETE FROM reminders")
+    now = datetime.now(UTC)
+    ago, ahead = [(now + minutes * timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ") for minutes in (-1, 60)]
+    async with receiver() as hook:
+        hook.answers = [status(500)]
+        await alice.http.post("/v1/webhooks", json={"url": hook.url, "events": ["task.*"]})
+        await alice.task(reminders=[{"at": ago}, {"at": ahead}])
+        before = here()
+        await fire_reminders()
+        await send_mails()
+        await tell_owners()
+        late = await deliver_twice(alice)
+    after = here()
+
+    def grown(name: str, outcome: str) -> float:
+        return value(after, name, outcome=outcome) - value(before, name, outcome=outcome)
+
+    assert [grown("todo_reminders_total", outcome) for outcome in ("fired", "missed", "dropped")] == [1, 0, 0]
+    assert [grown("todo_reminder_mails_total", outcome) for outcome in ("sent", "failed", "unwanted")] == [0, 0, 0]
+    assert [grown("todo_webhook_tries_total", outcome) for outcome in ("failed", "delivered")] == [1, 2]
+    assert [grown("todo_webhook_mails_total", outcome) for outcome in ("sent", "failed")] == [1, 0]
+    assert 3590 < late < 3700
+    assert value(after, "todo_webhook_overdue_seconds") == value(after, "todo_reminder_overdue_seconds") == 0
+
+
+async def deliver_twice(person: Person) -> float:
+    """Deliver, let an hour go by in which nobody delivers, and deliver again; return how late it was seen to be."""
+    deliveries = Deliveries()
+    await deliveries.run()
+    with connect(autocommit=True) as direct:
+        query = (
+            "UPDATE webhooks SET begun_at = now() - interval '2 hours', next_try_at = now() - interval '1 hour'"
+            " WHERE user_id = %s"
+        )
+        assert direct.execute(query, [person.id]).rowcount == 1
+    await delivering._next_due()
+    late = value(here(), "todo_webhook_overdue_seconds")
+    await deliveries.run()
+    return late
 
 
 def test_every_series_of_a_counter_is_there_before_it_counts() -> None:

@@ -1,12 +1,15 @@
 """The changes of a task or a list on its page of history, and the button that undoes one."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
 
+from accounts.models import User
 from tasks.models import Change, Task, TaskList
-from tests.support.staff import act, logged_in, make_list, make_task, make_user, page
+from tests.support.staff import act, logged_in, make_list, make_task, make_token, make_user, page
 from tests.tasks.test_admin_tasks import task_form
 
 pytestmark = pytest.mark.usefixtures("orm")
@@ -38,6 +41,22 @@ def test_changes_are_shown_with_who_made_them_and_undone(staff: Client) -> None:
     assert Task.objects.get(pk=task.pk).title == "Before"
     last = Change.objects.filter(user_id=task.user_id).latest("change_no")
     assert (last.before, last.actor_kind) == ({"title": "After"}, "staff")
+
+
+def test_who_has_changed_it_is_named(staff: Client) -> None:
+    """A token by its name, staff by e-mail."""
+    owner = make_user()
+    task = make_task(owner)
+    token = make_token(owner, name="kitchen tablet")
+    Change.objects.filter(user_id=owner.pk, change_no=task.change_no).update(actor_kind="token", actor_id=token.pk)
+    change(staff, Task.objects.get(pk=task.pk), title="After")
+    email = User.objects.get(pk=staff.session["_auth_user_id"]).email
+
+    text = page(staff.get(reverse("admin:tasks_task_history", args=[task.pk])))
+
+    table = text.partition("Changes</h2>")[2].partition("What staff have done")[0]
+    by = re.findall(r"<td[^>]*>([^<]+)</td>\s*<td[^>]*whitespace-nowrap[^>]*>(updated|created)<", table)
+    assert by == [(email, "updated"), ("token “kitchen tablet”", "created")]
 
 
 def test_changes_are_told_in_the_words_of_staff(staff: Client) -> None:

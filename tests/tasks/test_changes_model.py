@@ -9,6 +9,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
@@ -77,12 +78,26 @@ async def held(person: Person) -> dict[tuple[str, str], Any]:
 class Server:
     """What can happen to the things of one person."""
 
-    def __init__(self, person: Person, chance: random.Random, direct: "psycopg.Connection[Any]") -> None:
-        self._http, self._owner = person.http, person.id
+    def __init__(
+        self,
+        person: Person,
+        clients: list[httpx.AsyncClient],
+        chance: random.Random,
+        direct: "psycopg.Connection[Any]",
+    ) -> None:
+        self._clients, self._owner = clients, person.id
         self._chance = chance
         self._direct = direct
         self._backup: Rows = {}
+        self.asked = dict.fromkeys(range(len(clients)), 0)
         self._ids: dict[str, list[str]] = {"tasks": [], "lists": []}
+
+    @property
+    def _http(self) -> httpx.AsyncClient:
+        """One of the clients, each with a token of its own; it is counted how often each was asked."""
+        chosen = self._chance.randrange(len(self._clients))
+        self.asked[chosen] += 1
+        return self._clients[chosen]
 
     async def step(self) -> None:
         """Let something happen; what is refused is as good."""
@@ -197,12 +212,13 @@ class Server:
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_a_copy_equals_the_server_whatever_happens(alice: Person, seed: int) -> None:
+async def test_a_copy_equals_the_server_whatever_happens(alice: Person, client: httpx.AsyncClient, seed: int) -> None:
     chance = random.Random(seed)
+    client.headers.update(await alice.token_for("tasks:read", "tasks:write"))
     follower = Follower(alice)
     with connect(autocommit=True) as direct:
         direct.execute("SELECT setseed(%s)", [seed / 10])
-        server = Server(alice, chance, direct)
+        server = Server(alice, [alice.http, client], chance, direct)
         for _ in range(STEPS):
             await server.step()
             if chance.random() < 0.4:
@@ -211,6 +227,7 @@ async def test_a_copy_equals_the_server_whatever_happens(alice: Person, seed: in
                 while await follower.read(chance.randint(1, 50)):
                     pass
                 assert follower.copy == await held(alice)
+        assert all(number > 10 for number in server.asked.values())
         task = await alice.task("Seen")
         while await follower.read(50):
             pass

@@ -10,6 +10,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from tasks.admin import statistics
+from tasks.models import Reminder
 from tests.support.staff import editor, make_task, make_token, make_user, page, root_client
 from todoproject.admin import charts
 
@@ -60,6 +61,23 @@ def test_people_see_what_they_may_see() -> None:
     assert "new in 30 days" in text
     assert "Tasks created" not in text
     assert "Failed logins" in page(root_client().get("/admin/"))
+
+
+def test_the_next_reminder_is_told_and_those_that_are_late() -> None:
+    def tile() -> str:
+        statistics.kept._figures = None
+        return page(editor("view_task").get("/admin/")).replace("\xa0", " ")
+
+    Reminder.objects.all().delete()  # others' may come first
+    assert "none is set" in tile()
+    at = datetime.now(UTC) + timedelta(days=3, hours=2, minutes=30)
+    task = make_task(make_user(), reminders=[{"at": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}])
+    shown = tile()
+    assert "Next reminder" in shown
+    assert "3 days, 2 hours" in shown
+    assert "Reminders overdue" not in shown
+    Reminder.objects.filter(user_id=task.user_id).update(fires_at=timezone.now() - timedelta(hours=1))
+    assert "is the background process running?" in tile()
 
 
 def test_figures_that_take_too_long_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,25 @@ async def test_a_mail_that_no_server_takes_is_tried_again_until_one_does(
     assert subjects(post_office) == ["Subject: A webhook was made", DISABLED]
 
 
+@pytest.mark.parametrize("change", [{"url": "https://other.example.com/to?key=s3cret"}, {"is_enabled": False}])
+async def test_a_change_is_told_with_where_it_goes_now_and_nothing_secret(
+    alice: Person, post_office: MailServer, change: dict[str, Any]
+) -> None:
+    made = await make(alice)
+    await tell_owners()
+    answer = await alice.http.patch(f"/v1/webhooks/{made['id']}", json=change)
+    assert answer.status_code == 200
+    place, _, secret = answer.json()["url"].partition("?")
+
+    await tell_owners()
+
+    assert subjects(post_office) == ["Subject: A webhook was made", "Subject: A webhook was changed"]
+    letter = post_office.received[-1]
+    assert f"To: {alice.email}" in letter
+    assert f"it is now {place}." in letter.replace("\r\n", "\n").replace("\n", " ")
+    assert secret not in letter
+
+
 async def test_the_job_says_when_it_tries_again_and_waits_longer_each_time(
     alice: Person, post_office: MailServer
 ) -> None:

@@ -96,6 +96,27 @@ async def test_what_a_receiver_says_is_taken_as_it_is(
     assert outcome.is_delivered == (code in (200, 204))
 
 
+async def test_no_more_of_an_answer_is_read_than_64_kib(hook: Receiver) -> None:
+    """And so much at once, however fast it comes: not until the time is over."""
+    sent = 0
+
+    async def count(writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        writer.transport.set_write_buffer_limits(0)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b"x" * 4096)
+            await writer.drain()
+            sent += 4096
+
+    hook.otherwise = count
+    outcome = await post(hook.url)
+    assert (outcome.status, outcome.error) == (200, None)
+    assert outcome.milliseconds < posting.TIMEOUT_SECONDS * 1000 / 2
+    assert posting.MOST_BYTES == 64 * 1024 <= sent < 16 * 1024 * 1024  # the systems' buffers take some, too
+
+
 async def test_a_redirect_is_not_followed(hook: Receiver) -> None:
     async with receiver() as other:
         hook.otherwise = status(301, f"Location: {other.url}")
