@@ -77,14 +77,14 @@ async def settle() -> None:
 
 
 @asynccontextmanager
-async def connected(small_buffer: bool = False) -> AsyncIterator[Line]:
+async def connected(small_buffer: bool = False, app: Any = answering) -> AsyncIterator[Line]:
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
         end.setblocking(False)
         if small_buffer:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     clock = Clock()
-    config = uvicorn.Config(answering, log_config=None, timeout_keep_alive=10_000)
+    config = uvicorn.Config(app, log_config=None, timeout_keep_alive=10_000)
     config.load()
     loop: Any = clock
     protocol = Protocol(config=config, server_state=ServerState(), app_state={}, _loop=loop)
@@ -158,3 +158,20 @@ async def test_answers_that_nobody_reads_hold_a_bounded_amount_of_memory(monkeyp
         assert not slow.protocol.transport.is_closing()
         admission.shed(slow.clock.now + WRITE_SECONDS + 1)
         assert [line.protocol.transport.is_closing() for line in (slow, other)].count(True) == 1
+
+
+async def test_who_leaves_while_nothing_is_sent_is_noticed_at_once() -> None:
+    """Also by an application that does not ask: what comes in is left unread only for a request that waits its turn."""
+    over = asyncio.Event()
+
+    async def busy(scope: Any, receive: Any, send: Any) -> None:
+        scope["extensions"]["connection"].is_streaming = True
+        await over.wait()
+
+    async with connected(app=busy) as line:
+        await line.send(GET)
+        assert not line.protocol.transport.is_closing()
+        line.client.close()
+        await settle()
+        assert line.protocol.transport.is_closing()
+        over.set()
