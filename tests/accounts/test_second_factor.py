@@ -3,6 +3,7 @@
 import hashlib
 import re
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -196,12 +197,25 @@ def test_without_the_first_step_there_is_no_second() -> None:
     assert Client().get(CODE)["Location"] == "/admin/login/"
 
 
-def test_a_new_password_between_the_steps_begins_anew() -> None:
+def _change_password(user: User) -> None:
+    user.set_password("incorrect zebra battery staple")
+    user.save(update_fields=["password"])
+
+
+def _update(**fields: Any) -> Callable[[User], Any]:
+    return lambda user: User.objects.filter(pk=user.pk).update(**fields)
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [_change_password, _update(is_active=False), _update(is_staff=False), User.delete],
+    ids=["another password", "deactivated", "no longer staff", "gone"],
+)
+def test_what_changes_between_the_steps_begins_them_anew(meanwhile: Callable[[User], Any]) -> None:
     user, client = make_staff(), Client()
     secret, _ = with_factor(user)
     enter(client, user)
-    user.set_password("incorrect zebra battery staple")
-    user.save(update_fields=["password"])
+    meanwhile(user)
     assert client.post(CODE, {"code": code_of(secret)})["Location"] == "/admin/login/"
     assert not is_in(client)
 

@@ -2,6 +2,7 @@
 
 import io
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -69,7 +70,9 @@ def test_app_and_recovery_codes_work_before_and_after_reencrypting(staff_member:
     assert sign_in(staff_member, third) == "/admin/"
 
 
-def test_a_key_that_is_gone_is_told_and_not_called_a_wrong_code(staff_member: User, settings: Settings) -> None:
+def test_a_key_that_is_gone_is_told_and_not_called_a_wrong_code(
+    staff_member: User, settings: Settings, lines: Any
+) -> None:
     secret = second_factor.new_secret()
     second_factor.set_up(staff_member, secret, 0)
 
@@ -78,6 +81,8 @@ def test_a_key_that_is_gone_is_told_and_not_called_a_wrong_code(staff_member: Us
     text = sign_in(staff_member, second_factor.code_at(secret, int(time.time())))
     assert "can no longer read your second factor" in text
     assert "This code is wrong" not in text
+    (told,) = [line for line in lines.read() if line["level"] == "ERROR"]  # whoever runs the server learns it, too
+    assert (told["event"], "reencrypt" in told["reason"]) == ("second factor unreadable", True)
     with pytest.raises(CommandError, match=staff_member.email):
         reencrypt()
     assert second_factor.unseal(bytes(SecondFactor.objects.get(user=staff_member).secret).decode()) is None

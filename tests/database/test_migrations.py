@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from tests.environment import FOLDER
+from tests.support import rights
 from tests.support.postgres.databases import connect
 from tests.support.processes.commands import new_database
 from tests.support.processes.probes import manage
@@ -113,6 +114,16 @@ def test_migrations_can_be_taken_back_and_applied_again(empty: str) -> None:
     run("migrate", database=empty)
 
     assert objects(empty) == first
+
+
+def test_database_of_an_earlier_release_ends_with_the_same_rights_and_rules(empty: str) -> None:
+    """Its functions were closed to everybody before later ones were made; a new database has those first."""
+    run("migrate", "tasks", "0008", database=empty)
+    run("migrate", database=empty)
+
+    with connect(empty) as connection:
+        found, written_down = set(rights.lines(connection)), set(rights.COPY.read_text("utf-8").split("\n"))
+    assert (found - written_down, written_down - found) == (set(), set())
 
 
 def test_schema_can_have_another_name(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,26 @@ async def test_pages_go_on_where_they_ended(alice: Person) -> None:
     assert refused["code"] == "invalid-cursor"
 
 
+@pytest.mark.parametrize(
+    ("tool", "fits", "beyond"),
+    [
+        ("find_tasks", {"limit": 100}, {"limit": 101}),
+        ("find_tasks", {"limit": 1}, {"limit": 0}),
+        ("find_tasks", {"query": "m" * 200}, {"query": "m" * 201}),
+        ("find_tasks", {"label": ["errand"] * 20}, {"label": ["errand"] * 21}),
+        ("find_tasks", {"priority": ["low"] * 5}, {"priority": ["low"] * 6}),
+        ("agenda", {"days": 31}, {"days": 32}),
+        ("agenda", {"days": 1}, {"days": 0}),
+    ],
+)
+async def test_what_may_be_asked_for_ends_where_the_tool_says(
+    alice: Person, tool: str, fits: dict[str, Any], beyond: dict[str, Any]
+) -> None:
+    await call(alice, tool, **fits)
+    refused = await call(alice, tool, expects_error=True, **beyond)
+    assert (refused["code"], refused["error"].partition(":")[0]) == ("invalid", *beyond)
+
+
 async def test_agenda_tells_the_owners_days(alice: Person) -> None:
     await alice.http.patch("/v1/me", json={"timezone": "Pacific/Kiritimati"})  # where it is tomorrow already
     now = (await call(alice, "agenda"))["now"]

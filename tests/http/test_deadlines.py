@@ -158,3 +158,20 @@ async def test_answers_that_nobody_reads_hold_a_bounded_amount_of_memory(monkeyp
         assert not slow.protocol.transport.is_closing()
         admission.shed(slow.clock.now + WRITE_SECONDS + 1)
         assert [line.protocol.transport.is_closing() for line in (slow, other)].count(True) == 1
+
+
+async def test_who_leaves_while_nothing_is_sent_is_noticed_at_once() -> None:
+    """Also by an application that does not ask: what comes in is left unread only for a request that waits its turn."""
+    over = asyncio.Event()
+
+    async def busy(scope: Any, receive: Any, send: Any) -> None:
+        scope["extensions"]["connection"].is_streaming = True
+        await over.wait()
+
+    async with connected(application=busy) as line:
+        await line.send(GET)
+        assert not line.protocol.transport.is_closing()
+        line.client.close()
+        await settle()
+        assert line.protocol.transport.is_closing()
+        over.set()

@@ -1,6 +1,7 @@
 """Health: alive, well, ready; and what a database that goes away does to requests."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 
 import httpx
@@ -11,6 +12,7 @@ from psycopg import sql
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
 from todoproject.database.client.pool import pool
+from todoproject.monitoring import draining
 from todoproject.version import VERSION
 
 
@@ -27,6 +29,21 @@ async def test_database_health_names_it_and_its_latency(client: httpx.AsyncClien
 
 async def test_ready_where_migrated_and_fenced(client: httpx.AsyncClient) -> None:
     assert (await client.get("/health/ready")).json() == {"status": "ok"}
+
+
+async def test_unready_while_the_process_is_about_to_end(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announced = threading.Event()
+    monkeypatch.setattr(draining, "announced", announced)
+    assert (await client.get("/health/ready")).status_code == 200
+    announced.set()
+
+    ready, live = await client.get("/health/ready"), await client.get("/health/live")
+
+    assert (ready.status_code, ready.headers["Retry-After"], ready.json()["code"]) == (503, "5", "unavailable")
+    assert "about to end" in ready.json()["detail"]
+    assert live.status_code == 200
 
 
 async def test_liveness_does_not_ask_the_database(client: httpx.AsyncClient) -> None:

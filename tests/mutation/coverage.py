@@ -101,9 +101,17 @@ class Coverage:
     def long_tests_of(self, file: str) -> list[str]:
         """Return a few files of tests that have the file's name or name it: they may hold what plays long.
 
-        Which of these reach a line is not counted: they look at servers, whose processes run in nobody's name.
+        Also those that have its package's name and name that: they look at all of it by one door. Which of these reach
+        a line is not counted: they look at servers, whose processes run in nobody's name.
         """
-        named = [test for test, text in _texts().items() if _is_about_module(test, file) or _names(text, file)]
+        package = str(Path(file).parent)
+        named = [
+            test
+            for test, text in _texts().items()
+            if _is_about_module(test, file)
+            or _names(text, file)
+            or (_is_about_module(test, package) and _names(text, package))
+        ]
         return sorted(named, key=lambda test: (not _is_about_module(test, file), test))[:_MOST_LONG_FILES]
 
     def _ranked(self, tests: set[str], file: str) -> list[str]:

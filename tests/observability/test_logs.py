@@ -2,17 +2,20 @@
 
 import json
 import logging
+import time
 from typing import Any
 
 import httpx
 import pytest
 from django.test import Client
 
+from accounts import tokens
 from accounts.queries.account import Confirmed
 from tests.support.http.operations import Operation, operations
 from tests.support.people import PASSWORD, Person
 from tests.support.processes.servers import Server
-from todoproject.database.client.statement import Credentials
+from todoproject.database.client.pool import pool
+from todoproject.database.client.statement import Credentials, Statement
 from todoproject.mail.outbox import Mail
 from todoproject.observability import logs
 
@@ -38,6 +41,27 @@ async def test_access_line_names_request_user_route_and_times(alice: Person, lin
         == line
     )
     assert 0 < line["database_ms"] <= line["duration_ms"]
+
+
+async def test_every_wait_for_the_database_counts_to_the_request_once(alice: Person) -> None:
+    """A transaction asks in five ways; what one of them forgot would seem our own time."""
+    look, who = Statement.fenced("SELECT pg_sleep(0.01)::text", scope=None), Credentials(tokens.digest(alice.token))
+    current = logs.RequestContext("req-7")
+    before = logs.context.set(current)
+    try:
+        async with pool.transaction() as transaction:
+            for way in (
+                lambda: pool.execute(look, credentials=who),
+                lambda: transaction.execute(look, credentials=who),
+                lambda: transaction.execute_each([(look, {})], who, keep_going=False),
+                lambda: transaction.command("SAVEPOINT mine"),
+                transaction.end_trial,
+            ):
+                counted, began = current.database_seconds, time.perf_counter()
+                await way()
+                assert 0 < current.database_seconds - counted <= time.perf_counter() - began, way
+    finally:
+        logs.context.reset(before)
 
 
 OF_A_TASK = [one for one in operations() if one.method != "GET" and "task_id" in one.parameters("path")]

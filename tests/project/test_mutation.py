@@ -137,6 +137,8 @@ def test_what_only_long_tests_notice_is_tried_with_those_about_it(tmp_path: Path
 
     assert "tests/database/test_migrate.py" in nobody.long_tests_of("todoproject/management/commands/migrate.py")
     assert nobody.long_tests_of("todoproject/serving/supervisor.py")[0] == "tests/serving/test_supervisor.py"
+    assert nobody.long_tests_of("todoproject/database/embedded/server.py") == ["tests/database/test_embedded.py"]
+    assert "tests/management/test_backup.py" in nobody.long_tests_of("todoproject/management/backups/smoke.py")
     assert len(nobody.long_tests_of("accounts/models.py")) < 10
 
 

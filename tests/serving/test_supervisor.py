@@ -36,6 +36,7 @@ while True:
 FAILS = "raise SystemExit(3)"
 DIES = GOOD.replace("while True:", "raise SystemExit(7)\nwhile True:")
 HANGS = GOOD.replace("while True:", "import time; time.sleep(600)\nwhile True:")
+HANGS_UP = GOOD.replace("control.settimeout(0.1)", "control.close()\nimport time; time.sleep(600)")
 NEVER_READY = "import time; time.sleep(600)"
 SLOW = GOOD.replace("control.send", "import time; time.sleep(1)\ncontrol.send", 1)
 STAYS = GOOD.replace("        break\n", "        import time; time.sleep(600)\n")
@@ -144,6 +145,18 @@ def test_a_worker_that_hangs_is_killed_and_replaced(caplog: pytest.LogCaptureFix
 
     assert supervise(start, script, hung=1) is True
     assert "a worker is stuck and is killed" in caplog.text
+
+
+def test_a_worker_that_has_hung_up_and_lives_is_killed_as_one_that_hangs() -> None:
+    """The end of what it says is no beat, however often it could be read."""
+    start = Start(HANGS_UP, GOOD)
+
+    def script() -> None:
+        until(lambda: len(start.times) == 2)
+        send(signal.SIGTERM)
+
+    assert supervise(start, script, count=1, hung=1)
+    assert start.processes[0].returncode == -signal.SIGKILL
 
 
 def test_reload_replaces_one_after_the_other(caplog: pytest.LogCaptureFixture) -> None:

@@ -268,6 +268,30 @@ def test_vikunja_is_read_from_its_archive_too() -> None:
         read(archive.getvalue()[:-40])
 
 
+_AT = "2027-01-01T09:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("reminder", "read_as", "codes"),
+    [
+        ({"relative_period": 0, "relative_to": "due_date"}, {"minutes_before": 0}, []),
+        ({"relative_period": -60, "relative_to": "due_date"}, {"minutes_before": 1}, []),
+        ({"relative_period": 1, "relative_to": "due_date", "reminder": _AT}, {"at": "2027-01-01T09:00:00.000000Z"}, []),
+        ({"relative_period": 0, "relative_to": "end_date", "reminder": _AT}, {"at": "2027-01-01T09:00:00.000000Z"}, []),
+        ({"relative_period": 1, "relative_to": "due_date"}, None, ["not-understood"]),
+        ({"relative_period": 0, "relative_to": "end_date"}, None, ["not-understood"]),
+    ],
+)
+def test_vikunja_reminds_up_to_the_due_or_at_an_instant(
+    reminder: dict[str, Any], read_as: dict[str, Any] | None, codes: list[str]
+) -> None:
+    task = _VIKUNJA | {"description": "", "reminders": [reminder]}
+    contents = read(json.dumps([{"id": 1, "title": "P", "tasks": [task]}]))[1]
+    (item,) = contents.items
+    assert list(item.reminders) == ([] if read_as is None else [read_as])
+    assert [code for _, code in told(contents)] == codes
+
+
 # --- iCalendar ------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ import asyncio
 import operator
 import re
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -484,34 +485,61 @@ async def test_parent_stays_while_something_refers_to_it(alice: Person, capsys: 
     assert (await purge(capsys))["tasks"] == 0
 
 
-@pytest.mark.parametrize("batch", [500, 2])
-async def test_positions_are_given_to_tasks_from_before_without_a_change(
-    alice: Person, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], batch: int
-) -> None:
+@pytest.fixture(params=[500, 2])
+def fill(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """What gives the tasks from before their positions: many owners at once, or one owner's in pieces."""
     from importlib import import_module
 
     from django.apps import apps
     from django.db import connection
 
     migration = import_module("tasks.migrations.0019_fill_positions")
-    monkeypatch.setattr(migration, "BATCH", batch)
+    monkeypatch.setattr(migration, "BATCH", request.param)
     monkeypatch.setattr(migration, "_TELL_EVERY", 3)  # ten thousand are many for a test
-    tasks = [await alice.task(name) for name in "abc"]
-    with connect(autocommit=True) as session:
-        session.execute("SET app.filling = 'on'")
-        session.execute("UPDATE tasks SET position = NULL WHERE user_id = %s", [alice.id])
-        session.execute("RESET app.filling")
 
     def fill() -> None:
         with connection.schema_editor(atomic=False) as editor:
             migration.fill(apps, editor)
         connection.close()
 
+    return fill
+
+
+def take_positions(owner: str) -> None:
+    with connect(autocommit=True) as session:
+        session.execute("SET app.filling = 'on'")
+        session.execute("UPDATE tasks SET position = NULL WHERE user_id = %s", [owner])
+
+
+async def test_positions_are_given_to_tasks_from_before_without_a_change(
+    alice: Person, fill: Callable[[], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = [await alice.task(name) for name in "abc"]
+    take_positions(alice.id)
+
     await asyncio.to_thread(fill)
     assert "3 tasks have their positions" in capsys.readouterr().out
+
     after = [await now(alice, task) for task in tasks]
     assert [task["position"] for task in after] == ["a0", "a1", "a2"]
     assert after == tasks
+
+
+async def test_positions_are_given_while_their_owner_cannot_write(alice: Person, fill: Callable[[], None]) -> None:
+    """First the tasks are locked and then their owner, as whoever writes did in the release before."""
+    tasks = [await alice.task(name) for name in "abc"]
+    take_positions(alice.id)
+
+    with connect() as writer, connect() as other:
+        writer.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [alice.id])
+        filling = asyncio.create_task(asyncio.to_thread(fill))
+        await lock_queue(1)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            other.execute("SELECT FROM tasks WHERE user_id = %s FOR UPDATE NOWAIT", [alice.id])
+        writer.rollback()
+        await filling
+
+    assert [(await now(alice, task))["position"] for task in tasks] == ["a0", "a1", "a2"]
 
 
 async def test_tree_is_erased_with_its_owner(alice: Person) -> None:
