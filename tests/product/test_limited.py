@@ -154,7 +154,7 @@ CASES += [
     Case(name, status, bad, counts=False) for name in LIMITED for status, bad in ((400, no_json), (422, no_member))
 ]
 # Told before an operation begins, whichever it is; and 409 of a key, which is another request's.
-ELSEWHERE = {"413", "415", "429", "431", "500", "503"}
+ELSEWHERE = {"408", "413", "415", "429", "431", "500", "503"}
 OF_KEYS = {"change_password": {"409"}}
 
 
