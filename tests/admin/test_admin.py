@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
@@ -48,6 +49,12 @@ def test_the_add_page_shows_no_database_expressions(staff: Client, model: str) -
 @pytest.mark.parametrize("name", ["index", "password_change", "jsi18n"])
 def test_the_general_pages_open(staff: Client, name: str) -> None:
     page(staff.get(reverse(f"admin:{name}")))
+
+
+def test_our_colour_has_every_shade_that_the_theme_asks_for() -> None:
+    from unfold.settings import CONFIG_DEFAULTS
+
+    assert settings.UNFOLD["COLORS"]["primary"].keys() == CONFIG_DEFAULTS["COLORS"]["primary"].keys()
 
 
 @pytest.mark.parametrize("model", LISTS)

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from accounts.models import AccessToken, AuditEvent
-from tasks.models import Change, Task, TaskList
+from tasks.models import NAME_MAX_LENGTH, Change, Task, TaskList
 from tests.support.processes.commands import run
 from tests.support.staff import make_user
 
@@ -84,8 +84,9 @@ def test_file_that_is_refused_is_told_in_a_line_and_nothing_is_done(
         file.write_bytes(content)
     code, _, errors = command("importtasks", user.email, file, "--format", "todo.txt")
     assert (code, why in errors, errors.count("\n")) == (1, True, 1), errors
-    with pytest.raises(CommandError, match="--list"):
-        call_command("importtasks", user.email, str(file), "--format", "todo.txt", "--list", " ")
+    for name in (" ", "Home ", "x" * (NAME_MAX_LENGTH + 1)):
+        with pytest.raises(CommandError, match="--list"):
+            call_command("importtasks", user.email, str(file), "--format", "todo.txt", "--list", name)
     assert not AccessToken.objects.filter(user=user, revoked_at=None).exists()
     assert not Task.objects.filter(user=user).exists()
 

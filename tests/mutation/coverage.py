@@ -91,11 +91,11 @@ class Coverage:
         named = [test for test, text in _texts().items() if _names(text, file) or _is_about_module(test, file)]
         reaching = {_test(context) for contexts in lines.values() for context in contexts if context}
         others = {test for test in reaching if test.partition("::")[0] not in named}
-        if not named and not others:
-            return [test for test in _texts() if _is_about(test, file)]
-        named.sort(key=lambda test: (not _is_about_module(test, file), test))
         # What stands around an operation, and what it takes and gives, is what the API's document tells.
         told = [_DOCUMENT] if "/api/" in file or file.endswith("schemas.py") else []
+        if not named and not others:
+            return told + [test for test in _texts() if _is_about(test, file) and test not in told]
+        named.sort(key=lambda test: (not _is_about_module(test, file), test))
         return told + [test for test in named if test not in told] + self._ranked(others, file)[:_MOST_OF_A_FILE]
 
     def long_tests_of(self, file: str) -> list[str]:

@@ -130,6 +130,7 @@ def test_line_that_nobody_seems_to_reach_has_the_tests_that_name_its_file(tmp_pa
     assert nobody.tests_of("todoproject/openapi/json_schema.py", 20) == ["tests/openapi/test_openapi.py"]
     assert nobody.tests_of("todoproject/database/client/pool.py", 1)[0] == "tests/database/test_pool.py"
     assert nobody.tests_of("accounts/api/accounts.py", 1)[0] == "tests/openapi/test_openapi.py"
+    assert nobody.tests_of("tasks/list_schemas.py", 1)[0] == "tests/openapi/test_openapi.py"
 
 
 def test_what_only_long_tests_notice_is_tried_with_those_about_it(tmp_path: Path) -> None:

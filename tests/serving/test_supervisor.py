@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from todoproject.background.control import ASKED, WROTE
+from todoproject.serving.companion import Companion
 from todoproject.serving.supervisor import Supervisor
 from todoproject.serving.worker import Worker
 
@@ -74,6 +76,7 @@ def supervise(
     count: int = 2,
     hung: float = 30,
     start_seconds: float = 60,
+    companion: Companion | None = None,
 ) -> bool:
     """Run a supervisor in this thread, and the script of a test beside it, which must send a signal in the end."""
     failures: list[BaseException] = []
@@ -89,7 +92,13 @@ def supervise(
 
     actor = threading.Thread(target=play, args=[script]) if script else None
     supervisor = Supervisor(
-        start, count, on_end=lambda: None, drain_seconds=0, hung_seconds=hung, start_seconds=start_seconds
+        start,
+        count,
+        on_end=lambda: None,
+        drain_seconds=0,
+        hung_seconds=hung,
+        start_seconds=start_seconds,
+        companion=companion,
     )
     if actor:
         actor.start()
@@ -474,3 +483,27 @@ def test_telling_to_go_twice_says_it_once() -> None:
         assert theirs.recv(16) == b"-"
         assert theirs.recv(16) == b""
         worker.process.wait()
+
+
+class Listening(Companion):
+    """Remember what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(Start(GOOD))
+        self.told: list[bytes] = []
+
+    def tell(self, message: bytes) -> None:
+        self.told.append(message)
+
+
+@pytest.mark.parametrize(("said", "told"), [(ASKED, ASKED), (WROTE, WROTE), (ASKED + WROTE, WROTE)])
+def test_the_background_process_is_told_what_a_worker_says(said: bytes, told: bytes) -> None:
+    companion = Listening()
+    worker = GOOD.replace("control.settimeout", f"control.send({said!r})\ncontrol.settimeout", 1)
+
+    def script() -> None:
+        until(lambda: bool(companion.told))
+        send(signal.SIGTERM)
+
+    supervise(Start(worker), script, count=1, companion=companion)
+    assert companion.told == [told]
