@@ -79,7 +79,7 @@ class Slot:
             code = self.try_tests(Mutant(ROOT / name, 0, "", "", "no break", 1), tests, _SOUND_SECONDS)
             if code != 0:
                 raise SystemExit(f"{' '.join(tests)} must pass without any break of {name}, and ends with {code}.")
-        if not self.models_match(Mutant(ROOT / "accounts/models.py", 0, "", "", "no break", 1)):
+        if not self.models_match(Mutant(ROOT / "accounts/models/user.py", 0, "", "", "no break", 1)):
             raise SystemExit("The models must be what the migrations make without any break, and are not.")
 
     def try_tests(self, mutant: Mutant, tests: Sequence[str], seconds: float, *, long: bool = False) -> int | None:

@@ -140,7 +140,7 @@ def test_what_only_long_tests_notice_is_tried_with_those_about_it(tmp_path: Path
     assert nobody.long_tests_of("todoproject/serving/supervisor.py")[0] == "tests/serving/test_supervisor.py"
     assert nobody.long_tests_of("todoproject/database/embedded/server.py") == ["tests/database/test_embedded.py"]
     assert "tests/management/test_backup.py" in nobody.long_tests_of("todoproject/management/backups/smoke.py")
-    assert len(nobody.long_tests_of("accounts/models.py")) < 10
+    assert len(nobody.long_tests_of("accounts/models/user.py")) < 10
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_unbroken_copy_passes_and_a_broken_one_does_not(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     path = ROOT / "accounts/addresses.py"
     broken = [it for it in python.mutants(path) if it.rule == "not left out"]
-    constraints = [it for it in sql.mutants(ROOT / "accounts/models.py") if it.rule == "constraint left out"]
+    constraints = [it for it in sql.mutants(ROOT / "accounts/models/user.py") if it.rule == "constraint left out"]
     with Slot(tmp_path / "slot") as slot:
         slot.check()
         assert [slot.try_tests(mutant, ["tests/accounts/test_addresses.py"], 60) for mutant in broken[:1]] == [1]

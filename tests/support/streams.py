@@ -12,6 +12,8 @@ from tests.support.people import Person
 
 Told = dict[str, Any]
 
+REVOKE = "UPDATE access_tokens SET revoked_at = now() WHERE user_id = %s AND name = 'script'"
+
 
 class Listener:
     """Somebody who listens to a stream of this process, block by block."""

@@ -16,7 +16,7 @@ from tasks.queries import live
 from tasks.queries.cursors import Position
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
-from tests.tasks.test_streams import REVOKE, Listener, bearer, begun, listening
+from tests.support.streams import REVOKE, Listener, bearer, begun, listening
 from todoproject.database.client.statement import Credentials
 from todoproject.http import activity
 from todoproject.serving import lifespan

@@ -14,12 +14,11 @@ from tests.http.test_deadlines import connected
 from tests.monitoring.test_metrics import here, value
 from tests.support.people import PASSWORD, Person
 from tests.support.postgres.databases import connect
-from tests.support.streams import Listener, bearer, begun, listening
+from tests.support.streams import REVOKE, Listener, bearer, begun, listening
 from todoproject.http import activity
 from todoproject.serving.protocol import WRITE_SECONDS
 
 End = Callable[[Person], Awaitable[None]]
-REVOKE = "UPDATE access_tokens SET revoked_at = now() WHERE user_id = %s AND name = 'script'"
 
 
 @pytest.fixture(autouse=True)

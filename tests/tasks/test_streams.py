@@ -15,11 +15,9 @@ from tasks.live import streams as streams_module
 from tasks.live.streams import streams
 from tests.support.people import Person
 from tests.support.postgres.databases import connect
-from tests.support.streams import bearer, begun, listening
+from tests.support.streams import REVOKE, bearer, begun, listening
 from todoproject.http import activity
 from todoproject.serving import lifespan
-
-REVOKE = "UPDATE access_tokens SET revoked_at = now() WHERE user_id = %s AND name = 'script'"
 
 
 @pytest_asyncio.fixture(autouse=True)

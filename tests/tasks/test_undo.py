@@ -125,7 +125,7 @@ async def test_any_change_that_is_undone_leaves_what_was_there(alice: Person, se
 
     chance, undone = random.Random(seed), 0
     with connect(autocommit=True) as direct:
-        server = Server(alice, chance, direct)
+        server = Server(alice, [alice.http], chance, direct)
         acts = [server.change, server.change, server.delete, server.restore, server.move, server.delete_list]
         for _ in range(40):
             await server.create()
