@@ -76,6 +76,14 @@ async def test_a_token_that_may_only_read_sees_only_tools_that_read(alice: Perso
     assert all(tool["annotations"]["readOnlyHint"] for tool in seen)
     everything = (await send(alice, "tools/list")).json()["result"]["tools"]
     assert [tool["name"] for tool in everything] == [*TOOLS]
+    hints = {tool["name"]: tool["annotations"] for tool in everything if tool["name"] not in READING}
+    assert not any(hint["readOnlyHint"] for hint in hints.values())
+    assert {name for name, hint in hints.items() if hint["destructiveHint"]} == {"change_task", "undo"}
+    assert {name for name, hint in hints.items() if hint["idempotentHint"]} == {
+        "change_task",
+        "complete_task",
+        "move_task",
+    }
 
     for tool in TOOLS.keys() - READING:
         refused = await call_with(reading, alice, tool, expects_error=True, **_works(tool, task["id"]))

@@ -1,9 +1,15 @@
 """What is sent once more when its connection is lost: never what would be done twice."""
 
+import gc
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import walk_packages
 
+import pytest
+
+from tests.support.people import Person
+from tests.support.statements import collect
 from todoproject.database.client.statement import Statement
 
 PACKAGES = ("accounts.queries", "tasks.queries", "todoproject.database.client", "todoproject.monitoring")
@@ -35,3 +41,15 @@ def test_of_what_writes_only_the_harmless_is_sent_once_more() -> None:
     assert len(found) > 30
     assert {name for name, it in found.items() if it.writes and it.repeatable} == SAFE_WRITES
     assert {name for name, it in found.items() if not it.writes and not it.repeatable} == UNSAFE_READS
+
+
+async def test_whatever_writes_is_sent_between_begin_and_commit(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever continues a transaction is within one already."""
+    await collect(alice, monkeypatch)
+    made = [it for it in gc.get_objects() if type(it) is Statement]
+
+    writing = [it for it in made if re.search(rb"\b(INSERT INTO|UPDATE \S+ SET|DELETE FROM)\b", it.query.text)]
+    alone = [it for it in writing if it.is_fenced or it.role is None]
+
+    assert len(alone) > 20
+    assert [it.query.text for it in alone if not it.writes] == []

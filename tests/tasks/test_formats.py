@@ -124,6 +124,13 @@ def test_todoist_csv_says_what_it_means_there(ends: str, delimiter: str) -> None
     assert told(contents) == [(3, "reckoned"), (3, "duration"), (8, "section"), (9, "date")]
 
 
+def test_todoist_csv_tells_of_a_priority_that_is_none() -> None:
+    _, contents = read(TODOIST.replace("task,Odd,,3,", "task,Odd,,9,").encode())
+
+    assert contents.items[2].priority == "none"
+    assert (9, "not-understood") in told(contents)
+
+
 def test_todoist_json_turns_priorities_round_and_knows_its_projects() -> None:
     document = {
         "projects": [
